@@ -1,0 +1,114 @@
+"""The words of the field, as values: Network, Subnet, AttachRequest, PortMap, Lease, Endpoint, NsRef.
+
+Addresses are canonical text (`10.90.0.2/16`, `fd00::2/64`): what people read, what JSON holds, what the kernel layer
+packs. `netkit.ipam.pool` does arithmetic on them, `netkit.parse` turns what users write into them.
+"""
+
+from __future__ import annotations
+
+from netkit.value import Value
+
+#: The address that stands for "any address of this host", by family.
+ANY = {4: "0.0.0.0", 6: "::"}
+
+
+def family(address: str) -> int:
+    """4 or 6: the family of an address or prefix in canonical text."""
+    return 6 if ":" in address else 4
+
+
+def bare(address: str) -> str:
+    """An address without its prefix length."""
+    return address.partition("/")[0]
+
+
+class NsRef(Value):
+    """A network namespace, by path, and by what it was when we looked: its inode and its cookie.
+
+    The kernel reuses inode numbers at once; the cookie (SO_NETNS_COOKIE) is never used twice in one boot, so a path
+    that now leads to another namespace is noticed. `path` works wherever `ip -n` or `nsenter --net=` take one.
+    """
+
+    path: str
+    inode: int = 0
+    cookie: int = 0
+
+
+class Subnet(Value):
+    """One subnet of a network: `10.90.0.0/16`, its gateway, and the part of it that addresses are taken from."""
+
+    cidr: str
+    gateway: str
+    ip_range: str = ""
+
+
+class Network(Value):
+    """A network as a person made it: a mode, its subnets, and the mode's options.
+
+    `device` is the bridge (or other link) that it lives on; `mtu` 0 follows the egress route; `made_by_mode` marks the
+    implicit network of `--mode M`.
+    """
+
+    name: str
+    mode: str
+    device: str = ""
+    subnets: tuple[Subnet, ...] = ()
+    mtu: int = 0
+    internal: bool = False
+    icc: bool = True
+    parent: str = ""
+    options: tuple[tuple[str, str], ...] = ()
+    made_by_mode: bool = False
+
+
+class PortMap(Value):
+    """Host ports that lead to a container's: `count` of them, starting at `host_port` and `container_port`.
+
+    `host_ip` is canonical text; `0.0.0.0` and `::` mean every address of the host of that family.
+    """
+
+    protocol: str
+    host_ip: str
+    host_port: int
+    container_port: int
+    count: int = 1
+
+
+class Lease(Value):
+    """An address that IPAM gave out: with its prefix length, and the gateway of its subnet."""
+
+    address: str
+    gateway: str
+
+
+class AttachRequest(Value):
+    """What a caller wants: this namespace, on some network, under this interface name."""
+
+    container: str
+    netns: NsRef
+    ifname: str = "eth0"
+    name: str = ""
+    pid: int = 0
+    ips: tuple[str, ...] = ()
+    mac: str = ""
+    mtu: int = 0
+    ports: tuple[PortMap, ...] = ()
+
+
+class Endpoint(Value):
+    """An attachment as it will be, known before the kernel is touched; becomes the record and the CNI result."""
+
+    id: str
+    network: str
+    mode: str
+    container: str
+    ifname: str
+    netns: NsRef
+    name: str = ""
+    pid: int = 0
+    host_ifname: str = ""
+    mac: str = ""
+    mtu: int = 0
+    addresses: tuple[str, ...] = ()
+    gateways: tuple[str, ...] = ()
+    ports: tuple[PortMap, ...] = ()

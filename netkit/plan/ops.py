@@ -1,0 +1,281 @@
+"""Ops: one kernel change each, frozen, named like iproute2, with every attribute explicit.
+
+An op knows what undoes it (`reverse`, which also covers what the kernel adds by itself) and how to tell that it still
+holds (`holds`). How it reads as a command is `plan.render`; how it is carried out is `kernel/`.
+`netns` None is the host's own namespace.
+"""
+
+from __future__ import annotations
+
+from netkit.model import NsRef
+from netkit.naming import PROTOCOL
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.plan.host import Host
+    from netkit.plan.rules import Rule
+
+
+class Op(Value):
+    """One change. Creation is exclusive: what is already there is an error, so undo never removes another's."""
+
+    @property
+    def netns(self) -> NsRef | None:
+        """The namespace that the op acts in."""
+        found: NsRef | None = self.__dict__.get("ns")
+        return found
+
+    def on(self) -> str:
+        """The link that the op's effect lives and dies with, "" when there is none."""
+        return str(self.__dict__.get("dev", ""))
+
+    def reverse(self) -> tuple[Op, ...]:
+        """The ops that take this one back, in order; () when there is nothing to take back."""
+        return ()
+
+    def holds(self, host: Host) -> bool:
+        """Whether the kernel still shows this op's effect."""
+        return True
+
+
+class Peer(Value):
+    """The other end of a veth pair, born in its own namespace with its final name."""
+
+    name: str
+    ns: NsRef | None = None
+    mac: str = ""
+    mtu: int = 0
+
+
+class LinkAdd(Op):
+    """Create a link, with MAC, MTU, group and namespace in the one message that makes it (no udev race, no rename)."""
+
+    name: str
+    kind: str
+    group: int
+    ns: NsRef | None = None
+    mac: str = ""
+    mtu: int = 0
+    peer: Peer | None = None
+
+    def on(self) -> str:
+        return self.name
+
+    def creates(self) -> tuple[tuple[NsRef | None, str], ...]:
+        """The (namespace, name) pairs that come to be."""
+        mine = (self.ns, self.name)
+        return (mine, (self.peer.ns, self.peer.name)) if self.peer else (mine,)
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (LinkDel(self.name, self.kind, self.group, self.ns),)
+
+    def holds(self, host: Host) -> bool:
+        link = host.link(self.name, self.ns)
+        if link is None or link.kind != self.kind or (self.mac and link.mac != self.mac):
+            return False
+        if self.peer is None:
+            return True
+        peer = host.link(self.peer.name, self.peer.ns)
+        return peer is not None and (not self.peer.mac or peer.mac == self.peer.mac)
+
+
+class LinkDel(Op):
+    """Delete a link, if it still is of this kind and bears this group; another's link of that name is left alone."""
+
+    name: str
+    kind: str
+    group: int
+    ns: NsRef | None = None
+
+    def on(self) -> str:
+        return self.name
+
+    def holds(self, host: Host) -> bool:
+        link = host.link(self.name, self.ns)
+        return link is None or (link.kind, link.group) != (self.kind, self.group)
+
+
+class LinkSet(Op):
+    """Change a link: put it up or down, into a master ("" takes it out), isolate a bridge port, give an MTU.
+
+    None leaves an attribute alone. `was` is what takes the change back, for a link that existed before.
+    `no_addrgen` stops the kernel from making an IPv6 link-local address.
+    """
+
+    dev: str
+    ns: NsRef | None = None
+    up: bool | None = None
+    master: str | None = None
+    mtu: int | None = None
+    isolated: bool | None = None
+    no_addrgen: bool = False
+    was: LinkSet | None = None
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (self.was,) if self.was else ()
+
+    def holds(self, host: Host) -> bool:
+        link = host.link(self.dev, self.ns)
+        if link is None:
+            return False
+        return (
+            (self.up is None or link.up == self.up)
+            and (self.master is None or link.master == self.master)
+            and (self.mtu is None or link.mtu == self.mtu)
+        )
+
+
+class LoopbackUp(Op):
+    """Put `lo` up in a namespace; the kernel adds 127.0.0.1/8 and ::1/128 by itself, and keeps the first on down."""
+
+    ns: NsRef
+
+    def on(self) -> str:
+        return "lo"
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (AddrDel("127.0.0.1/8", "lo", self.ns), LinkSet("lo", self.ns, up=False))
+
+    def holds(self, host: Host) -> bool:
+        link = host.link("lo", self.ns)
+        return link is not None and link.up
+
+
+class AddrAdd(Op):
+    """Give a link an address; `nodad` skips IPv6 duplicate detection, since netkit's IPAM is the authority."""
+
+    address: str
+    dev: str
+    ns: NsRef | None = None
+    nodad: bool = True
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (AddrDel(self.address, self.dev, self.ns),)
+
+    def holds(self, host: Host) -> bool:
+        return self.address in host.addresses(self.dev, self.ns)
+
+
+class AddrDel(Op):
+    """Take an address from a link; its routes go with it."""
+
+    address: str
+    dev: str
+    ns: NsRef | None = None
+
+    def holds(self, host: Host) -> bool:
+        return self.address not in host.addresses(self.dev, self.ns)
+
+
+class RouteAdd(Op):
+    """Add a route of the main table; `dst` is `default` or a prefix, `via` "" makes it a direct one."""
+
+    dst: str
+    dev: str
+    via: str = ""
+    ns: NsRef | None = None
+    family: int = 4
+    protocol: int = PROTOCOL
+    metric: int = 0
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric),)
+
+    def holds(self, host: Host) -> bool:
+        wanted = (self.dst, self.via, self.dev)
+        return any((r.dst, r.via, r.dev) == wanted for r in host.routes(self.family, self.ns))
+
+
+class RouteDel(Op):
+    """Delete exactly that route; one with another protocol is another's and stays."""
+
+    dst: str
+    dev: str
+    via: str = ""
+    ns: NsRef | None = None
+    family: int = 4
+    protocol: int = PROTOCOL
+    metric: int = 0
+
+    def holds(self, host: Host) -> bool:
+        return not RouteAdd(*self.__dict__.values()).holds(host)
+
+
+class SysctlSet(Op):
+    """Write a sysctl: `key` with slashes (`net/ipv4/ip_forward`), `was` its value before.
+
+    `dev` names the interface that the key belongs to, if it does. The reverse writes `was` back, unless someone has
+    changed the value since.
+    """
+
+    key: str
+    value: str
+    was: str
+    ns: NsRef | None = None
+    dev: str = ""
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (SysctlRestore(self.key, self.was, self.value, self.ns, self.dev),)
+
+    def holds(self, host: Host) -> bool:
+        return host.sysctl(self.key, self.ns) == self.value
+
+
+class SysctlRestore(Op):
+    """Write a sysctl's former value back, if it still has the one that netkit gave it."""
+
+    key: str
+    value: str
+    expected: str
+    ns: NsRef | None = None
+    dev: str = ""
+
+    def holds(self, host: Host) -> bool:
+        return host.sysctl(self.key, self.ns) != self.expected
+
+
+class RulesAdd(Op):
+    """Add firewall rules in one transaction; `backend` is `nftables`, `iptables` or `iptables-legacy`.
+
+    A rule never dies with a link: it stays until it is deleted. A `Publish` that comes or goes also makes the kernel
+    forget the tracked connections to its host ports (NAT rules are asked for a connection's first packet only).
+    """
+
+    rules: tuple[Rule, ...]
+    backend: str
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (RulesDel(tuple(reversed(self.rules)), self.backend),)
+
+    def holds(self, host: Host) -> bool:
+        return all(host.holds(rule, self.backend) for rule in self.rules)
+
+
+class RulesDel(Op):
+    """Delete firewall rules in one transaction; what is already gone is no error."""
+
+    rules: tuple[Rule, ...]
+    backend: str
+
+    def holds(self, host: Host) -> bool:
+        return not any(host.holds(rule, self.backend) for rule in self.rules)
+
+
+class PortsReserve(Op):
+    """Keep the kernel from giving these host ports out as ephemeral ones (net.ipv4.ip_local_reserved_ports).
+
+    `ports` are inclusive (first, last) ranges. The sysctl is shared: the executor adds and removes only these, under
+    the host's lock.
+    """
+
+    ports: tuple[tuple[int, int], ...]
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (PortsFree(self.ports),)
+
+
+class PortsFree(Op):
+    """Give reserved host ports back."""
+
+    ports: tuple[tuple[int, int], ...]

@@ -1,0 +1,198 @@
+"""How an op reads as the commands that an admin would type.
+
+The script runs as printed: `ip -n` and `netns` take the namespace's path, sysctls inside a namespace go through
+`nsenter`. Nothing here is ever executed by netkit itself; a contract test holds both ways of doing it together.
+"""
+
+from __future__ import annotations
+
+from netkit.model import ANY
+from netkit.plan import iptables, nftables
+from netkit.plan.ops import (
+    AddrAdd,
+    AddrDel,
+    LinkAdd,
+    LinkDel,
+    LinkSet,
+    LoopbackUp,
+    Op,
+    Peer,
+    PortsFree,
+    PortsReserve,
+    RouteAdd,
+    RouteDel,
+    RulesAdd,
+    RulesDel,
+    SysctlRestore,
+    SysctlSet,
+)
+from netkit.plan.rules import Publish
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+    from netkit.model import NsRef
+    from netkit.plan.rules import Rule
+    from netkit.plan.steps import Plan
+
+_PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
+
+
+class Command(Value):
+    """One command: its words, what it reads from standard input, and whether its failure means nothing."""
+
+    argv: tuple[str, ...]
+    stdin: str = ""
+    may_fail: bool = False
+
+    def __str__(self) -> str:
+        line = " ".join(quote(word) for word in self.argv) + (" || :" if self.may_fail else "")
+        return f"{line} <<'EOF'\n{self.stdin.rstrip()}\nEOF" if self.stdin else line
+
+
+def quote(word: str) -> str:
+    """A word as a POSIX shell reads it back."""
+    if word and _PLAIN.issuperset(word):
+        return word
+    return "'" + word.replace("'", "'\"'\"'") + "'"
+
+
+def render(op: Op) -> tuple[Command, ...]:
+    """The commands that do what this op does."""
+    return _RENDERERS[type(op)](op)
+
+
+def script(plan: Plan, explain: bool = False) -> str:
+    """A plan as a POSIX shell script; `explain` puts each step's reason above its commands."""
+    lines = ["#!/bin/sh", "set -e"]
+    for step in plan:
+        if explain:
+            lines.append(f"# {step.why}")
+        lines.extend(str(command) for command in render(step.op))
+    return "\n".join(lines) + "\n"
+
+
+def _words(*words: str | int) -> Command:
+    return Command(tuple(str(word) for word in words))
+
+
+def _ip(ns: NsRef | None, *words: str | int) -> tuple[Command, ...]:
+    return (_words("ip", *(("-n", ns.path) if ns else ()), *words),)
+
+
+def _mtu(mtu: int | None) -> tuple[str | int, ...]:
+    return ("mtu", mtu) if mtu else ()
+
+
+def _link_add(op: LinkAdd) -> tuple[Command, ...]:
+    words: list[str | int] = ["link", "add", "name", op.name, "group", op.group]
+    words += ["address", op.mac] if op.mac else []
+    words += [*_mtu(op.mtu), "type", op.kind]
+    return _ip(op.ns, *words, *(_peer(op.peer) if op.peer else ()))
+
+
+def _peer(peer: Peer) -> tuple[str | int, ...]:
+    words: list[str | int] = ["peer", "name", peer.name]
+    words += ["netns", peer.ns.path] if peer.ns else []
+    words += ["address", peer.mac] if peer.mac else []
+    return (*words, *_mtu(peer.mtu))
+
+
+def _link_del(op: LinkDel) -> tuple[Command, ...]:
+    return _ip(op.ns, "link", "del", "dev", op.name)
+
+
+def _link_set(op: LinkSet) -> tuple[Command, ...]:
+    words: list[str | int] = [*_mtu(op.mtu)]
+    words += ["addrgenmode", "none"] if op.no_addrgen else []
+    if op.master is not None:
+        words += ["master", op.master] if op.master else ["nomaster"]
+    if op.up is not None:
+        words.append("up" if op.up else "down")
+    commands = list(_ip(op.ns, "link", "set", "dev", op.dev, *words)) if words else []
+    if op.isolated is not None:
+        on = "on" if op.isolated else "off"
+        enter = ("-n", op.ns.path) if op.ns else ()
+        commands.append(_words("bridge", *enter, "link", "set", "dev", op.dev, "isolated", on))
+    return tuple(commands)
+
+
+def _loopback_up(op: LoopbackUp) -> tuple[Command, ...]:
+    return _ip(op.ns, "link", "set", "dev", "lo", "up")
+
+
+def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
+    def render_addr(op: AddrAdd | AddrDel) -> tuple[Command, ...]:
+        nodad = ("nodad",) if isinstance(op, AddrAdd) and op.nodad and ":" in op.address else ()
+        return _ip(op.ns, "addr", verb, op.address, "dev", op.dev, *nodad)
+
+    return render_addr
+
+
+def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
+    def render_route(op: RouteAdd | RouteDel) -> tuple[Command, ...]:
+        via = ("via", op.via) if op.via else ()
+        metric = ("metric", op.metric) if op.metric else ()
+        family = ("-6",) if op.family == 6 else ()
+        words = ("route", verb, op.dst, *via, "dev", op.dev, "proto", op.protocol, *metric)
+        enter = ("-n", op.ns.path) if op.ns else ()
+        return (_words("ip", *family, *enter, *words),)
+
+    return render_route
+
+
+def _sysctl(op: SysctlSet | SysctlRestore) -> tuple[Command, ...]:
+    enter = ("nsenter", f"--net={op.ns.path}") if op.ns else ()
+    return (_words(*enter, "sysctl", "-qw", f"{op.key}={op.value}"),)
+
+
+def _rules(op: RulesAdd | RulesDel) -> tuple[Command, ...]:
+    writer = nftables if op.backend == "nftables" else iptables
+    texts = (writer.add if isinstance(op, RulesAdd) else writer.delete)(op.rules)
+    commands = [Command(tuple(argv), text) for argv, text in writer.commands(texts, op.backend)]
+    return (*commands, *_forget(op.rules))
+
+
+def _forget(rules: Iterable[Rule]) -> tuple[Command, ...]:
+    return tuple(
+        Command(
+            (
+                *("conntrack", "-D", "-f", "ipv6" if ":" in rule.host_ip else "ipv4", "-p", rule.protocol),
+                *(() if rule.host_ip in ANY.values() else ("--orig-dst", rule.host_ip)),
+                *("--orig-port-dst", str(port)),
+            ),
+            may_fail=True,
+        )
+        for rule in rules
+        if isinstance(rule, Publish)
+        for port in range(rule.host_port, rule.host_port + rule.count)
+    )
+
+
+def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
+    key, ranges = "net/ipv4/ip_local_reserved_ports", ",".join(f"{a}-{b}" for a, b in op.ports)
+    if isinstance(op, PortsReserve):
+        return (_words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key}),{ranges}"'),)
+    pattern = "|".join(str(a) if a == b else f"{a}-{b}" for a, b in op.ports)
+    return (_words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key} | tr , \\\\n | grep -Evx "{pattern}" | paste -sd, )"'),)
+
+
+_RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
+    LinkAdd: _link_add,
+    LinkDel: _link_del,
+    LinkSet: _link_set,
+    LoopbackUp: _loopback_up,
+    AddrAdd: _addr("add"),
+    AddrDel: _addr("del"),
+    RouteAdd: _route("add"),
+    RouteDel: _route("del"),
+    SysctlSet: _sysctl,
+    SysctlRestore: _sysctl,
+    RulesAdd: _rules,
+    RulesDel: _rules,
+    PortsReserve: _ports,
+    PortsFree: _ports,
+}

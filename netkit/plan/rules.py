@@ -1,0 +1,77 @@
+"""Firewall intent as values; `plan.nftables` and `plan.iptables` turn them into text.
+
+A rule says what must be true of packets, never how a firewall writes it. Each is one thing that comes and goes as a
+whole with one operation: the base with the first network, a network's rules with its bridge, a published port and a
+guarded port with an attachment.
+"""
+
+from __future__ import annotations
+
+from netkit.value import Value
+
+
+class Rule(Value):
+    """Anything that a firewall executor can add, delete and look for."""
+
+
+class BaseRules(Rule):
+    """The frame that all other rules hang in: loopback and direct-route protection, publishing, isolation, masquerade.
+
+    `closed` is true when netkit itself turned forwarding on: then transit that concerns no container network stays as
+    dead as it was, except that of other container tools' own bridges.
+    """
+
+    closed: bool = False
+
+
+class NetworkRules(Rule):
+    """One network: `device` carries `subnets` (prefixes in canonical text).
+
+    Containers may reach out (masqueraded) unless `internal`; may reach each other through the host if `icc`; no other
+    network reaches in, and from outside only published ports and replies do. `name` marks the rules.
+    """
+
+    name: str
+    device: str
+    subnets: tuple[str, ...] = ()
+    internal: bool = False
+    icc: bool = True
+    masquerade: bool = True
+
+
+class Publish(Rule):
+    """`count` ports of this host from `host_port` on lead to `address` from `port` on; `owner` is an attachment's id.
+
+    `host_ip` is `0.0.0.0` or `::` for all of the host's own addresses of that family. `device` is the network's bridge.
+    Only packets for an address of this host are translated. The client's address is preserved, but for hairpin and
+    host-loopback traffic.
+    """
+
+    owner: str
+    protocol: str
+    host_ip: str
+    host_port: int
+    address: str
+    port: int
+    device: str
+    count: int = 1
+
+
+class PortGuard(Rule):
+    """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk."""
+
+    device: str
+    mac: str
+    addresses: tuple[str, ...] = ()
+
+
+class Admit(Rule):
+    """An accept for `device` in another tool's forward chain that would drop our packets.
+
+    `where` names that chain as `kernel.firewall` found it: `iptables DOCKER-USER`, `iptables-legacy FORWARD`,
+    `nft inet filter forward`. An accept in our own table does not undo a drop in another's (it is a verdict for one
+    base chain only), so this is the only way to be heard there.
+    """
+
+    where: str
+    device: str
