@@ -1,0 +1,1 @@
+"""One file a mode, each mostly a composition of parts."""

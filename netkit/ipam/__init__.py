@@ -1,0 +1,1 @@
+"""Addresses: arithmetic on ranges, and claims on disk."""

@@ -1,0 +1,1 @@
+"""What carries plans out and looks at the machine: netlink, namespaces, sysctls, firewalls."""

@@ -1,0 +1,1 @@
+"""Composable pieces of a plan, each a pure function."""

@@ -1,0 +1,1 @@
+"""What netkit thinks in: ops, plans and rules, and how they read as text. All pure."""

@@ -1,0 +1,1 @@
+"""What netkit knows, in plain files."""

@@ -1,0 +1,56 @@
+"""What a driver is: a few pure functions from values to plans."""
+
+from __future__ import annotations
+
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+    from typing import ClassVar, Protocol
+
+    from netkit.model import AttachRequest, Endpoint, Lease, Network
+    from netkit.plan.host import Host
+    from netkit.plan.steps import Plan
+else:
+    Protocol = object
+
+
+class Attachment(Value):
+    """What a driver answers: the plan, and the endpoint that the plan makes."""
+
+    plan: Plan
+    endpoint: Endpoint
+
+
+class Options(Value):
+    """A driver's own options of a network, checked."""
+
+
+class Driver(Protocol):
+    """A mode. No I/O, no clock, no randomness: the same question always gets the same answer."""
+
+    name: ClassVar[str]
+
+    def parse_options(self, raw: Mapping[str, object], at: str) -> Options:
+        """Check a network's options; ConfigError carries the path `at`."""
+
+    def network_up(self, net: Network, host: Host) -> Plan:
+        """What the network itself needs, before its first attachment."""
+
+    def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+        """One namespace on that network."""
+
+
+class HostWide(Protocol):
+    """A driver whose networks share something host-wide: forwarding, the rule frame."""
+
+    def host_up(self, net: Network, host: Host) -> Plan:
+        """What the host lacks for this network; taken back with the last network."""
+
+
+class Addressed(Protocol):
+    """A driver whose networks have subnets and a device of their own."""
+
+    def device(self, net: Network) -> str:
+        """The name of the link that a network lives on."""

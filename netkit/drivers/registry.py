@@ -1,0 +1,24 @@
+"""Which modes there are; a driver is loaded when it is asked for."""
+
+from __future__ import annotations
+
+from netkit.errors import UsageError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.drivers.protocols import Driver
+
+#: Built-in modes: module and class of each.
+BUILT_IN = {
+    "null": ("netkit.drivers.null", "Null"),
+    "bridge": ("netkit.drivers.bridge", "Bridge"),
+}
+
+
+def driver(mode: str) -> Driver:
+    """The driver of a mode, or UsageError that lists the known ones."""
+    if mode not in BUILT_IN:
+        raise UsageError(f"there is no mode {mode!r}", f"known modes: {', '.join(sorted(BUILT_IN))}")
+    module, name = BUILT_IN[mode]
+    found: Driver = getattr(__import__(module, fromlist=[name]), name)()
+    return found

@@ -1,0 +1,54 @@
+"""What every network that forwards needs of the host, made once and taken back with the last of them."""
+
+from __future__ import annotations
+
+from netkit.model import family
+from netkit.plan.ops import RulesAdd, SysctlSet
+from netkit.plan.rules import BaseRules, ClosedTransit
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.model import Network
+    from netkit.plan.host import Host
+    from netkit.plan.ops import Op
+
+_SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
+
+
+def base(net: Network, host: Host) -> Plan:
+    """The rule frame, and forwarding for the network's families; only what is not there yet."""
+    frame = BaseRules()
+    plan = Plan()
+    if not host.holds(frame, host.firewall):
+        plan += Plan.of((RulesAdd((frame,), host.firewall), "netkit's own table: it drops first, and touches no other"))
+    if net.internal:
+        return plan
+    for version in sorted({family(subnet.cidr) for subnet in net.subnets}):
+        plan += forwarding(version, host)
+    return plan
+
+
+def forwarding(version: int, host: Host) -> Plan:
+    """Forward packets of one family without turning the host into a router for everybody."""
+    key = _SWITCH[version]
+    was = host.sysctl(key)
+    if was is None or was != "0":
+        return Plan()
+    closed = RulesAdd((ClosedTransit(version),), host.firewall)
+    steps: list[tuple[Op, str]] = [(closed, f"IPv{version} transit that is not ours stays as dead as it was")]
+    if version == 6:
+        steps += _keep_accepting_ra(host)
+    steps.append((SysctlSet(key, "1", was), "packets between containers and the world pass through this host"))
+    return Plan.of(*steps)
+
+
+def _keep_accepting_ra(host: Host) -> list[tuple[Op, str]]:
+    """A forwarding host ignores router advertisements, and would lose its own default route, unless accept_ra is 2."""
+    devices = sorted({route.dev for route in host.routes(6) if route.dst == "default" and route.dev})
+    keys = [f"net/ipv6/conf/{device}/accept_ra" for device in devices]
+    return [
+        (SysctlSet(key, "2", "1"), "the host goes on learning its own default route")
+        for key in keys
+        if host.sysctl(key) == "1"
+    ]

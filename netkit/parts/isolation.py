@@ -1,0 +1,65 @@
+"""Who may talk to whom: a network's rules, and what a container's port may send."""
+
+from __future__ import annotations
+
+from netkit.model import bare, family
+from netkit.plan.ops import RulesAdd, SysctlSet
+from netkit.plan.rules import Admit, NetworkRules, PortGuard
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.model import Endpoint, Network
+    from netkit.plan.host import Host
+
+
+def network_rules(net: Network, host: Host) -> Plan:
+    """Isolation and masquerade of a network; they stand before its bridge does."""
+    rules = NetworkRules(
+        net.name,
+        net.device,
+        tuple(subnet.cidr for subnet in net.subnets),
+        internal=net.internal,
+        icc=net.icc,
+        masquerade=not net.internal,
+    )
+    why = "nothing leaves or enters this network" if net.internal else "the way out is masqueraded, the way in is closed"
+    return Plan.of((RulesAdd((rules,), host.firewall), why))
+
+
+def admit(net: Network, host: Host) -> Plan:
+    """Accepts in other tools' forward chains that would drop this network's packets."""
+    rules = tuple(Admit(where, net.device) for where in host.foreign_drops())
+    if not rules or net.internal:
+        return Plan()
+    shown = ", ".join(rule.where for rule in rules)
+    return Plan.of((RulesAdd(rules, host.firewall), f"be heard in the host's own forward chain, which drops: {shown}"))
+
+
+def localhost(net: Network, host: Host) -> Plan:
+    """Let published ports be reached by 127.0.0.1; the base rules already drop loopback addresses from any wire."""
+    if net.internal or not any(family(subnet.cidr) == 4 for subnet in net.subnets):
+        return Plan()
+    key = f"net/ipv4/conf/{net.device}/route_localnet"
+    was = host.sysctl(key) or "0"
+    if was == "1":
+        return Plan()
+    return Plan.of((SysctlSet(key, "1", was, dev=net.device), "localhost:PORT on the host reaches published ports"))
+
+
+def port_guard(ep: Endpoint, host: Host) -> Plan:
+    """The port carries the container's own MAC and addresses and no others; before the link is there."""
+    if host.firewall != "nftables":
+        return Plan()
+    known = tuple(bare(address) for address in ep.addresses)
+    if any(family(address) == 6 for address in known):
+        known += (link_local(ep.mac),)
+    guard = PortGuard(ep.host_ifname, ep.mac, known)
+    return Plan.of((RulesAdd((guard,), host.firewall), "it can speak for itself only: no spoofed MAC, ARP, address or RA"))
+
+
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that the kernel makes from a MAC (modified EUI-64), in canonical text."""
+    b = [int(part, 16) for part in mac.split(":")]
+    words = ((b[0] ^ 2) << 8 | b[1], b[2] << 8 | 0xFF, 0xFE00 | b[3], b[4] << 8 | b[5])
+    return "fe80::" + ":".join(f"{word:x}" for word in words)

@@ -1,0 +1,36 @@
+"""Published ports: host ports that lead to a container."""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError
+from netkit.model import bare, family
+from netkit.plan.ops import RulesAdd
+from netkit.plan.rules import Publish
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.model import Endpoint, PortMap
+    from netkit.plan.host import Host
+
+
+def publish(ep: Endpoint, device: str, host: Host) -> Plan:
+    """All of an endpoint's port maps in one transaction, last of all: whoever connects finds a container that answers."""
+    rules = tuple(_rule(ep, port, device, at) for at, port in enumerate(ep.ports))
+    if not rules:
+        return Plan()
+    shown = ", ".join(f"{p.host_port}{f'-{p.host_port + p.count - 1}' if p.count > 1 else ''}" for p in ep.ports)
+    return Plan.of((RulesAdd(rules, host.firewall), f"host port {shown} of every matching local address leads here"))
+
+
+def _rule(ep: Endpoint, port: PortMap, device: str, at: int) -> Publish:
+    for address in ep.addresses:
+        if family(address) == family(port.host_ip):
+            return Publish(
+                ep.id, port.protocol, port.host_ip, port.host_port, bare(address), port.container_port, device, port.count
+            )
+    raise ConfigError(
+        f"ports[{at}]",
+        f"{port.host_ip} is IPv{family(port.host_ip)} and the container has no IPv{family(port.host_ip)} address",
+        "give the network a --subnet of that family, or publish on an address of the other",
+    )

@@ -1,0 +1,67 @@
+"""A cable: a veth pair from a bridge into a namespace."""
+
+from __future__ import annotations
+
+from netkit.model import family
+from netkit.naming import GROUP
+from netkit.plan.ops import LinkAdd, LinkSet, Peer, SysctlSet
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.model import Endpoint
+    from netkit.plan.host import Host
+    from netkit.plan.ops import Op
+
+
+def veth(ep: Endpoint, master: str, host: Host, isolated: bool = False) -> Plan:
+    """One end plugged into `master`, the other born inside the namespace with its final name, MAC and MTU."""
+    return (
+        Plan.of(
+            (
+                LinkAdd(
+                    ep.host_ifname,
+                    "veth",
+                    GROUP,
+                    mtu=ep.mtu,
+                    peer=Peer(ep.ifname, ep.netns, ep.mac, ep.mtu),
+                ),
+                "the cable between host and container",
+            )
+        )
+        + _inside(ep, host)
+        + _plug(ep, master, host, isolated)
+    )
+
+
+def _inside(ep: Endpoint, host: Host) -> Plan:
+    """The container end, before it is up: which families it speaks, and that it announces itself."""
+    steps: list[tuple[Op, str]] = []
+    if any(family(a) == 4 for a in ep.addresses):
+        steps.append((_sysctl(ep, "ipv4", "arp_notify", "1", "0"), "announce its address by gratuitous ARP"))
+    if host.sysctl("net/ipv6/conf/default/disable_ipv6", ep.netns) is None:
+        return Plan.of(*steps)
+    if not any(family(a) == 6 for a in ep.addresses):
+        steps.append((_sysctl(ep, "ipv6", "disable_ipv6", "1", "0"), "no IPv6 where none was asked for"))
+        return Plan.of(*steps)
+    steps += [
+        (_sysctl(ep, "ipv6", "disable_ipv6", "0", "1"), "it speaks IPv6"),
+        (_sysctl(ep, "ipv6", "accept_ra", "0", "1"), "its routes are netkit's, not a neighbour's advertisement"),
+        (_sysctl(ep, "ipv6", "accept_dad", "0", "1"), "usable at once: netkit's IPAM knows that nobody has its address"),
+        (_sysctl(ep, "ipv6", "ndisc_notify", "1", "0"), "announce its address by unsolicited neighbour advertisement"),
+    ]
+    return Plan.of(*steps)
+
+
+def _plug(ep: Endpoint, master: str, host: Host, isolated: bool) -> Plan:
+    device = ep.host_ifname
+    quiet = Plan()
+    if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None:
+        key = f"net/ipv6/conf/{device}/disable_ipv6"
+        quiet = Plan.of((SysctlSet(key, "1", "0", dev=device), "a port of a switch has no address of its own"))
+    port = LinkSet(device, master=master, isolated=True if isolated else None, up=True)
+    return quiet + Plan.of((port, "plug the host end into the bridge"))
+
+
+def _sysctl(ep: Endpoint, proto: str, key: str, value: str, was: str) -> SysctlSet:
+    return SysctlSet(f"net/{proto}/conf/{ep.ifname}/{key}", value, was, ep.netns, dev=ep.ifname)
