@@ -15,13 +15,16 @@ class Rule(Value):
 
 
 class BaseRules(Rule):
-    """The frame that all other rules hang in: loopback and direct-route protection, publishing, isolation, masquerade.
+    """The frame that all other rules hang in: loopback and direct-route protection, publishing, isolation, masquerade."""
 
-    `closed` is true when netkit itself turned forwarding on: then transit that concerns no container network stays as
-    dead as it was, except that of other container tools' own bridges.
+
+class ClosedTransit(Rule):
+    """netkit itself turned forwarding of one IP `family` (4 or 6) on: transit that concerns no container network stays dead.
+
+    Transit through other container tools' own bridges (docker0, br-*, virbr*, cni*, ...) keeps its fate.
     """
 
-    closed: bool = False
+    family: int
 
 
 class NetworkRules(Rule):
