@@ -1,0 +1,130 @@
+"""Attaching a namespace to a network: one transaction under the network's lock."""
+
+from __future__ import annotations
+
+from time import time
+
+from netkit.drivers.registry import driver
+from netkit.engine import bringup, executor, pools
+from netkit.engine.recovery import intent, recover
+from netkit.errors import ConflictError
+from netkit.model import PortMap
+from netkit.naming import attachment_id
+from netkit.plan.ops import PortsReserve
+from netkit.plan.steps import Plan
+from netkit.state.journal import Intent
+from netkit.state.probe import free_port, listening
+from netkit.state.records import Record
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netkit.drivers.protocols import Attachment
+    from netkit.engine.session import Session
+    from netkit.model import AttachRequest, Lease, Network
+    from netkit.plan.host import Host
+
+
+def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Plan, Attachment]:
+    """The whole plan of an attachment, the host's and the network's missing parts first; nothing is changed."""
+    host = session.host()
+    for_host, for_network = bringup.plan_up(session, net, host)
+    leases = pools.preview(session, net, req)
+    req, reserve = _choose_ports(session, net, req, leases)
+    attachment = _ask_driver(net, req, leases, host)
+    return for_host + for_network + reserve + attachment.plan, attachment
+
+
+def attach(session: Session, net: Network, req: AttachRequest) -> Record:
+    """Attach; on any error nothing is left, not even a network that only this attachment brought up."""
+    with session.network_lock(net.name):
+        recover(session, net.name)
+        _refuse_twice(session, net, req)
+        made = bringup.bring_up(session, net)
+        try:
+            if not req.ports:
+                return _transact(session, net, req)
+            with session.host_lock():
+                return _transact(session, net, req)
+        except BaseException:
+            if made:
+                bringup.take_down(session, net.name)
+            raise
+
+
+def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
+    host = session.host()
+    leases = pools.preview(session, net, req)
+    req, reserve = _choose_ports(session, net, req, leases)
+    attachment = _ask_driver(net, req, leases, host)
+    ep, plan = attachment.endpoint, reserve + attachment.plan
+    boot = session.root.boot_id()
+    with intent(session, Intent(ep.id, "attach", net.name, plan, boot, ep.container, ep.ifname)):
+        try:
+            if pools.claim(session, net, req) != leases:
+                raise ConflictError("the address was taken by another meanwhile", "try again")
+            session.ledger.claim(ep.id, ep.ports)
+            executor.apply(session.kernel, plan)
+            record = Record(ep, plan, boot, int(time()))
+            session.records.save(record)
+        except BaseException:
+            session.ledger.release(ep.id)
+            pools.release(session, net, ep.container, ep.ifname)
+            raise
+    return record
+
+
+def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+    return driver(net.mode).attach(net, req, leases, host)
+
+
+def _refuse_twice(session: Session, net: Network, req: AttachRequest) -> None:
+    for ifname in {req.ifname, "lo"}:
+        old = session.records.load(attachment_id(net.name, req.container, ifname))
+        if old is not None and old.boot_id == session.root.boot_id():
+            raise ConflictError(
+                f"{req.container} is already attached to {net.name} as {ifname}",
+                f"detach it first (netkit detach {old.endpoint.id}), or choose another --ifname",
+            )
+    if req.name:
+        for record in session.records.all():
+            if record.endpoint.name == req.name:
+                raise ConflictError(f"the name {req.name} is taken by {record.endpoint.id}", "choose another --name")
+
+
+def _choose_ports(
+    session: Session, net: Network, req: AttachRequest, leases: Sequence[Lease]
+) -> tuple[AttachRequest, Plan]:
+    """Give every port map a host port, and refuse those that another attachment or a listening process has."""
+    chosen: list[PortMap] = []
+    reserved: list[tuple[int, int]] = []
+    free: dict[tuple[str, int, int], int] = {}
+    for port in req.ports:
+        if not port.host_port:
+            key = (port.protocol, port.container_port, port.count)
+            if key not in free:
+                free[key] = free_port(session.ledger, port, chosen)
+                reserved.append((free[key], free[key] + port.count - 1))
+            port = port.replace(host_port=free[key])
+        else:
+            _refuse_taken(session, port)
+        chosen.append(port)
+    steps = ((PortsReserve(tuple(reserved)), "keep the chosen port from being given out as an ephemeral one"),)
+    return req.replace(ports=tuple(chosen)), Plan.of(*steps) if reserved else Plan()
+
+
+def _refuse_taken(session: Session, port: PortMap) -> None:
+    last = port.host_port + port.count - 1
+    owner = session.ledger.taken(port.protocol, port.host_ip, port.host_port, last)
+    if owner:
+        raise ConflictError(
+            f"host port {port.host_ip}:{port.host_port}/{port.protocol} is already published by {owner}",
+            f"choose another, leave it out for a free one, or run: netkit detach {owner}",
+        )
+    for number in range(port.host_port, last + 1):
+        if listening(port.protocol, port.host_ip, number):
+            raise ConflictError(
+                f"a process of this host already listens on {port.host_ip}:{number}/{port.protocol}",
+                "stop it, choose another port, or leave the host port out for a free one",
+            )

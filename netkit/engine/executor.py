@@ -1,0 +1,51 @@
+"""Carrying out a plan: all of it, or none of it."""
+
+from __future__ import annotations
+
+from netkit.errors import ApplyError, NetkitError
+from netkit.kernel.apply import UNTRIED
+from netkit.plan.render import render
+from netkit.plan.steps import undo
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.kernel.apply import Kernel
+    from netkit.plan.steps import Plan, Step
+
+
+def apply(kernel: Kernel, plan: Plan) -> None:
+    """Apply a plan; on the first failure take back what was done, newest first, and raise ApplyError.
+
+    One op is one atomic change, so the op that failed has left nothing and is not reversed.
+    """
+    try:
+        outcomes = kernel.apply(plan.ops)
+    except BaseException:
+        # Interrupted (a signal): what was sent is not known, so everything is taken back, as after a crash.
+        revert(kernel, plan.undo())
+        raise
+    failures = [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError)]
+    if not failures:
+        return
+    done = [step for step, outcome in zip(plan, outcomes, strict=True) if outcome is None]
+    left = revert(kernel, undo(done))
+    step, cause = failures[0]
+    raise ApplyError(f"{cause.message} ({step.why})", cause, _commands(left)) from cause
+
+
+def revert(kernel: Kernel, plan: Plan) -> list[tuple[Step, NetkitError]]:
+    """Apply an undo plan to its end, whatever fails; what is already gone is done. Returns what could not be undone."""
+    outcomes = kernel.apply(plan.ops, tolerant=True)
+    return [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError) and o is not UNTRIED]
+
+
+def must_revert(kernel: Kernel, plan: Plan, what: str) -> None:
+    """Like `revert`, but what could not be undone is an ApplyError that lists the commands left to run by hand."""
+    left = revert(kernel, plan)
+    if left:
+        cause = left[0][1]
+        raise ApplyError(f"{what}: {cause.message}", cause, _commands(left)) from cause
+
+
+def _commands(left: list[tuple[Step, NetkitError]]) -> list[str]:
+    return [str(command) for step, _ in left for command in render(step.op)]

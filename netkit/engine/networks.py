@@ -1,0 +1,127 @@
+"""Making, finding and removing networks."""
+
+from __future__ import annotations
+
+from netkit.drivers.registry import driver
+from netkit.engine import bringup
+from netkit.engine.recovery import recover
+from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
+from netkit.ipam.pool import Pool, default_gateway, overlaps
+from netkit.model import Network, Subnet
+from netkit.naming import check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.engine.session import Session
+    from netkit.plan.host import Host
+
+#: Where subnets come from when nobody names one: 10.90.0.0/16 to 10.99.0.0/16.
+DEFAULT_POOL = tuple(f"10.{second}.0.0/16" for second in range(90, 100))
+
+
+def find(session: Session, name: str) -> Network:
+    """The network of that name, or NotFoundError."""
+    net = session.networks.load(name)
+    if net is None:
+        known = ", ".join(sorted(n.name for n in session.networks.all())) or "none yet"
+        raise NotFoundError(f"there is no network {name!r}", f"known networks: {known}; netkit network create makes one")
+    return net
+
+
+def of_mode(session: Session, mode: str) -> tuple[Network, bool]:
+    """The implicit network of a mode, and whether it is new; a new one is not saved yet."""
+    driver(mode)
+    known = session.networks.load(mode)
+    if known is None:
+        return complete(session, Network(mode, mode, made_by_mode=True)), True
+    if known.mode != mode:
+        raise ConflictError(f"network {mode} is of mode {known.mode}", f"use --network with a network of mode {mode}")
+    return known, False
+
+
+def complete(session: Session, net: Network) -> Network:
+    """A network with its device and subnets filled in and checked against the host and the other networks."""
+    check_name(net.name, "name", "network name")
+    mode = driver(net.mode)
+    mode.parse_options(dict(net.options), "options")
+    device = getattr(mode, "device", None)
+    if device is None:
+        if net.subnets or net.internal or not net.icc or net.mtu or net.parent:
+            raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
+        return net
+    net = net.replace(device=device(net))
+    host = session.host()
+    subnets = net.subnets or (_free_subnet(session, net, host),)
+    for at, subnet in enumerate(subnets):
+        Pool.of(subnet)
+        _refuse_overlap(session, net, host, subnet, subnets[:at], f"subnets[{at}]")
+    _refuse_device(session, net)
+    return net.replace(subnets=subnets)
+
+
+def create(session: Session, net: Network) -> Network:
+    """Make a network and bring it up; nothing is left when that fails."""
+    check_name(net.name, "name", "network name")
+    with session.network_lock(net.name):
+        recover(session, net.name)
+        with session.host_lock():
+            if session.networks.load(net.name) is not None:
+                raise ConflictError(f"there already is a network {net.name}", f"netkit network rm {net.name} removes it")
+            net = complete(session, net)
+            session.networks.save(net)
+        try:
+            bringup.bring_up(session, net)
+        except BaseException:
+            session.networks.remove(net.name)
+            raise
+    return net
+
+
+def remove(session: Session, name: str) -> None:
+    """Take a network down and forget it; refused while something is attached to it."""
+    find(session, name)
+    with session.network_lock(name):
+        recover(session, name)
+        users = [r.endpoint.id for r in session.records.all() if r.endpoint.network == name]
+        if users:
+            raise ConflictError(f"network {name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc")
+        bringup.take_down(session, name)
+        session.root.forget_network(name)
+        session.networks.remove(name)
+
+
+def _free_subnet(session: Session, net: Network, host: Host) -> Subnet:
+    for cidr in DEFAULT_POOL:
+        subnet = Subnet(cidr, default_gateway(cidr))
+        if _clash(session, net, host, subnet) is None:
+            return subnet
+    raise ConflictError("10.90.0.0/16 to 10.99.0.0/16 are all in use on this host", "choose one with --subnet")
+
+
+def _refuse_overlap(
+    session: Session, net: Network, host: Host, subnet: Subnet, earlier: tuple[Subnet, ...], at: str
+) -> None:
+    clash = _clash(session, net, host, subnet)
+    for other in earlier:
+        if overlaps(subnet.cidr, other.cidr):
+            raise ConfigError(at, f"{subnet.cidr} overlaps {other.cidr} of the same network", "choose another --subnet")
+    if clash:
+        raise ConflictError(f"{at}: {subnet.cidr} overlaps {clash}", "choose another --subnet")
+
+
+def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | None:
+    """What a subnet overlaps with: another network, or a route of the host that is not this network's own."""
+    for other in session.networks.all():
+        for theirs in other.subnets if other.name != net.name else ():
+            if overlaps(subnet.cidr, theirs.cidr):
+                return f"{theirs.cidr} of network {other.name}"
+    for route in host.routes(6 if ":" in subnet.cidr else 4):
+        if route.dst != "default" and route.dev != net.device and overlaps(subnet.cidr, route.dst):
+            return f"the host's route {route.dst} dev {route.dev}"
+    return None
+
+
+def _refuse_device(session: Session, net: Network) -> None:
+    for other in session.networks.all():
+        if other.name != net.name and other.device == net.device:
+            raise ConflictError(f"{net.device} is the device of network {other.name}", "choose another with -o bridge=NAME")

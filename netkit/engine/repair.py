@@ -1,0 +1,69 @@
+"""Comparing records with the kernel, and making the kernel match again: from the same plans that made it so."""
+
+from __future__ import annotations
+
+from netkit.engine import executor
+from netkit.errors import NetkitError
+from netkit.plan.ops import LinkAdd, RulesAdd
+from netkit.plan.render import render
+from netkit.plan.steps import Plan, Step
+from netkit.state.networks import HOST
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.engine.session import Session
+    from netkit.plan.host import Host
+    from netkit.state.records import Record
+
+
+class Difference(Value):
+    """One thing that a record says and the kernel does not show; `commands` would put it right."""
+
+    owner: str
+    missing: str
+    commands: tuple[str, ...] = ()
+
+
+def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
+    """Each step of a plan that no longer holds."""
+    return [
+        Difference(owner, step.why, tuple(str(command) for command in render(step.op)))
+        for step in missing(plan, host)
+    ]
+
+
+def missing(plan: Plan, host: Host) -> list[Step]:
+    """The steps that no longer hold, rules one by one; NotFoundError when the namespace itself is gone."""
+    lost: list[Step] = []
+    for step in plan:
+        if isinstance(step.op, RulesAdd):
+            rules = tuple(rule for rule in step.op.rules if not host.holds(rule, step.op.backend))
+            lost += [Step(step.op.replace(rules=rules), step.why)] if rules else []
+        elif not step.op.holds(host):
+            lost.append(step)
+    return lost
+
+
+def repair(session: Session, plan: Plan) -> int:
+    """Carry out again what no longer holds, in the plan's order; returns how many steps that were."""
+    lost = missing(plan, session.host())
+    half = [step.op.reverse() for step in lost if isinstance(step.op, LinkAdd)]
+    session.kernel.apply([op for ops in half for op in ops], tolerant=True)
+    executor.apply(session.kernel, Plan(tuple(lost)))
+    return len(lost)
+
+
+def reload(session: Session, records: list[Record]) -> tuple[dict[str, int], list[NetkitError]]:
+    """Make the kernel match every record again: the host's base first (it drops), then networks, then attachments."""
+    repaired: dict[str, int] = {}
+    errors: list[NetkitError] = []
+    with session.host_lock():
+        ups = sorted(session.networks.all_up(), key=lambda up: up.network != HOST)
+        plans = [(up.network, up.plan) for up in ups] + [(r.endpoint.id, r.plan) for r in records]
+        for owner, plan in plans:
+            try:
+                repaired[owner] = repair(session, plan)
+            except NetkitError as error:
+                errors.append(error)
+    return {owner: count for owner, count in repaired.items() if count}, errors

@@ -1,0 +1,197 @@
+"""The engine as its front ends see it: one method a verb.
+
+Every method opens a session, does its work under the locks that it needs, and leaves nothing open. Methods that plan
+only (`plan_attach`) change nothing.
+"""
+
+from __future__ import annotations
+
+from netkit.drivers.registry import driver
+from netkit.engine import bringup, networks, pools
+from netkit.engine.attach import attach, plan_attach
+from netkit.engine.detach import alive, collect, detach
+from netkit.engine.recovery import reported
+from netkit.engine.repair import Difference, check_plan, reload
+from netkit.engine.session import Session
+from netkit.errors import ConflictError, NetkitError
+from netkit.state.root import Root
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+    from netkit.ipam.files import Claim
+    from netkit.model import AttachRequest, Endpoint, Network, NsRef
+    from netkit.plan.ops import Op
+    from netkit.plan.steps import Plan
+    from netkit.state.networks import Up
+    from netkit.state.records import Record
+
+
+class Engine:
+    """Attach, detach, look at, repair and clean up networks of one root directory."""
+
+    def __init__(
+        self, root: str | None = None, firewall: str = "auto", before_op: Callable[[Op], None] | None = None
+    ) -> None:
+        self.root = Root(root)
+        self._firewall = firewall
+        self._before_op = before_op
+
+    @property
+    def warnings(self) -> list[str]:
+        """What a person should be told although the work went on: files set aside, what could not be taken back."""
+        return self.root.warnings
+
+    def attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> Record:
+        """Attach a namespace to a named network, or to the implicit one of a mode.
+
+        When something dead holds the wanted address or port, it is released and the attachment tried once more.
+        """
+        try:
+            return self._attach(req, network, mode)
+        except ConflictError:
+            with self._session() as session:
+                if not collect(session):
+                    raise
+            return self._attach(req, network, mode)
+
+    def plan_attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> tuple[Plan, Endpoint]:
+        """What `attach` would do now."""
+        with self._session() as session:
+            net = networks.find(session, network) if network else networks.of_mode(session, mode)[0]
+            plan, attachment = plan_attach(session, net, req)
+            return plan, attachment.endpoint
+
+    def detach(self, ident: str) -> bool:
+        """Detach by id or name; False when there is nothing (any more)."""
+        with self._session() as session:
+            record = session.records.find(ident)
+            if record is None:
+                return False
+            detach(session, record)
+            return True
+
+    def detach_namespace(self, netns: NsRef, ifname: str = "") -> list[str]:
+        """Detach what is attached to a namespace: one interface, or all of them. Returns the ids."""
+        with self._session() as session:
+            found = [
+                record
+                for record in session.records.of_netns(netns.inode, netns.cookie)
+                if not ifname or record.endpoint.ifname == ifname
+            ]
+            for record in found:
+                detach(session, record)
+            return [record.endpoint.id for record in found]
+
+    def attachments(self) -> list[tuple[Record, bool]]:
+        """Every attachment, oldest first, and whether its namespace is alive."""
+        with self._session() as session:
+            records = sorted(session.records.all(), key=lambda record: (record.created, record.endpoint.id))
+            return [(record, alive(session, record)) for record in records]
+
+    def attachment(self, ident: str) -> tuple[Record, bool] | None:
+        """One attachment by id, unique start of an id, or name."""
+        with self._session() as session:
+            record = session.records.find(ident)
+            return (record, alive(session, record)) if record else None
+
+    def check(self, ident: str = "") -> list[Difference]:
+        """Each difference between the records (of one attachment, or of all and the networks) and the kernel."""
+        with self._session() as session:
+            wanted = session.records.find(ident) if ident else None
+            plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
+            records = [wanted] if wanted else [] if ident else session.records.all()
+            plans += [(record.endpoint.id, record.plan) for record in records]
+            host = session.host()
+            found: list[Difference] = []
+            for owner, plan in plans:
+                try:
+                    found += check_plan(owner, plan, host)
+                except NetkitError as error:
+                    found.append(Difference(owner, error.message))
+            return found
+
+    def gc(self, dry_run: bool = False) -> list[str]:
+        """Release what belongs to dead namespaces and dead processes; one line for each thing."""
+        with self._session() as session:
+            return collect(session, dry_run)
+
+    def reload(self) -> dict[str, int]:
+        """Make the kernel match the records again, after a firewall flush for example; repaired steps by owner."""
+        with self._session() as session:
+            living = [record for record in session.records.all() if alive(session, record)]
+            repaired, errors = reload(session, living)
+            reported(errors)
+            return repaired
+
+    def create_network(self, net: Network) -> Network:
+        """Make a network and bring it up."""
+        with self._session() as session:
+            return networks.create(session, net)
+
+    def remove_network(self, name: str) -> None:
+        """Take a network down and forget it."""
+        with self._session() as session:
+            networks.remove(session, name)
+
+    def network(self, name: str) -> tuple[Network, Up | None]:
+        """A network, and what was done to the host for it if it is up."""
+        with self._session() as session:
+            return networks.find(session, name), session.networks.up(name)
+
+    def all_networks(self) -> list[Network]:
+        """Every network, by name."""
+        with self._session() as session:
+            return sorted(session.networks.all(), key=lambda net: net.name)
+
+    def claims(self, name: str = "") -> list[tuple[str, Claim]]:
+        """The addresses that are taken, of one network or all: (network, claim) pairs."""
+        with self._session() as session:
+            nets = [networks.find(session, name)] if name else session.networks.all()
+            return [(net.name, claim) for net in nets for pool in pools.pools(session, net) for claim in pool.claims()]
+
+    def reservations(self, name: str) -> list[str]:
+        """The addresses of a network that are never given out."""
+        with self._session() as session:
+            net = networks.find(session, name)
+            return [address for pool in pools.pools(session, net) for address in pool.reservations()]
+
+    def reserve(self, name: str, address: str) -> None:
+        """Never give this address out, until it is released."""
+        with self._session() as session:
+            pools.pool_of(session, networks.find(session, name), address).reserve(address)
+
+    def release(self, name: str, address: str) -> bool:
+        """Give a reserved address back to the pool; False when it was not reserved."""
+        with self._session() as session:
+            return pools.pool_of(session, networks.find(session, name), address).unreserve(address)
+
+    def modes(self) -> Sequence[str]:
+        """The modes that there are."""
+        from netkit.drivers.registry import BUILT_IN
+
+        return sorted(BUILT_IN)
+
+    def _attach(self, req: AttachRequest, network: str, mode: str) -> Record:
+        with self._session() as session:
+            if network:
+                return attach(session, networks.find(session, network), req)
+            driver(mode)
+            return _attach_to_mode(session, mode, req)
+
+    def _session(self) -> Session:
+        return Session(self.root, self._firewall, self._before_op)
+
+
+def _attach_to_mode(session: Session, mode: str, req: AttachRequest) -> Record:
+    with session.host_lock():
+        net, new = networks.of_mode(session, mode)
+        if new:
+            session.networks.save(net)
+    try:
+        return attach(session, net, req)
+    except BaseException:
+        if new and bringup.is_down(session, net.name):
+            session.networks.remove(net.name)
+        raise

@@ -1,0 +1,78 @@
+"""What one operation holds open: the state, the kernel, and one observation of the host."""
+
+from __future__ import annotations
+
+from netkit.kernel.apply import Kernel
+from netkit.kernel.firewall import choose, open_backend
+from netkit.kernel.foreign import foreign_drops
+from netkit.kernel.netns import Namespaces
+from netkit.kernel.observe import KernelHost
+from netkit.state.journal import Journal
+from netkit.state.locks import lock
+from netkit.state.networks import Networks
+from netkit.state.ports import Ledger
+from netkit.state.records import Records
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from contextlib import AbstractContextManager
+    from types import TracebackType
+    from typing import Self
+
+    from netkit.kernel.firewall import Firewall
+    from netkit.plan.ops import Op
+    from netkit.plan.rules import Rule
+    from netkit.state.root import Root
+
+#: How long a command waits for another that holds the same network, in seconds.
+PATIENCE = 30.0
+
+
+class Session:
+    """One operation, from its first lock to its last file; closing it leaves no descriptor behind."""
+
+    def __init__(self, root: Root, firewall: str = "auto", before_op: Callable[[Op], None] | None = None) -> None:
+        self.root = root
+        self.records = Records(root)
+        self.networks = Networks(root)
+        self.journal = Journal(root)
+        self.ledger = Ledger(root)
+        self.namespaces = Namespaces()
+        self._wanted = firewall
+        self._backends: dict[str, Firewall] = {}
+        self.kernel = Kernel(self.namespaces, self.firewall, before_op)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.kernel.close()
+        self.namespaces.close()
+
+    def host(self) -> KernelHost:
+        """A fresh observation of the host."""
+        return KernelHost(self.namespaces, self.backend, self._holds, foreign_drops)
+
+    def backend(self) -> str:
+        """The firewall backend that new rules are written with."""
+        if self._wanted not in self._backends and self._wanted not in ("nftables", "iptables-legacy"):
+            self._wanted = choose(self._wanted)
+        return self._wanted
+
+    def firewall(self, backend: str) -> Firewall:
+        """The executor of a backend, opened once."""
+        if backend not in self._backends:
+            self._backends[backend] = open_backend(backend)
+        return self._backends[backend]
+
+    def network_lock(self, network: str) -> AbstractContextManager[None]:
+        """One transaction on a network at a time. Take it before `host_lock`."""
+        return lock(self.root, f"network-{network}", PATIENCE)
+
+    def host_lock(self) -> AbstractContextManager[None]:
+        """One change of what all networks share at a time: the base, ports, the set of networks."""
+        return lock(self.root, "host", PATIENCE)
+
+    def _holds(self, rule: Rule, backend: str) -> bool:
+        return self.firewall(backend).holds(rule)
