@@ -1,0 +1,1 @@
+"""netkit's tests; CONTRIBUTING.md says which folder holds what."""

@@ -1,0 +1,1 @@
+"""The CNI executable, driven as a runtime drives it."""

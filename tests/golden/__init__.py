@@ -1,0 +1,1 @@
+"""A request in, the commands out: tests that read like a manual."""

@@ -1,0 +1,235 @@
+"""Hosts and containers for tests: real namespaces, each held by a real process.
+
+    lab.host("h1")        a network and a mount namespace with its own /run, /sys and /var/lib/netkit; lo is up
+    lab.container("c1")   the same with lo down, as a runtime hands it over
+    lab.link(a, b, ("192.0.2.1/24", "192.0.2.2/24"))    a cable between two of them, with addresses
+
+The holder is `cat` on a pipe: it answers when it is in its namespaces, and ends when pytest ends, however that ends.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
+    from typing import Any
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+Completed = subprocess.CompletedProcess
+#: The words that a test may rely on in a child's environment; NETKIT_*, PYTHON* and the rest stay out.
+ENVIRONMENT = {
+    "PATH": "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin",
+    "LC_ALL": "C.UTF-8",
+    "PYTHONPATH": str(REPOSITORY),
+    "PYTHONDONTWRITEBYTECODE": "1",
+}
+
+
+class Namespace:
+    """A network and a mount namespace, alive as long as its holder."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        argv = ["unshare", "--net", "--mount", "--propagation", "private", "cat"]
+        self._holder = subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0)
+        assert self._holder.stdin and self._holder.stdout
+        self._holder.stdin.write(b".")
+        assert self._holder.stdout.read(1) == b".", f"the namespaces of {name} could not be made"
+        self.pid = self._holder.pid
+        self.path = f"/proc/{self.pid}/ns/net"
+        self.inode = os.stat(self.path).st_ino
+        self.started: list[subprocess.Popen[str]] = []
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.name}, pid {self.pid}>"
+
+    def run(self, *argv: str | os.PathLike[str], input: str | None = None, check: bool = True) -> Completed[str]:  # noqa: A002
+        """Run a command inside; at most 60 s. A failure under `check` shows what the command wrote."""
+        done = subprocess.run(
+            self._inside(argv), input=input, text=True, capture_output=True, env=ENVIRONMENT, timeout=60, check=False
+        )
+        if check and done.returncode:
+            raise AssertionError(f"{self.name}: {argv} exited {done.returncode}\n{done.stdout}{done.stderr}")
+        return done
+
+    def popen(self, *argv: str | os.PathLike[str], **options: Any) -> subprocess.Popen[str]:
+        """Start a command inside; it is killed with the lab, if it is still there."""
+        pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+        process = subprocess.Popen(self._inside(argv), text=True, env=ENVIRONMENT, **{**pipes, **options})
+        self.started.append(process)
+        return process
+
+    def python(self, code: str, *arguments: str, check: bool = True) -> Completed[str]:
+        """Run Python code inside, with netkit and the tests importable."""
+        return self.run(sys.executable, "-c", code, *arguments, check=check)
+
+    def pids(self) -> set[int]:
+        """Every process in this network namespace but the holder."""
+        return {pid for pid in _processes() if _inode(pid) == self.inode} - {self.pid}
+
+    def _inside(self, argv: tuple[str | os.PathLike[str], ...]) -> list[str]:
+        return ["nsenter", "--target", str(self.pid), "--net", "--mount", *(os.fspath(word) for word in argv)]
+
+    def _stop_started(self) -> None:
+        for process in self.started:
+            if process.poll() is None:
+                process.kill()
+            process.communicate()
+
+    def close(self) -> list[str]:
+        """End everything inside; the command lines of processes that no test had started, which are leaks."""
+        self._stop_started()
+        leaked = {pid: _cmdline(pid) for pid in self.pids()}
+        for pid in leaked:
+            _kill(pid)
+        self._holder.kill()
+        self._holder.communicate()
+        return [f"{self.name}: process {pid} {words}" for pid, words in leaked.items() if words]
+
+
+class Container(Namespace):
+    """What a runtime hands over: a namespace with `lo` down and nothing else."""
+
+
+class HostNs(Namespace):
+    """A machine of its own: netkit runs here, with its state below `root`."""
+
+    def __init__(self, name: str, root: Path) -> None:
+        super().__init__(name)
+        self.root = root
+        self.run("ip", "link", "set", "lo", "up")
+        self.run("mount", "-t", "sysfs", "sysfs", "/sys")
+        self.run("mount", "-t", "tmpfs", "tmpfs", "/run")
+        if Path("/var/lib/netkit").is_dir():
+            self.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/netkit")
+
+    def netkit(self, *arguments: str, input: str | None = None, check: bool = False) -> Completed[str]:  # noqa: A002
+        """Run the netkit command inside, with this host's own root; does not raise unless `check`."""
+        argv = (sys.executable, "-m", "netkit", "--root", str(self.root), *arguments)
+        return self.run(*argv, input=input, check=check)
+
+    def snapshot(self, *containers: Container) -> dict[str, Any]:
+        """What the oracle sees here and in these containers."""
+        from tests.oracle import snapshot
+
+        return snapshot(self, containers)
+
+
+class Lab:
+    """All namespaces of one test; `close` ends them and says what was left behind."""
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.members: dict[str, Namespace] = {}
+
+    def host(self, name: str = "host") -> HostNs:
+        """A new host; its netkit root is `directory/name`, not yet made."""
+        host = HostNs(name, self.directory / name)
+        self._add(host)
+        return host
+
+    def container(self, name: str = "container") -> Container:
+        """A new container, on no network yet."""
+        container = Container(name)
+        self._add(container)
+        return container
+
+    def _add(self, member: Namespace) -> None:
+        assert member.name not in self.members, f"two members named {member.name}"
+        self.members[member.name] = member
+
+    def link(
+        self,
+        a: Namespace,
+        b: Namespace,
+        *addresses: tuple[str, str],
+        names: tuple[str, str] | None = None,
+        mtu: int = 1500,
+    ) -> tuple[str, str]:
+        """Lay a cable, up at both ends; each pair gives an address to `a` and one to `b`. The two interface names."""
+        ends = names or (_free_name(a), _free_name(b))
+        peer = ("peer", "name", ends[1], "netns", str(b.pid), "mtu", str(mtu))
+        a.run("ip", "link", "add", ends[0], "mtu", str(mtu), "type", "veth", *peer)
+        for index, (end, name) in enumerate(zip((a, b), ends, strict=True)):
+            _plug(end, name, [pair[index] for pair in addresses])
+        for end, name in zip((a, b), ends, strict=True):
+            _settle(end, name)
+        return ends
+
+    def switch(self, members: dict[Namespace, tuple[str, ...]], name: str = "switch", mtu: int = 1500) -> HostNs:
+        """Cable several members to one learning switch, itself a host of its own; each gets its addresses."""
+        switch = self.host(name)
+        switch.run("ip", "link", "add", "br0", "up", "mtu", str(mtu), "type", "bridge")
+        for number, (member, addresses) in enumerate(members.items()):
+            port, cable = f"port{number}", _free_name(member)
+            self.link(switch, member, names=(port, cable), mtu=mtu)
+            switch.run("ip", "link", "set", port, "master", "br0")
+            _plug(member, cable, addresses)
+        return switch
+
+    def close(self) -> list[str]:
+        """End everything; one line for each process that outlived its test or cannot be ended."""
+        leaks = [leak for member in self.members.values() for leak in member.close()]
+        inodes = {member.inode: member.name for member in self.members.values()}
+        deadline = time.monotonic() + 2
+        while (alive := [pid for pid in _processes() if _inode(pid) in inodes]) and time.monotonic() < deadline:
+            time.sleep(0.005)
+        return leaks + [f"{inodes.get(_inode(pid))}: process {pid} cannot be ended" for pid in alive]
+
+
+def _free_name(member: Namespace) -> str:
+    text = Path(f"/proc/{member.pid}/net/dev").read_text()
+    taken = {line.partition(":")[0].strip() for line in text.splitlines()}
+    return next(name for number in range(99) if (name := f"eth{number}") not in taken)
+
+
+def _plug(member: Namespace, ifname: str, addresses: Iterable[str]) -> None:
+    """Put a cable's end up with these addresses, without waiting for IPv6 duplicate detection."""
+    member.run("sysctl", "-qew", f"net/ipv6/conf/{ifname}/accept_dad=0", check=False)
+    lines = [f"link set {ifname} up"]
+    lines += [f"addr add {address} dev {ifname}{' nodad' if ':' in address else ''}" for address in addresses]
+    member.run("ip", "-batch", "-", input="\n".join(lines) + "\n")
+
+
+def _settle(member: Namespace, ifname: str) -> None:
+    """Wait until the kernel has given a live link its IPv6 link-local address, which it does in its own time."""
+    if member.run("sysctl", "-n", f"net/ipv6/conf/{ifname}/disable_ipv6", check=False).stdout.strip() != "0":
+        return
+    deadline = time.monotonic() + 2
+    while time.monotonic() < deadline:
+        rows = [line.split() for line in Path(f"/proc/{member.pid}/net/if_inet6").read_text().splitlines()]
+        if any(row[5] == ifname and row[0].startswith("fe80") for row in rows):
+            return
+        time.sleep(0.002)
+
+
+def _processes() -> Iterator[int]:
+    return (int(name) for name in os.listdir("/proc") if name.isdigit())
+
+
+def _inode(pid: int) -> int:
+    try:
+        return os.stat(f"/proc/{pid}/ns/net").st_ino
+    except OSError:  # it has just ended, or is a zombie, or is not ours to look at
+        return 0
+
+
+def _cmdline(pid: int) -> str:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
+    except OSError:
+        return ""
+
+
+def _kill(pid: int) -> None:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return

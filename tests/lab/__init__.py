@@ -1,0 +1,1 @@
+"""Topologies: many hosts in one machine."""

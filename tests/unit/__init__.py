@@ -1,0 +1,1 @@
+"""Pure code: values, names, ops, parts, parsing."""
