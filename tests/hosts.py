@@ -13,6 +13,7 @@ import os
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -51,10 +52,17 @@ class Namespace:
         return f"<{type(self).__name__} {self.name}, pid {self.pid}>"
 
     def run(self, *argv: str | os.PathLike[str], input: str | None = None, check: bool = True) -> Completed[str]:  # noqa: A002
-        """Run a command inside; at most 60 s. A failure under `check` shows what the command wrote."""
-        done = subprocess.run(
-            self._inside(argv), input=input, text=True, capture_output=True, env=ENVIRONMENT, timeout=60, check=False
-        )
+        """Run a command inside; at most 60 s. A failure under `check` shows what the command wrote.
+
+        It writes to files, not pipes, so that a child which it leaves behind is found as a leak and does not hang us.
+        """
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            words = self._inside(argv)
+            done = subprocess.run(
+                words, input=input, text=True, stdout=out, stderr=err, env=ENVIRONMENT, timeout=60, check=False
+            )
+            out.seek(0), err.seek(0)
+            done.stdout, done.stderr = out.read(), err.read()
         if check and done.returncode:
             raise AssertionError(f"{self.name}: {argv} exited {done.returncode}\n{done.stdout}{done.stderr}")
         return done
