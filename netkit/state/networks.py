@@ -1,0 +1,65 @@
+"""Networks: definitions, which last, and what is up of them, which a reboot clears."""
+
+from __future__ import annotations
+
+from netkit.model import Network
+from netkit.plan import rules as _rules  # noqa: F401 - a plan holds rules: reading it needs their kinds
+from netkit.plan.steps import Plan
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.state.root import Root
+
+#: Stands for the host itself where a network's name is asked for; no network can be called so.
+HOST = "@host"
+
+
+class Up(Value):
+    """What bringing a network up has made, and what takes it down again: its plan, reversed."""
+
+    network: str
+    plan: Plan
+    backend: str = ""
+    boot_id: str = ""
+
+
+class Networks:
+    """The networks of one root."""
+
+    def __init__(self, root: Root) -> None:
+        self.root = root
+
+    def save(self, network: Network) -> None:
+        """Put a definition in place; on the disk when this returns."""
+        self.root.networks.save(network.name, network)
+
+    def load(self, name: str) -> Network | None:
+        """A definition, None when there is no such network."""
+        return self.root.networks.load(name, Network)
+
+    def all(self) -> tuple[Network, ...]:
+        """Every definition, in the order of their names."""
+        return tuple(self.root.networks.values(Network))
+
+    def remove(self, name: str) -> bool:
+        """Forget a definition; False when there is none."""
+        return self.root.networks.unlink(name)
+
+    def save_up(self, up: Up) -> None:
+        """Note that a network, or HOST, is up."""
+        self.root.networks_up.save(up.network, up)
+
+    def load_up(self, name: str) -> Up | None:
+        """What is up of a network, or of HOST; None when nothing is. What an earlier boot made is gone with it."""
+        up = self.root.networks_up.load(name, Up)
+        return up if up and up.boot_id in ("", self.root.boot_id()) else None
+
+    def all_up(self) -> tuple[Up, ...]:
+        """All that is up in this boot, HOST included."""
+        boot = self.root.boot_id()
+        return tuple(up for up in self.root.networks_up.values(Up) if up.boot_id in ("", boot))
+
+    def remove_up(self, name: str) -> bool:
+        """Note that a network, or HOST, is down; False when it was."""
+        return self.root.networks_up.unlink(name)

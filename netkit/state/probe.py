@@ -1,0 +1,85 @@
+"""Does anything listen on a host port? Asked of the kernel, by binding the port for an instant."""
+
+from __future__ import annotations
+
+import _socket
+import errno
+
+from netkit.errors import ConflictError, HostError
+from netkit.model import family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netkit.state.ports import Ledger
+
+_TRIES = 200
+_SCTP = 132
+# linux/in.h, linux/in6.h: bind an address that the host does not have (yet).
+_FREEBIND = {4: (0, 15), 6: (41, 78)}
+_KINDS = {
+    "tcp": (_socket.SOCK_STREAM, 0),
+    "udp": (_socket.SOCK_DGRAM, 0),
+    "sctp": (_socket.SOCK_STREAM, _SCTP),
+}
+#: The kernel has no such protocol or family: nothing can listen there.
+_ABSENT = (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
+
+
+def listening(protocol: str, host_ip: str, port: int) -> bool:
+    """Whether a process holds this port at this address, or at all of them; connections in TIME_WAIT do not count."""
+    try:
+        _bind(protocol, host_ip, port)
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            return True
+        if error.errno in _ABSENT:
+            return False
+        raise HostError(f"cannot try port {port}/{protocol} at {host_ip}: {error.strerror}", "run as root") from error
+    return False
+
+
+def free_port(ledger: Ledger, protocols: Sequence[str], host_ips: Sequence[str], count: int = 1) -> int:
+    """The first of `count` consecutive ports that are free for all these protocols at all these addresses.
+
+    From the kernel's ephemeral range, without what is reserved there. ConflictError when none is found.
+    """
+    for _ in range(_TRIES):
+        first = _suggestion(protocols[0], host_ips[0])
+        last = first + count - 1
+        if last < 65536 and all(
+            ledger.taken(protocol, host_ip, first, last) is None
+            and not any(listening(protocol, host_ip, port) for port in range(first, last + 1))
+            for protocol in protocols
+            for host_ip in host_ips
+        ):
+            return first
+    raise ConflictError(f"no {count} free host port{'s' * (count > 1)} found in a row", "name the host port")
+
+
+def _suggestion(protocol: str, host_ip: str) -> int:
+    """A free port as the kernel picks one."""
+    for candidate in (protocol, "tcp"):
+        try:
+            return _bind(candidate, host_ip, 0)
+        except OSError as error:
+            if error.errno not in _ABSENT:
+                raise HostError(f"the kernel gives no free port at {host_ip}: {error.strerror}") from error
+    return _bind("tcp", "0.0.0.0", 0)  # noqa: S104 - no address of that family exists: any free port will do
+
+
+def _bind(protocol: str, host_ip: str, port: int) -> int:
+    version = family(host_ip)
+    kind, number = _KINDS[protocol]
+    socket = _socket.socket(_socket.AF_INET6 if version == 6 else _socket.AF_INET, kind | _socket.SOCK_CLOEXEC, number)
+    try:
+        if version == 6:
+            socket.setsockopt(_socket.IPPROTO_IPV6, _socket.IPV6_V6ONLY, 1)
+        if protocol == "tcp":
+            socket.setsockopt(_socket.SOL_SOCKET, _socket.SO_REUSEADDR, 1)
+        socket.setsockopt(*_FREEBIND[version], 1)
+        socket.bind((host_ip, port))
+        return int(socket.getsockname()[1])
+    finally:
+        socket.close()

@@ -1,0 +1,110 @@
+"""Where state lives: what a reboot clears, and what lasts.
+
+    /run/netkit             --root DIR: DIR/run         cleared by a reboot
+      attachments/ detaching/     records, one a file   netkit.state.records
+      intents/                    what is under way     netkit.state.journal
+      networks-up/                what networks made    netkit.state.networks
+      host/                       the port ledger       netkit.state.ports
+      ipam/NETWORK/               address claims        netkit.ipam.files
+      locks/                      flock files           netkit.state.locks
+    /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
+      networks/                   definitions           netkit.state.networks
+      reservations/NETWORK/       reserved addresses    netkit.ipam.files
+
+Directories are 0700, files 0600, whatever the umask.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netkit.state.files import Directory, Telling
+
+VOLATILE = "/run/netkit"
+LASTING = "/var/lib/netkit"
+_BOOT_ID = "/proc/sys/kernel/random/boot_id"
+
+
+class Root:
+    """One tree of state. Directories are opened, and made, when they are first asked for.
+
+    `warnings` collects what readers passed over, in sentences for people. A Root lives for one command: it holds its
+    directories open, so it does not notice when somebody replaces them.
+    """
+
+    def __init__(self, path: str | None = None) -> None:
+        self.path = os.path.abspath(path) if path else ""
+        self.warnings: list[str] = []
+        self._open: dict[str, Directory] = {}
+
+    def boot_id(self) -> str:
+        """What the kernel calls this boot; NETKIT_BOOT_ID stands in for it, so that tests can reboot."""
+        given = os.environ.get("NETKIT_BOOT_ID")
+        if given:
+            return given
+        with Telling("read", _BOOT_ID), open(_BOOT_ID, encoding="ascii") as file:
+            return file.read().strip()
+
+    @property
+    def attachments(self) -> Directory:
+        """Records of attachments, by id."""
+        return self._volatile("attachments")
+
+    @property
+    def detaching(self) -> Directory:
+        """Records of attachments that are being taken down, by id."""
+        return self._volatile("detaching")
+
+    @property
+    def intents(self) -> Directory:
+        """What was begun and not yet ended."""
+        return self._volatile("intents")
+
+    @property
+    def networks_up(self) -> Directory:
+        """What networks that are up have made, by network."""
+        return self._volatile("networks-up")
+
+    @property
+    def host(self) -> Directory:
+        """Files that concern the whole host."""
+        return self._volatile("host")
+
+    @property
+    def locks(self) -> Directory:
+        """Lock files."""
+        return self._volatile("locks")
+
+    def ipam(self, network: str) -> Directory:
+        """A network's address claims."""
+        return self._below(self._volatile("ipam"), network)
+
+    @property
+    def networks(self) -> Directory:
+        """Definitions of networks, by name."""
+        return self._lasting("networks")
+
+    def reservations(self, network: str) -> Directory:
+        """A network's reserved addresses."""
+        return self._below(self._lasting("reservations"), network)
+
+    def _volatile(self, name: str) -> Directory:
+        return self._below(self._top("run", VOLATILE, durable=False), name)
+
+    def _lasting(self, name: str) -> Directory:
+        return self._below(self._top("lib", LASTING, durable=True), name)
+
+    def _top(self, name: str, default: str, durable: bool) -> Directory:
+        path = f"{self.path}/{name}" if self.path else default
+        if path not in self._open:
+            if self.path and self.path not in self._open:
+                # Whoever may write to DIR could swap DIR/run: it must be as trustworthy as what is in it.
+                self._open[self.path] = Directory.open(self.path)
+            self._open[path] = Directory.open(path, durable, self.warnings)
+        return self._open[path]
+
+    def _below(self, directory: Directory, name: str) -> Directory:
+        path = directory.where(name)
+        if path not in self._open:
+            self._open[path] = directory.sub(name)
+        return self._open[path]
