@@ -1,0 +1,58 @@
+"""A host made of dicts: what pure code sees in unit and golden tests."""
+
+from __future__ import annotations
+
+from netkit.model import NsRef
+from netkit.plan.host import Link, Route
+from netkit.plan.rules import Rule
+
+_DEFAULTS = {
+    "net/ipv4/ip_forward": "0",
+    "net/ipv6/conf/all/forwarding": "0",
+    "net/ipv6/conf/default/accept_ra": "1",
+    "net/ipv6/conf/default/disable_ipv6": "0",
+}
+
+
+class FakeHost:
+    """Answers from what it was given; every namespace starts with a loopback that is down."""
+
+    def __init__(
+        self,
+        links: tuple[Link, ...] = (),
+        addresses: dict[str, tuple[str, ...]] | None = None,
+        routes: tuple[Route, ...] = (),
+        sysctls: dict[str, str] | None = None,
+        firewall: str = "nftables",
+        rules: tuple[Rule, ...] = (),
+        foreign: tuple[str, ...] = (),
+        inside: tuple[Link, ...] = (Link("lo", 1),),
+        inside_routes: tuple[Route, ...] = (),
+    ) -> None:
+        self.links = {link.name: link for link in links}
+        self.inside = {link.name: link for link in inside}
+        self.present = addresses or {}
+        self.host_routes = routes
+        self.inside_routes = inside_routes
+        self.sysctls = _DEFAULTS | (sysctls or {})
+        self.firewall = firewall
+        self.rules = rules
+        self.foreign = foreign
+
+    def link(self, name: str, netns: NsRef | None = None) -> Link | None:
+        return (self.inside if netns else self.links).get(name)
+
+    def addresses(self, dev: str, netns: NsRef | None = None) -> tuple[str, ...]:
+        return () if netns else self.present.get(dev, ())
+
+    def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
+        return tuple(r for r in (self.inside_routes if netns else self.host_routes) if r.family == family)
+
+    def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
+        return self.sysctls.get(key)
+
+    def holds(self, rule: Rule, backend: str) -> bool:
+        return rule in self.rules
+
+    def foreign_drops(self) -> tuple[str, ...]:
+        return self.foreign

@@ -1,0 +1,122 @@
+#!/bin/sh
+set -e
+iptables -w -t nat -D NETKIT-DNAT -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.90.0.2:80 -m comment --comment nk:542a8c6fac63:ddda2222b8f6
+conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
+ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
+ip -n /proc/1234/ns/net link set dev lo down
+ip link del dev nk542a8c6fac63
+ip link del dev netkit0
+iptables-restore --noflush -w <<'EOF'
+*nat
+-D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:76278bb566cc
+-D NETKIT-HAIRPIN -s 127.0.0.0/8 -o netkit0 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:7290ff08f903
+-D NETKIT-EGRESS -s 10.90.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:3cc491257bfb
+-D NETKIT-HAIRPIN -s 10.90.0.0/16 -o netkit0 -m conntrack --ctstate DNAT -j MASQUERADE -m comment --comment nk:4fc463fd36e0:43dac2a1e291
+COMMIT
+*filter
+-D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:16879a8d5336
+-D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:2e022e5e2fad
+-D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:b52efac73081
+COMMIT
+*raw
+-D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:057096c9c631
+-D NETKIT-DIRECT -d 10.90.0.0/16 -j DROP -m comment --comment nk:4fc463fd36e0:ce267a60b007
+COMMIT
+EOF
+ip6tables-restore --noflush -w <<'EOF'
+*nat
+-D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:c4b7926ee08d
+COMMIT
+*filter
+-D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:73b3bf710c3b
+-D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:faa2bb41aee4
+-D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:19fd14ec048d
+COMMIT
+*raw
+-D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:0518371851e6
+COMMIT
+EOF
+sysctl -qw net/ipv4/ip_forward=0
+iptables -w -t filter -D NETKIT-CLOSED -j DROP -m comment --comment nk:25630829088c:ade61b059191
+iptables-restore --noflush -w <<'EOF'
+*nat
+:NETKIT-POST - [0:0]
+:NETKIT-EGRESS - [0:0]
+:NETKIT-HAIRPIN - [0:0]
+:NETKIT-DNAT - [0:0]
+-D POSTROUTING -j NETKIT-POST
+-D OUTPUT -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-D PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-X NETKIT-POST
+-X NETKIT-EGRESS
+-X NETKIT-HAIRPIN
+-X NETKIT-DNAT
+COMMIT
+*filter
+:NETKIT-FWD - [0:0]
+:NETKIT-NAT - [0:0]
+:NETKIT-INT - [0:0]
+:NETKIT-IN - [0:0]
+:NETKIT-CLOSED - [0:0]
+:NETKIT-PAIRS - [0:0]
+:NETKIT-TO - [0:0]
+:NETKIT-FROM - [0:0]
+-D FORWARD -j NETKIT-FWD
+-X NETKIT-FWD
+-X NETKIT-NAT
+-X NETKIT-INT
+-X NETKIT-IN
+-X NETKIT-CLOSED
+-X NETKIT-PAIRS
+-X NETKIT-TO
+-X NETKIT-FROM
+COMMIT
+*raw
+:NETKIT-RAW - [0:0]
+:NETKIT-DIRECT - [0:0]
+-D PREROUTING -j NETKIT-RAW
+-X NETKIT-RAW
+-X NETKIT-DIRECT
+COMMIT
+EOF
+ip6tables-restore --noflush -w <<'EOF'
+*nat
+:NETKIT-POST - [0:0]
+:NETKIT-EGRESS - [0:0]
+:NETKIT-HAIRPIN - [0:0]
+:NETKIT-DNAT - [0:0]
+-D POSTROUTING -j NETKIT-POST
+-D OUTPUT ! -d ::1/128 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-D PREROUTING ! -s fe80::/10 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-X NETKIT-POST
+-X NETKIT-EGRESS
+-X NETKIT-HAIRPIN
+-X NETKIT-DNAT
+COMMIT
+*filter
+:NETKIT-FWD - [0:0]
+:NETKIT-NAT - [0:0]
+:NETKIT-INT - [0:0]
+:NETKIT-IN - [0:0]
+:NETKIT-CLOSED - [0:0]
+:NETKIT-PAIRS - [0:0]
+:NETKIT-TO - [0:0]
+:NETKIT-FROM - [0:0]
+-D FORWARD -j NETKIT-FWD
+-X NETKIT-FWD
+-X NETKIT-NAT
+-X NETKIT-INT
+-X NETKIT-IN
+-X NETKIT-CLOSED
+-X NETKIT-PAIRS
+-X NETKIT-TO
+-X NETKIT-FROM
+COMMIT
+*raw
+:NETKIT-RAW - [0:0]
+:NETKIT-DIRECT - [0:0]
+-D PREROUTING -j NETKIT-RAW
+-X NETKIT-RAW
+-X NETKIT-DIRECT
+COMMIT
+EOF

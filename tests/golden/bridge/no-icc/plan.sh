@@ -1,0 +1,175 @@
+#!/bin/sh
+set -e
+# netkit's own table: it drops first, and touches no other
+nft -f - <<'EOF'
+add table inet netkit
+flush table inet netkit
+table inet netkit {
+	set nkif { type ifname; }
+	set foreign { type ifname; flags interval; elements = { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" }; }
+	set nets4 { type ipv4_addr; flags interval; }
+	set nets6 { type ipv6_addr; flags interval; }
+	set masq4 { type ipv4_addr; flags interval; }
+	set masq6 { type ipv6_addr; flags interval; }
+	set hair4 { type ifname . ipv4_addr; flags interval; }
+	set hair6 { type ifname . ipv6_addr; flags interval; }
+	set pairs { type ifname . ifname; }
+	set closed { type nf_proto; }
+	map fwd_from { type ifname : verdict; }
+	map fwd_to { type ifname : verdict; }
+	map any4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
+	map any6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+	map host4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+	map host6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+	map rany4 { type inet_proto . inet_service : ipv4_addr; flags interval; }
+	map rany6 { type inet_proto . inet_service : ipv6_addr; flags interval; }
+	map rhost4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; }
+	map rhost6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; }
+	chain first {
+		type filter hook prerouting priority raw; policy accept;
+		iifname != "lo" ip daddr 127.0.0.0/8 drop
+		iifname != "lo" ip saddr 127.0.0.0/8 drop
+		iifname "lo" return
+		iifname != @nkif ip daddr @nets4 drop
+		iifname != @nkif ip6 daddr @nets6 drop
+	}
+	chain publish {
+		dnat ip to ip daddr . meta l4proto . th dport map @host4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @host6
+		dnat ip to meta l4proto . th dport map @any4
+		dnat ip6 to meta l4proto . th dport map @any6
+		dnat ip to ip daddr . meta l4proto . th dport map @rhost4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @rhost6
+		dnat ip to meta l4proto . th dport map @rany4
+		dnat ip6 to meta l4proto . th dport map @rany6
+	}
+	chain prerouting {
+		type nat hook prerouting priority dstnat; policy accept;
+		ip daddr 127.0.0.0/8 return
+		ip6 saddr fe80::/10 return
+		fib daddr type local jump publish
+	}
+	chain output {
+		type nat hook output priority -100; policy accept;
+		ip6 daddr ::1 return
+		fib daddr type local jump publish
+	}
+	chain postrouting {
+		type nat hook postrouting priority srcnat; policy accept;
+		ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade
+		ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade
+		ct status dnat oifname . ip saddr @hair4 masquerade
+		ct status dnat oifname . ip6 saddr @hair6 masquerade
+		ip saddr 127.0.0.0/8 oifname @nkif masquerade
+	}
+	chain to_nat {
+		ct state established,related accept
+		ct status dnat accept
+		drop
+	}
+	chain from_nat {
+		ct state invalid drop
+		ct state established,related accept
+		iifname . oifname @pairs accept
+		oifname vmap @fwd_to
+		oifname @foreign ct status ! dnat drop
+		accept
+	}
+	chain from_int {
+		iifname . oifname @pairs accept
+		drop
+	}
+	chain forward {
+		type filter hook forward priority filter; policy accept;
+		iifname vmap @fwd_from
+		oifname vmap @fwd_to
+		iifname @foreign accept
+		oifname @foreign accept
+		meta nfproto @closed drop
+	}
+}
+add table bridge netkit
+flush table bridge netkit
+table bridge netkit {
+	set ports { type ifname; }
+	set bind4 { type ifname . ether_addr . ipv4_addr; }
+	set bind6 { type ifname . ether_addr . ipv6_addr; }
+	set targets6 { typeof iifname . @th,64,128; }
+	chain port_arp {
+		arp htype 1 arp ptype ip arp hlen 6 arp plen 4 iifname . ether saddr . arp saddr ip @bind4 iifname . arp saddr ether . arp saddr ip @bind4 accept
+		drop
+	}
+	chain port_ip4 {
+		iifname . ether saddr . ip saddr != @bind4 drop
+		ip saddr 0.0.0.0 udp dport != 67 drop
+		ip saddr 0.0.0.0 meta l4proto != udp drop
+		udp sport 67 drop
+	}
+	chain port_ip6 {
+		iifname . ether saddr . ip6 saddr != @bind6 drop
+		icmpv6 type { nd-router-advert, nd-redirect } drop
+		udp sport 547 drop
+		ip6 saddr :: icmpv6 type != { nd-router-solicit, nd-neighbor-solicit, mld2-listener-report } drop
+		ip6 saddr :: meta l4proto != ipv6-icmp drop
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit != 255 drop
+		icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets6 drop
+	}
+	chain port {
+		ether type vmap { arp : goto port_arp, ip : goto port_ip4, ip6 : goto port_ip6 }
+		drop
+	}
+	chain prerouting {
+		type filter hook prerouting priority -300; policy accept;
+		iifname @ports goto port
+	}
+}
+EOF
+# IPv4 transit that is not ours stays as dead as it was
+nft add element inet netkit closed '{ ipv4 }'
+# packets between containers and the world pass through this host
+sysctl -qw net/ipv4/ip_forward=1
+# the way out is masqueraded, the way in is closed
+nft -f - <<'EOF'
+add element inet netkit nkif { "nk-lonely" }
+add element inet netkit nets4 { 10.90.0.0/16 }
+add element inet netkit masq4 { 10.90.0.0/16 }
+add element inet netkit hair4 { "nk-lonely" . 10.90.0.0/16 }
+add element inet netkit fwd_from { "nk-lonely" : goto from_nat }
+add element inet netkit fwd_to { "nk-lonely" : goto to_nat }
+EOF
+# the switch of the network; its own MAC, so that no port's coming or going changes it
+ip link add name nk-lonely group 28267 address 02:3b:21:e8:7b:55 mtu 1400 type bridge
+# pin its MTU, which a bridge otherwise fits to its ports
+ip link set dev nk-lonely mtu 1400
+# no IPv6 where none was asked for
+sysctl -qw net/ipv6/conf/nk-lonely/disable_ipv6=1
+# the gateway that containers see
+ip addr add 10.90.0.1/16 dev nk-lonely
+# switch it on
+ip link set dev nk-lonely up
+# localhost:PORT on the host reaches published ports
+sysctl -qw net/ipv4/conf/nk-lonely/route_localnet=1
+# it can speak for itself only: no spoofed MAC, ARP, address or RA
+nft -f - <<'EOF'
+add element bridge netkit ports { "nk468613c0566b" }
+add element bridge netkit bind4 { "nk468613c0566b" . 02:00:00:00:00:07 . 10.90.0.2, "nk468613c0566b" . 02:00:00:00:00:07 . 0.0.0.0 }
+EOF
+# the cable between host and container
+ip link add name nk468613c0566b group 28267 mtu 1300 type veth peer name eth0 netns /proc/1234/ns/net address 02:00:00:00:00:07 mtu 1300
+# announce its address by gratuitous ARP
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
+# no IPv6 where none was asked for
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1
+# a port of a switch has no address of its own
+sysctl -qw net/ipv6/conf/nk468613c0566b/disable_ipv6=1
+# plug the host end into the bridge
+ip link set dev nk468613c0566b master nk-lonely up
+bridge link set dev nk468613c0566b isolated on
+# a process expects to reach itself at 127.0.0.1
+ip -n /proc/1234/ns/net link set dev lo up
+# its address, from netkit's IPAM
+ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+# the container end is ready
+ip -n /proc/1234/ns/net link set dev eth0 up
+# everything else goes by the gateway
+ip -n /proc/1234/ns/net route add default via 10.90.0.1 dev eth0 proto 142

@@ -1,0 +1,78 @@
+"""Request in, command script out: every case is a folder that reads like a page of a manual.
+
+`request.json` says what is asked of which driver on which host; `plan.sh` and `undo.sh` are what netkit answers.
+NETKIT_UPDATE_GOLDEN=1 writes the answers anew: review the difference, it is the change that users will see.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from netkit.drivers.registry import driver
+from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Subnet
+from netkit.plan.host import Link, Route
+from netkit.plan.render import script
+from netkit.plan.steps import Plan
+from tests.fakes import FakeHost
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent for path in HERE.glob("*/*/request.json"))
+NETNS = NsRef("/proc/1234/ns/net", 4026532650, 77)
+
+
+def values(kind: Any, items: list[dict[str, Any]]) -> tuple[Any, ...]:
+    return tuple(kind(**item) for item in items)
+
+
+def host_of(data: dict[str, Any]) -> FakeHost:
+    return FakeHost(
+        links=values(Link, data.get("links", [])),
+        addresses={dev: tuple(found) for dev, found in data.get("addresses", {}).items()},
+        routes=values(Route, data.get("routes", [])),
+        sysctls=data.get("sysctls"),
+        firewall=data.get("firewall", "nftables"),
+        foreign=tuple(data.get("foreign", ())),
+        inside=values(Link, data.get("inside", [{"name": "lo", "index": 1}])),
+        inside_routes=values(Route, data.get("inside_routes", [])),
+    )
+
+
+def plan_of(case: Path) -> Plan:
+    """Everything that the first attachment on this host would do: the host's part, the network's, its own."""
+    data = json.loads((case / "request.json").read_text())
+    host = host_of(data.get("host", {}))
+    mode = driver(case.parent.name)
+    net = dict(data.get("network", {}))
+    net["subnets"] = values(Subnet, net.get("subnets", []))
+    net["options"] = tuple((key, value) for key, value in net.get("options", {}).items())
+    network = Network(**{"name": mode.name, "mode": mode.name, **net})
+    if hasattr(mode, "device") and not network.device:
+        network = network.replace(device=mode.device(network))
+    request = dict(data.get("request", {}))
+    request["ports"] = values(PortMap, request.get("ports", []))
+    request["ips"] = tuple(request.get("ips", ()))
+    req = AttachRequest("web", NETNS, **request)
+    leases = values(Lease, data.get("leases", []))
+    plan = Plan()
+    if data.get("first", True):
+        plan += mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()
+        plan += mode.network_up(network, host)
+    return plan + mode.attach(network, req, leases, host).plan
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_plan_and_undo_read_as_written_down(case: Path) -> None:
+    plan = plan_of(case)
+    for name, text in (("plan.sh", script(plan, explain=True)), ("undo.sh", script(plan.undo()))):
+        if os.environ.get("NETKIT_UPDATE_GOLDEN"):
+            (case / name).write_text(text)
+        assert (case / name).read_text() == text
+
+
+def test_there_are_cases() -> None:
+    assert len(CASES) >= 8
