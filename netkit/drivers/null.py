@@ -1,6 +1,6 @@
 """The null driver: a loopback and nothing else.
 
-    127.0.0.1 ==[ lo ]==      no cable, no address, no way in or out
+127.0.0.1 ==[ lo ]==      no cable, no address, no way in or out
 """
 
 from __future__ import annotations
@@ -36,7 +36,9 @@ class Null:
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         for word, given in (("publish", req.ports), ("ip", req.ips), ("mac", req.mac), ("mtu", req.mtu)):
             if given:
-                raise ConfigError(word, "a null network has only a loopback", f"leave --{word} out, or use --mode bridge")
+                raise ConfigError(
+                    word, "a null network has only a loopback", f"leave --{word} out, or use --mode bridge"
+                )
         ident = attachment_id(net.name, req.container, "lo")
         ep = Endpoint(ident, net.name, net.mode, req.container, "lo", req.netns, req.name, req.pid)
         return Attachment(loopback(req.netns, host), ep)

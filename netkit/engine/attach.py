@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from netkit.drivers.protocols import Attachment
     from netkit.engine.session import Session
-    from netkit.model import AttachRequest, Lease, Network
+    from netkit.model import AttachRequest, Endpoint, Lease, Network
     from netkit.plan.host import Host
 
 
@@ -60,19 +60,33 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
     attachment = _ask_driver(net, req, leases, host)
     ep, plan = attachment.endpoint, reserve + attachment.plan
     boot = session.root.boot_id()
-    with intent(session, Intent(ep.id, "attach", net.name, plan, boot, ep.container, ep.ifname)):
+    with intent(session, _intent(ep, plan, boot)):
         try:
             if pools.claim(session, net, req) != leases:
                 raise ConflictError("the address was taken by another meanwhile", "try again")
             session.ledger.claim(ep.id, ep.ports)
             executor.apply(session.kernel, plan)
-            record = Record(ep, plan, boot, int(time()))
+            record = Record(ep, plan, boot_id=boot, created=int(time()))
             session.records.save(record)
         except BaseException:
             session.ledger.release(ep.id)
             pools.release(session, net, ep.container, ep.ifname)
             raise
     return record
+
+
+def _intent(ep: Endpoint, plan: Plan, boot: str) -> Intent:
+    return Intent(
+        ep.id,
+        "attach",
+        ep.network,
+        plan,
+        boot_id=boot,
+        container=ep.container,
+        ifname=ep.ifname,
+        leases=ep.addresses,
+        ports=ep.ports,
+    )
 
 
 def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
@@ -104,7 +118,7 @@ def _choose_ports(
         if not port.host_port:
             key = (port.protocol, port.container_port, port.count)
             if key not in free:
-                free[key] = free_port(session.ledger, port, chosen)
+                free[key] = free_port(session.ledger, [port.protocol], _same_port(req, port), port.count)
                 reserved.append((free[key], free[key] + port.count - 1))
             port = port.replace(host_port=free[key])
         else:
@@ -112,6 +126,12 @@ def _choose_ports(
         chosen.append(port)
     steps = ((PortsReserve(tuple(reserved)), "keep the chosen port from being given out as an ephemeral one"),)
     return req.replace(ports=tuple(chosen)), Plan.of(*steps) if reserved else Plan()
+
+
+def _same_port(req: AttachRequest, port: PortMap) -> list[str]:
+    """The host addresses for which the same container port is to be published under one host port."""
+    same = (port.protocol, port.container_port, port.count)
+    return [p.host_ip for p in req.ports if not p.host_port and (p.protocol, p.container_port, p.count) == same]
 
 
 def _refuse_taken(session: Session, port: PortMap) -> None:

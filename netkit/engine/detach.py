@@ -74,7 +74,11 @@ def _orphans(session: Session, dry_run: bool, errors: list[NetkitError]) -> list
     done: list[str] = []
     for net in session.networks.all():
         with session.network_lock(net.name):
-            held = {(r.endpoint.container, r.endpoint.ifname) for r in session.records.all() if r.endpoint.network == net.name}
+            held = {
+                (r.endpoint.container, r.endpoint.ifname)
+                for r in session.records.all()
+                if r.endpoint.network == net.name
+            }
             for pool in pools.pools(session, net):
                 for claim in pool.claims():
                     if (claim.container, claim.ifname) in held:

@@ -24,7 +24,9 @@ def find(session: Session, name: str) -> Network:
     net = session.networks.load(name)
     if net is None:
         known = ", ".join(sorted(n.name for n in session.networks.all())) or "none yet"
-        raise NotFoundError(f"there is no network {name!r}", f"known networks: {known}; netkit network create makes one")
+        raise NotFoundError(
+            f"there is no network {name!r}", f"known networks: {known}; netkit network create makes one"
+        )
     return net
 
 
@@ -66,7 +68,9 @@ def create(session: Session, net: Network) -> Network:
         recover(session, net.name)
         with session.host_lock():
             if session.networks.load(net.name) is not None:
-                raise ConflictError(f"there already is a network {net.name}", f"netkit network rm {net.name} removes it")
+                raise ConflictError(
+                    f"there already is a network {net.name}", f"netkit network rm {net.name} removes it"
+                )
             net = complete(session, net)
             session.networks.save(net)
         try:
@@ -84,7 +88,9 @@ def remove(session: Session, name: str) -> None:
         recover(session, name)
         users = [r.endpoint.id for r in session.records.all() if r.endpoint.network == name]
         if users:
-            raise ConflictError(f"network {name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc")
+            raise ConflictError(
+                f"network {name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc"
+            )
         bringup.take_down(session, name)
         session.root.forget_network(name)
         session.networks.remove(name)
@@ -124,4 +130,6 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
 def _refuse_device(session: Session, net: Network) -> None:
     for other in session.networks.all():
         if other.name != net.name and other.device == net.device:
-            raise ConflictError(f"{net.device} is the device of network {other.name}", "choose another with -o bridge=NAME")
+            raise ConflictError(
+                f"{net.device} is the device of network {other.name}", "choose another with -o bridge=NAME"
+            )

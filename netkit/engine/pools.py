@@ -52,7 +52,9 @@ def _requested(session: Session, net: Network, ips: Sequence[str]) -> list[tuple
     for at, ip in enumerate(ips):
         subnet = pool_of(session, net, bare(ip)).subnet
         if subnet.cidr in wanted:
-            raise ConfigError(f"ip[{at}]", f"{ip} and {wanted[subnet.cidr]} are both of {subnet.cidr}", "give one a subnet")
+            raise ConfigError(
+                f"ip[{at}]", f"{ip} and {wanted[subnet.cidr]} are both of {subnet.cidr}", "give one a subnet"
+            )
         wanted[subnet.cidr] = bare(ip)
     return [(pool, wanted.get(pool.subnet.cidr)) for pool in pools(session, net)]
 

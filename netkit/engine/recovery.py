@@ -46,7 +46,7 @@ def recover(session: Session, network: str) -> None:
 
 def finish_detach(session: Session, ident: str) -> None:
     """Undo a record that is already marked as detaching, and forget it."""
-    record = session.records.load_detaching(ident)
+    record = next((r for r in session.records.detaching() if r.id == ident), None)
     if record is None:
         return
     ep = record.endpoint
@@ -63,7 +63,9 @@ def _take_back(session: Session, what: Intent) -> None:
     if session.records.load(what.id) is None and what.boot_id == session.root.boot_id():
         left = executor.revert(session.kernel, what.plan.undo())
         if left:
-            session.root.warnings.append(f"{what.action} of {what.network} died midway and is not all undone: {left[0][1]}")
+            session.root.warnings.append(
+                f"{what.action} of {what.network} died midway and is not all undone: {left[0][1]}"
+            )
             return
     if session.records.load(what.id) is None:
         session.ledger.release(what.id)

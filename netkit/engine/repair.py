@@ -12,6 +12,8 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netkit.engine.session import Session
     from netkit.plan.host import Host
     from netkit.state.records import Record
@@ -28,8 +30,7 @@ class Difference(Value):
 def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
     """Each step of a plan that no longer holds."""
     return [
-        Difference(owner, step.why, tuple(str(command) for command in render(step.op)))
-        for step in missing(plan, host)
+        Difference(owner, step.why, tuple(str(command) for command in render(step.op))) for step in missing(plan, host)
     ]
 
 
@@ -54,7 +55,7 @@ def repair(session: Session, plan: Plan) -> int:
     return len(lost)
 
 
-def reload(session: Session, records: list[Record]) -> tuple[dict[str, int], list[NetkitError]]:
+def reload(session: Session, records: Sequence[Record]) -> tuple[dict[str, int], list[NetkitError]]:
     """Make the kernel match every record again: the host's base first (it drops), then networks, then attachments."""
     repaired: dict[str, int] = {}
     errors: list[NetkitError] = []

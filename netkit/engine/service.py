@@ -7,13 +7,13 @@ only (`plan_attach`) change nothing.
 from __future__ import annotations
 
 from netkit.drivers.registry import driver
-from netkit.engine import bringup, networks, pools
+from netkit.engine import networks, pools
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach
 from netkit.engine.recovery import reported
 from netkit.engine.repair import Difference, check_plan, reload
 from netkit.engine.session import Session
-from netkit.errors import ConflictError, NetkitError
+from netkit.errors import ConflictError, NetkitError, NotFoundError
 from netkit.state.root import Root
 
 TYPE_CHECKING = False
@@ -66,8 +66,9 @@ class Engine:
     def detach(self, ident: str) -> bool:
         """Detach by id or name; False when there is nothing (any more)."""
         with self._session() as session:
-            record = session.records.find(ident)
-            if record is None:
+            try:
+                record = session.records.find(ident)
+            except NotFoundError:
                 return False
             detach(session, record)
             return True
@@ -90,19 +91,18 @@ class Engine:
             records = sorted(session.records.all(), key=lambda record: (record.created, record.endpoint.id))
             return [(record, alive(session, record)) for record in records]
 
-    def attachment(self, ident: str) -> tuple[Record, bool] | None:
-        """One attachment by id, unique start of an id, or name."""
+    def attachment(self, ident: str) -> tuple[Record, bool]:
+        """One attachment by id, unique start of an id, or name, and whether its namespace is alive."""
         with self._session() as session:
             record = session.records.find(ident)
-            return (record, alive(session, record)) if record else None
+            return record, alive(session, record)
 
     def check(self, ident: str = "") -> list[Difference]:
         """Each difference between the records (of one attachment, or of all and the networks) and the kernel."""
         with self._session() as session:
-            wanted = session.records.find(ident) if ident else None
             plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
-            records = [wanted] if wanted else [] if ident else session.records.all()
-            plans += [(record.endpoint.id, record.plan) for record in records]
+            records = [session.records.find(ident)] if ident else session.records.all()
+            plans += [(record.id, record.plan) for record in records]
             host = session.host()
             found: list[Difference] = []
             for owner, plan in plans:
@@ -138,7 +138,7 @@ class Engine:
     def network(self, name: str) -> tuple[Network, Up | None]:
         """A network, and what was done to the host for it if it is up."""
         with self._session() as session:
-            return networks.find(session, name), session.networks.up(name)
+            return networks.find(session, name), session.networks.load_up(name)
 
     def all_networks(self) -> list[Network]:
         """Every network, by name."""
@@ -192,6 +192,6 @@ def _attach_to_mode(session: Session, mode: str, req: AttachRequest) -> Record:
     try:
         return attach(session, net, req)
     except BaseException:
-        if new and bringup.is_down(session, net.name):
+        if new and session.networks.load_up(net.name) is None:
             session.networks.remove(net.name)
         raise

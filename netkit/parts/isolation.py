@@ -23,7 +23,9 @@ def network_rules(net: Network, host: Host) -> Plan:
         icc=net.icc,
         masquerade=not net.internal,
     )
-    why = "nothing leaves or enters this network" if net.internal else "the way out is masqueraded, the way in is closed"
+    why = (
+        "nothing leaves or enters this network" if net.internal else "the way out is masqueraded, the way in is closed"
+    )
     return Plan.of((RulesAdd((rules,), host.firewall), why))
 
 
@@ -55,7 +57,9 @@ def port_guard(ep: Endpoint, host: Host) -> Plan:
     if any(family(address) == 6 for address in known):
         known += (link_local(ep.mac),)
     guard = PortGuard(ep.host_ifname, ep.mac, known)
-    return Plan.of((RulesAdd((guard,), host.firewall), "it can speak for itself only: no spoofed MAC, ARP, address or RA"))
+    return Plan.of(
+        (RulesAdd((guard,), host.firewall), "it can speak for itself only: no spoofed MAC, ARP, address or RA")
+    )
 
 
 def link_local(mac: str) -> str:

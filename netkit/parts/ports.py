@@ -27,7 +27,14 @@ def _rule(ep: Endpoint, port: PortMap, device: str, at: int) -> Publish:
     for address in ep.addresses:
         if family(address) == family(port.host_ip):
             return Publish(
-                ep.id, port.protocol, port.host_ip, port.host_port, bare(address), port.container_port, device, port.count
+                ep.id,
+                port.protocol,
+                port.host_ip,
+                port.host_port,
+                bare(address),
+                port.container_port,
+                device,
+                port.count,
             )
     raise ConfigError(
         f"ports[{at}]",

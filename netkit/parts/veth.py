@@ -47,7 +47,10 @@ def _inside(ep: Endpoint, host: Host) -> Plan:
     steps += [
         (_sysctl(ep, "ipv6", "disable_ipv6", "0", "1"), "it speaks IPv6"),
         (_sysctl(ep, "ipv6", "accept_ra", "0", "1"), "its routes are netkit's, not a neighbour's advertisement"),
-        (_sysctl(ep, "ipv6", "accept_dad", "0", "1"), "usable at once: netkit's IPAM knows that nobody has its address"),
+        (
+            _sysctl(ep, "ipv6", "accept_dad", "0", "1"),
+            "usable at once: netkit's IPAM knows that nobody has its address",
+        ),
         (_sysctl(ep, "ipv6", "ndisc_notify", "1", "0"), "announce its address by unsolicited neighbour advertisement"),
     ]
     return Plan.of(*steps)
