@@ -1,0 +1,160 @@
+"""Carry ops out: the one place where netkit changes the kernel.
+
+Consecutive ops of one sort in one namespace go to the kernel together: rtnetlink ops as one batch, sysctls with one
+visit to the namespace, firewall rules as one transaction. Order is kept, and what failed is told op by op.
+"""
+
+from __future__ import annotations
+
+from netkit.errors import NetkitError
+from netkit.kernel import conntrack, sysctl
+from netkit.kernel.links import Batch
+from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
+from netkit.plan.ops import PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
+from netkit.plan.rules import Publish
+
+__all__ = ["UNTRIED", "Kernel"]
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable, Iterator, Sequence
+    from typing import Any, Protocol
+
+    from netkit.kernel.links import Indexes
+    from netkit.kernel.namespaces import Namespaces
+    from netkit.kernel.outcomes import Outcome
+    from netkit.plan.ops import Op
+    from netkit.plan.rules import Rule
+
+    class Firewall(Protocol):
+        """One firewall backend."""
+
+        def add(self, rules: Sequence[Rule]) -> None:
+            """Add all of them in one transaction."""
+
+        def delete(self, rules: Sequence[Rule]) -> None:
+            """Delete all of them; what is already gone is no error."""
+
+
+class Kernel:
+    """Applies ops through the namespaces of one transaction.
+
+    `firewall` gives the executor of a backend. With `before_op`, ops are carried out one at a time and it is called
+    ahead of each: where tests raise or kill.
+    """
+
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        firewall: Callable[[str], Firewall],
+        before_op: Callable[[Op], None] | None = None,
+    ) -> None:
+        self._namespaces = namespaces
+        self._firewall = firewall
+        self._before_op = before_op
+        self._indexes: Indexes = {}
+
+    def apply(self, ops: Sequence[Op], *, tolerant: bool = False) -> list[Outcome]:
+        """What became of each op, in their order.
+
+        The first failure ends it: ops after it are UNTRIED, or, where they went to the kernel in the same batch, done
+        or failed by themselves. `tolerant`, for undo, goes on past failures and takes what is already gone for done.
+        """
+        self._indexes.clear()
+        outcomes: list[Outcome] = []
+        for part in self._parts(ops):
+            outcomes += [_told(op, outcome, tolerant) for op, outcome in self._carry_out(part, tolerant)]
+            if not tolerant and any(isinstance(outcome, NetkitError) for outcome in outcomes):
+                break
+        return outcomes + [UNTRIED] * (len(ops) - len(outcomes))
+
+    def _parts(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
+        """Runs of consecutive ops that can go together."""
+        start = 0
+        for place in range(1, len(ops) + 1):
+            if place == len(ops) or self._before_op or _lane(ops[place]) != _lane(ops[start]):
+                yield ops[start:place]
+                start = place
+
+    def _carry_out(self, ops: Sequence[Op], tolerant: bool) -> list[tuple[Op, Outcome]]:
+        outcomes: list[Outcome]
+        try:
+            if self._before_op:
+                self._before_op(ops[0])
+            outcomes = _CARRIERS.get(type(ops[0]), Kernel._links)(self, ops, tolerant)
+        except NetkitError as error:
+            outcomes = [error, *[error if tolerant else UNTRIED] * (len(ops) - 1)]
+        return list(zip(ops, outcomes, strict=True))
+
+    def _links(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
+        return Batch(self._namespaces, ops[0].netns, self._indexes, tolerant).carry_out(ops)
+
+    def _sysctls(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
+        return self._namespaces.enter(ops[0].netns).call(lambda: one_by_one(ops, _write, tolerant))
+
+    def _rules_add(self, ops: Sequence[RulesAdd], tolerant: bool) -> list[Outcome]:
+        """A flush that fails takes the rules back: an op is done or not done."""
+        rules = [rule for op in ops for rule in op.rules]
+        firewall = self._firewall(ops[0].backend)
+        firewall.add(rules)
+        try:
+            self._forget_connections(rules)
+        except NetkitError:
+            firewall.delete(rules[::-1])
+            raise
+        return [None] * len(ops)
+
+    def _rules_del(self, ops: Sequence[RulesDel], tolerant: bool) -> list[Outcome]:
+        rules = [rule for op in ops for rule in op.rules]
+        self._firewall(ops[0].backend).delete(rules)
+        self._forget_connections(rules)
+        return [None] * len(ops)
+
+    def _forget_connections(self, rules: Sequence[Rule]) -> None:
+        conntrack.flush_all(
+            [
+                (rule.protocol, rule.host_ip, rule.host_port, rule.host_port + rule.count - 1)
+                for rule in rules
+                if isinstance(rule, Publish)
+            ],
+            self._namespaces.enter(None).socket,
+        )
+
+    def _ports(self, ops: Sequence[PortsReserve | PortsFree], tolerant: bool) -> list[Outcome]:
+        for op in ops:
+            (sysctl.reserve_ports if isinstance(op, PortsReserve) else sysctl.free_ports)(op.ports)
+        return [None] * len(ops)
+
+
+_CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
+    SysctlSet: Kernel._sysctls,
+    SysctlRestore: Kernel._sysctls,
+    RulesAdd: Kernel._rules_add,
+    RulesDel: Kernel._rules_del,
+    PortsReserve: Kernel._ports,
+    PortsFree: Kernel._ports,
+}
+
+
+def _lane(op: Op) -> Hashable:
+    """Ops of one lane may go together."""
+    backend = op.backend if isinstance(op, (RulesAdd, RulesDel)) else ""
+    return _CARRIERS.get(type(op), Kernel._links), backend, op.netns
+
+
+def _write(op: Op) -> None:
+    if isinstance(op, SysctlSet):
+        sysctl.write(op.key, op.value)
+    elif isinstance(op, SysctlRestore):
+        sysctl.restore(op.key, op.value, op.expected)
+
+
+def _told(op: Op, outcome: Outcome, tolerant: bool) -> Outcome:
+    """The outcome as a person is told it."""
+    if not isinstance(outcome, NetkitError):
+        return outcome
+    if tolerant and is_gone(outcome):
+        return None
+    from netkit.kernel.failures import explain  # brings the renderer of commands, which success has no use for
+
+    return explain(op, outcome)

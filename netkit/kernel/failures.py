@@ -1,0 +1,40 @@
+"""What the kernel's refusal of an op means, in words for people.
+
+Loaded only when something has failed, since it needs the renderer of commands.
+"""
+
+from __future__ import annotations
+
+import errno
+
+from netkit.errors import ConflictError, HostError, KernelError, NetkitError
+from netkit.plan.ops import AddrAdd, LinkAdd, Op, RouteAdd
+from netkit.plan.render import render
+
+
+def explain(op: Op, failure: NetkitError) -> NetkitError:
+    """The failure with the op's command, and as a conflict or a lack of the host where it is one."""
+    if not isinstance(failure, KernelError):
+        return failure
+    command = "; ".join(str(command) for command in render(op))
+    if failure.errno == errno.EEXIST and (taken := _taken(op)):
+        return ConflictError(f"{taken} ({command})", "detach what holds it, or choose another")
+    if failure.errno in (errno.EPERM, errno.EACCES):
+        return HostError(f"{command}: {failure}", "run as root; in a container this takes CAP_NET_ADMIN")
+    if failure.errno == errno.EOPNOTSUPP and isinstance(op, LinkAdd):
+        return HostError(f"{command}: {failure}", f"this kernel has no {op.kind} links (load or build that driver)")
+    return KernelError(f"{command}: {failure}", failure.errno, failure.hint)
+
+
+def _taken(op: Op) -> str:
+    where = f" in {op.netns.path}" if op.netns else ""
+    if isinstance(op, LinkAdd):
+        if op.peer is None:
+            return f"a link named {op.name} exists already{where}"
+        there = f" in {op.peer.ns.path}" if op.peer.ns else ""
+        return f"a link named {op.name}{where} or {op.peer.name}{there} exists already"
+    if isinstance(op, AddrAdd):
+        return f"{op.dev}{where} has the address {op.address} already"
+    if isinstance(op, RouteAdd):
+        return f"a route to {op.dst} exists already{where}"
+    return ""

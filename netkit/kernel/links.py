@@ -1,0 +1,104 @@
+"""rtnetlink ops in batches: everything that can go to one namespace in one send, goes in one send."""
+
+from __future__ import annotations
+
+from netkit.errors import KernelError, NetkitError
+from netkit.kernel.messages import delete_link, encode
+from netkit.kernel.outcomes import UNTRIED, worst
+from netkit.plan.ops import LinkAdd, LinkDel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netkit.kernel.namespaces import Namespaces
+    from netkit.kernel.outcomes import Outcome
+    from netkit.kernel.wire import Message
+    from netkit.model import NsRef
+    from netkit.plan.ops import Op
+
+    Indexes = dict[tuple[NsRef | None, str], int]
+
+
+class Batch:
+    """Consecutive ops of one namespace; also the `messages.Numbers` that their encoding asks.
+
+    A batch is split only where an op needs the ifindex of a link that is still to be made: ops name links, and a link
+    has no number before it exists. `indexes` are the numbers known so far, kept by the caller.
+    """
+
+    def __init__(self, namespaces: Namespaces, ref: NsRef | None, indexes: Indexes, tolerant: bool) -> None:
+        self._namespaces = namespaces
+        self._ref = ref
+        self._rtnl = namespaces.enter(ref).socket()
+        self._indexes = indexes
+        self._tolerant = tolerant
+        self._outcomes: list[Outcome] = []
+        self._pending: list[tuple[int, Message]] = []
+        self._unborn: set[tuple[NsRef | None, str]] = set()
+
+    def carry_out(self, ops: Sequence[Op]) -> list[Outcome]:
+        """What became of each op; after a failure the rest is UNTRIED, unless tolerant."""
+        self._outcomes = [UNTRIED] * len(ops)
+        for place, op in enumerate(ops):
+            try:
+                self._add(place, op)
+            except NetkitError as error:
+                self._outcomes[place] = error
+            if self._failed():
+                return self._outcomes
+        self._send()
+        return self._outcomes
+
+    def index(self, name: str) -> int:
+        """The ifindex of a link in this namespace."""
+        key = (self._ref, name)
+        if key in self._unborn:
+            self._send()
+        if key not in self._indexes:
+            self._indexes[key] = self._rtnl.index(name)
+        return self._indexes[key]
+
+    def netns_fd(self, ref: NsRef | None) -> int:
+        """A descriptor of another namespace."""
+        return self._namespaces.enter(ref).fd
+
+    def _add(self, place: int, op: Op) -> None:
+        messages = self._delete(op) if isinstance(op, LinkDel) else encode(op, self)
+        if self._failed():
+            return  # what this op builds on was not made
+        if not messages:
+            self._outcomes[place] = None
+        self._pending += [(place, message) for message in messages]
+        if isinstance(op, LinkAdd):
+            self._unborn.update(op.creates())
+            for key in op.creates():
+                self._indexes.pop(key, None)
+
+    def _delete(self, op: LinkDel) -> list[Message]:
+        """Nothing to send unless the link is there and ours: of this name (not alias), kind and group."""
+        self._send()
+        link = self._rtnl.link(op.name)
+        if link is None or (link.name, link.kind, link.group) != (op.name, op.kind, op.group):
+            return []
+        self._indexes.clear()  # the other end of a veth dies too, wherever it is
+        return [delete_link(link.index)]
+
+    def _send(self) -> None:
+        pending, self._pending = self._pending, []
+        self._unborn.clear()
+        if not pending:
+            return
+        answers: Sequence[KernelError | None]
+        try:
+            answers = self._rtnl.batch([message for _, message in pending])
+        except KernelError as error:
+            answers = [error] * len(pending)
+        by_place: dict[int, list[KernelError | None]] = {}
+        for (place, _), answer in zip(pending, answers, strict=True):
+            by_place.setdefault(place, []).append(answer)
+        for place, several in by_place.items():
+            self._outcomes[place] = worst(several)
+
+    def _failed(self) -> bool:
+        return not self._tolerant and any(isinstance(outcome, NetkitError) for outcome in self._outcomes)

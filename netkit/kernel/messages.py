@@ -1,0 +1,215 @@
+"""Ops as rtnetlink messages. Every attribute is in the op; the numbers are from linux/{rtnetlink,if_link,if_addr}.h.
+
+Pure but for one thing: the kernel takes some links and namespaces by number only, and `Numbers` finds those.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_pton
+from struct import Struct
+
+from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, attr, u32
+from netkit.model import family
+from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, RouteAdd, RouteDel
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from typing import Any, Protocol
+
+    from netkit.kernel.wire import Message
+    from netkit.model import NsRef
+    from netkit.plan.ops import Op
+else:
+    Protocol = object
+
+RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
+RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
+RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 10, 12
+IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 26, 27, 28, 29
+IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
+IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_TABLE, RTA_VIA = 1, 4, 5, 6, 8, 9, 15, 18
+IFF_UP = 1
+RT_TABLE_MAIN, RTN_UNICAST = 254, 1
+
+#: struct ifinfomsg: family, device type, index, flags, mask of the flags to change.
+IFINFO = Struct("=BxHiII")
+#: struct ifaddrmsg: family, prefix length, flags, scope, index.
+IFADDR = Struct("=BBBBI")
+#: struct rtmsg: family, destination and source prefix length, tos, table, protocol, scope, type, flags.
+RTMSG = Struct("=BBBBBBBBI")
+
+_AF_BRIDGE = 7
+_VETH_INFO_PEER = 1
+_IFLA_BRPORT_ISOLATED = 33
+_IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
+_IFA_F_NODAD = 0x02
+_SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
+_LOOPBACK_INDEX = 1
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+_CREATE = NLM_F_CREATE | NLM_F_EXCL
+
+
+class Numbers(Protocol):
+    """What stands behind a name: in the namespace that the message goes to."""
+
+    def index(self, name: str) -> int:
+        """The ifindex of a link; KernelError (ENODEV) when there is none."""
+
+    def netns_fd(self, ref: NsRef | None) -> int:
+        """A descriptor of that namespace, open until the message is sent."""
+
+
+def encode(op: Op, numbers: Numbers) -> list[Message]:
+    """The messages that do what this op does, to be sent in order."""
+    return _ENCODERS[type(op)](op, numbers)
+
+
+def encodes(op: Op) -> bool:
+    """Whether rtnetlink is what carries this op out."""
+    return type(op) in _ENCODERS
+
+
+def delete_link(index: int) -> Message:
+    """Delete the link of that number; a veth's other end goes with it."""
+    return RTM_DELLINK, 0, IFINFO.pack(0, 0, index, 0, 0)
+
+
+def text(value: str) -> bytes:
+    """A name as the kernel reads it: with a final zero."""
+    return value.encode() + b"\0"
+
+
+def address_bytes(address: str) -> bytes:
+    """An address without prefix length, in network order."""
+    return inet_pton(_FAMILIES[family(address)], address)
+
+
+def _link_add(op: LinkAdd, numbers: Numbers) -> list[Message]:
+    encoder = LINK_KINDS.get(op.kind)
+    data = encoder(op, numbers) if encoder else b""
+    info = attr(IFLA_INFO_KIND, op.kind.encode()) + (attr(IFLA_INFO_DATA, data) if data else b"")
+    payload = _link_head(op.name, op.mac, op.mtu) + attr(IFLA_GROUP, u32(op.group)) + attr(IFLA_LINKINFO, info)
+    return [(RTM_NEWLINK, _CREATE, payload)]
+
+
+def _link_head(name: str, mac: str, mtu: int) -> bytes:
+    payload = IFINFO.pack(0, 0, 0, 0, 0) + attr(IFLA_IFNAME, text(name))
+    if mac:
+        payload += attr(IFLA_ADDRESS, bytes.fromhex(mac.replace(":", "")))
+    if mtu:
+        payload += attr(IFLA_MTU, u32(mtu))
+    return payload
+
+
+def _veth(op: LinkAdd, numbers: Numbers) -> bytes:
+    """The whole peer rides in the message that makes the pair, so it is born where it belongs, under its final name."""
+    peer = op.peer
+    if peer is None:
+        return b""
+    payload = _link_head(peer.name, peer.mac, peer.mtu)
+    if peer.ns != op.ns:
+        payload += attr(IFLA_NET_NS_FD, u32(numbers.netns_fd(peer.ns)))
+    return attr(_VETH_INFO_PEER, payload)
+
+
+def _set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
+    return RTM_SETLINK, 0, IFINFO.pack(0, 0, 0, flags, mask) + attr(IFLA_IFNAME, text(name)) + attributes
+
+
+def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
+    """Several messages where order matters, since within one the kernel puts a link up before it reads the rest.
+
+    Without link-local address before up, isolated (which needs the master) before up.
+    """
+    settings = attr(IFLA_MTU, u32(op.mtu)) if op.mtu else b""
+    if op.master is not None:
+        settings += attr(IFLA_MASTER, u32(numbers.index(op.master) if op.master else 0))
+    messages = [_set_link(op.dev, _no_addrgen())] if op.no_addrgen else []
+    if settings:
+        messages.append(_set_link(op.dev, settings))
+    if op.isolated is not None:
+        messages.append(_isolate(numbers.index(op.dev), op.isolated))
+    if op.up is not None:
+        messages.append(_set_link(op.dev, flags=IFF_UP if op.up else 0, mask=IFF_UP))
+    return messages
+
+
+def _no_addrgen() -> bytes:
+    mode = attr(_IFLA_INET6_ADDR_GEN_MODE, bytes([_IN6_ADDR_GEN_MODE_NONE]))
+    return attr(IFLA_AF_SPEC, attr(AF_INET6, mode))
+
+
+def _isolate(index: int, isolated: bool) -> Message:
+    """Bridge port flags go by ifindex only, and the kernel reads them only where NLA_F_NESTED is set."""
+    port = attr(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    return RTM_SETLINK, 0, IFINFO.pack(_AF_BRIDGE, 0, index, 0, 0) + attr(IFLA_PROTINFO | NLA_F_NESTED, port)
+
+
+def _loopback_up(op: LoopbackUp, numbers: Numbers) -> list[Message]:
+    """`lo` has the same ifindex in every namespace."""
+    return [(RTM_SETLINK, 0, IFINFO.pack(0, 0, _LOOPBACK_INDEX, IFF_UP, IFF_UP))]
+
+
+def _address(op: AddrAdd | AddrDel, numbers: Numbers, flags: int, scope: int) -> bytes:
+    address, _, length = op.address.partition("/")
+    packed = address_bytes(address)
+    head = IFADDR.pack(_FAMILIES[family(address)], int(length), flags, scope, numbers.index(op.dev))
+    return head + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
+
+
+def _addr_add(op: AddrAdd, numbers: Numbers) -> list[Message]:
+    scope = _SCOPE_HOST if op.address.startswith("127.") else _SCOPE_GLOBAL
+    flags = _IFA_F_NODAD if op.nodad and family(op.address) == 6 else 0
+    return [(RTM_NEWADDR, _CREATE, _address(op, numbers, flags, scope))]
+
+
+def _addr_del(op: AddrDel, numbers: Numbers) -> list[Message]:
+    return [(RTM_DELADDR, 0, _address(op, numbers, 0, _SCOPE_GLOBAL))]
+
+
+def _route(op: RouteAdd | RouteDel, numbers: Numbers) -> bytes:
+    """Scope as iproute2 gives it: link for a direct IPv4 route, global for one by a gateway and for all of IPv6."""
+    network, _, length = ("", "", "0") if op.dst == "default" else op.dst.partition("/")
+    scope = _SCOPE_LINK if op.family == 4 and not op.via else _SCOPE_GLOBAL
+    prefix = int(length) if length else (32 if op.family == 4 else 128)
+    payload = RTMSG.pack(_FAMILIES[op.family], prefix, 0, 0, RT_TABLE_MAIN, op.protocol, scope, RTN_UNICAST, 0)
+    if network:
+        payload += attr(RTA_DST, address_bytes(network))
+    if op.via:
+        payload += _gateway(op.via, op.family)
+    payload += attr(RTA_OIF, u32(numbers.index(op.dev)))
+    return payload + (attr(RTA_PRIORITY, u32(op.metric)) if op.metric else b"")
+
+
+def _gateway(via: str, route_family: int) -> bytes:
+    """An IPv4 route may have an IPv6 gateway; it then travels with its own family."""
+    packed = address_bytes(via)
+    if family(via) == route_family:
+        return attr(RTA_GATEWAY, packed)
+    return attr(RTA_VIA, Struct("=H").pack(_FAMILIES[family(via)]) + packed)
+
+
+def _route_add(op: RouteAdd, numbers: Numbers) -> list[Message]:
+    return [(RTM_NEWROUTE, _CREATE, _route(op, numbers))]
+
+
+def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:
+    return [(RTM_DELROUTE, 0, _route(op, numbers))]
+
+
+#: kind -> its IFLA_INFO_DATA: what it has beyond name, MAC, MTU and group. A new kind is a new line.
+LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {"veth": _veth}
+
+_ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
+    LinkAdd: _link_add,
+    LinkSet: _link_set,
+    LoopbackUp: _loopback_up,
+    AddrAdd: _addr_add,
+    AddrDel: _addr_del,
+    RouteAdd: _route_add,
+    RouteDel: _route_del,
+}

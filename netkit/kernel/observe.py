@@ -1,0 +1,94 @@
+"""The host as drivers and ops see it, answered by the kernel; each answer is kept for one transaction."""
+
+from __future__ import annotations
+
+from netkit.errors import NotFoundError
+from netkit.kernel import sysctl
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Hashable
+    from typing import Any, TypeVar
+
+    from netkit.kernel.namespaces import Handle, Namespaces
+    from netkit.model import NsRef
+    from netkit.plan.host import Link, Route
+    from netkit.plan.rules import Rule
+
+    T = TypeVar("T")
+
+
+class KernelHost:
+    """A `plan.host.Host`. In a namespace that is gone there is nothing: no link, no address, no route, no sysctl.
+
+    `firewall` is the backend for new rules, `rules_hold` tells whether a backend still holds a rule.
+    """
+
+    def __init__(
+        self,
+        namespaces: Namespaces,
+        firewall: str,
+        rules_hold: Callable[[Rule, str], bool],
+        foreign_drops: Callable[[], tuple[str, ...]],
+    ) -> None:
+        self.firewall = firewall
+        self._namespaces = namespaces
+        self._rules_hold = rules_hold
+        self._foreign_drops = foreign_drops
+        self._known: dict[Hashable, Any] = {}
+
+    def link(self, name: str, netns: NsRef | None = None) -> Link | None:
+        """The link of that name, or None."""
+        return self._once(("link", name, netns), lambda: self._inside(netns, lambda it: it.socket().link(name), None))
+
+    def addresses(self, dev: str, netns: NsRef | None = None) -> tuple[str, ...]:
+        """The addresses on a link, with prefix length, canonical; link-local ones included."""
+        link = self.link(dev, netns)
+        if link is None:
+            return ()
+        index = link.index
+        nothing: tuple[str, ...] = ()
+        return self._once(
+            ("addresses", index, netns),
+            lambda: self._inside(netns, lambda it: it.socket().addresses(index), nothing),
+        )
+
+    def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
+        """The routes of one family (4 or 6), the `local` table left out."""
+        nothing: tuple[Route, ...] = ()
+        return self._once(
+            ("routes", family, netns),
+            lambda: self._inside(netns, lambda it: it.socket().routes(family), nothing),
+        )
+
+    def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
+        """The value of a key with slashes, None when there is no such key."""
+        return self._once(
+            ("sysctl", key, netns),
+            lambda: self._inside(netns, lambda it: it.call(lambda: sysctl.read(key)), None),
+        )
+
+    def holds(self, rule: Rule, backend: str) -> bool:
+        """Whether that firewall backend still holds this rule."""
+        return self._once(("rule", rule, backend), lambda: self._rules_hold(rule, backend))
+
+    def foreign_drops(self) -> tuple[str, ...]:
+        """Other tools' forward chains that would drop our packets."""
+        return self._once("foreign", self._foreign_drops)
+
+    def forget(self) -> None:
+        """Ask the kernel anew from here on: something was changed."""
+        self._known.clear()
+
+    def _once(self, question: Hashable, ask: Callable[[], T]) -> T:
+        if question not in self._known:
+            self._known[question] = ask()
+        answer: T = self._known[question]
+        return answer
+
+    def _inside(self, netns: NsRef | None, ask: Callable[[Handle], T], nothing: T) -> T:
+        try:
+            handle = self._namespaces.enter(netns)
+        except NotFoundError:
+            return nothing
+        return ask(handle)

@@ -1,0 +1,111 @@
+"""rtnetlink: what one network namespace answers about its links, addresses and routes.
+
+One thing is asked for by name or number wherever the kernel allows that; a dump names its filter (an ifindex, a route
+type), which the kernel applies since 4.20. Older ones send all, and all is filtered again here.
+"""
+
+from __future__ import annotations
+
+import errno
+from _socket import AF_INET, AF_INET6
+
+from netkit.errors import KernelError
+from netkit.kernel import decode
+from netkit.kernel.messages import (
+    IFADDR,
+    IFINFO,
+    IFLA_EXT_MASK,
+    IFLA_IFNAME,
+    RTA_DST,
+    RTM_GETADDR,
+    RTM_GETLINK,
+    RTM_GETROUTE,
+    RTMSG,
+    RTN_UNICAST,
+    address_bytes,
+    text,
+)
+from netkit.kernel.netlink import Netlink
+from netkit.kernel.wire import attr, u32
+from netkit.model import family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.kernel.wire import Message
+    from netkit.plan.host import Link, Route
+
+_NETLINK_ROUTE = 0
+_RTN_LOCAL = 2
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+#: RTEXT_FILTER_SKIP_STATS: no counters.
+_EXTENT = attr(IFLA_EXT_MASK, u32(1 << 3))
+
+
+class Rtnl(Netlink):
+    """An rtnetlink socket of the namespace that the creating thread is in."""
+
+    def __init__(self) -> None:
+        super().__init__(_NETLINK_ROUTE)
+
+    def link(self, name: str) -> Link | None:
+        """The link of that name, or None."""
+        try:
+            payload = self.get(_get_link(0, attr(IFLA_IFNAME, text(name))))
+        except KernelError as error:
+            if error.errno == errno.ENODEV:
+                return None
+            raise
+        found, master = decode.link(payload)
+        return found.replace(master=self.name(master)) if master else found
+
+    def index(self, name: str) -> int:
+        """The ifindex of a link; KernelError (ENODEV) when there is none of that name."""
+        return decode.link(self.get(_get_link(0, attr(IFLA_IFNAME, text(name)))))[0].index
+
+    def name(self, index: int) -> str:
+        """The name of a link, "" when it went in the meantime."""
+        try:
+            return decode.link(self.get(_get_link(index)))[0].name
+        except KernelError as error:
+            if error.errno == errno.ENODEV:
+                return ""
+            raise
+
+    def addresses(self, index: int) -> tuple[str, ...]:
+        """The addresses of one link, both families, as the kernel orders them."""
+        try:
+            payloads = self.dump((RTM_GETADDR, 0, IFADDR.pack(0, 0, 0, 0, index)))
+        except KernelError as error:
+            if error.errno == errno.ENODEV:
+                return ()
+            raise
+        found = [decode.address(payload) for payload in payloads]
+        return tuple(shown for on, shown in found if on == index)
+
+    def routes(self, ip_family: int) -> tuple[Route, ...]:
+        """The unicast routes of one family (4 or 6), of all tables but `local`."""
+        names: dict[int, str] = {}
+
+        def name(index: int) -> str:
+            if index not in names:
+                names[index] = self.name(index)
+            return names[index]
+
+        head = RTMSG.pack(_FAMILIES[ip_family], 0, 0, 0, 0, 0, 0, RTN_UNICAST, 0)
+        payloads = self.dump((RTM_GETROUTE, 0, head))
+        return tuple(route for payload in payloads for route in decode.routes(payload, name))
+
+    def is_local(self, address: str) -> bool:
+        """Whether packets to this address end on this host."""
+        packed = address_bytes(address)
+        head = RTMSG.pack(_FAMILIES[family(address)], len(packed) * 8, 0, 0, 0, 0, 0, 0, 0)
+        try:
+            return decode.route_type(self.get((RTM_GETROUTE, 0, head + attr(RTA_DST, packed)))) == _RTN_LOCAL
+        except KernelError as error:
+            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
+                return False
+            raise
+
+
+def _get_link(index: int, which: bytes = b"") -> Message:
+    return RTM_GETLINK, 0, IFINFO.pack(0, 0, index, 0, 0) + which + _EXTENT

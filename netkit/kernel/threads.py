@@ -1,0 +1,65 @@
+"""Run a function inside another network namespace without leaving one's own.
+
+setns moves one thread, so the work is done by a short-lived helper thread that nobody uses afterwards; the calling
+thread never moves, and there is no way back to get wrong.
+"""
+
+from __future__ import annotations
+
+import _thread
+import os
+import sys
+
+from netkit.errors import HostError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any, TypeVar
+
+    T = TypeVar("T")
+
+CLONE_NEWNET = 0x40000000
+
+if sys.version_info >= (3, 12):
+    _setns = os.setns
+else:
+
+    def _setns(fd: int, nstype: int) -> None:
+        """os.setns came with Python 3.12."""
+        import ctypes
+
+        libc = ctypes.CDLL(None, use_errno=True)
+        if libc.setns(fd, nstype):
+            code = ctypes.get_errno()
+            raise OSError(code, os.strerror(code))
+
+
+def run_inside(fd: int, work: Callable[[], T]) -> T:
+    """What `work` returns or raises, run inside the network namespace of a pidfd or namespace descriptor.
+
+    OSError when the namespace cannot be entered, so `work` must turn its own into NetkitErrors.
+    """
+    result: list[Any] = []
+    failure: list[BaseException] = []
+    finished = _thread.allocate_lock()
+    finished.acquire()
+
+    def helper() -> None:
+        try:
+            _setns(fd, CLONE_NEWNET)
+            result.append(work())
+        except BaseException as error:
+            failure.append(error)  # raised again in the caller's thread
+        finally:
+            finished.release()
+
+    try:
+        _thread.start_new_thread(helper, ())
+    except RuntimeError as error:
+        raise HostError("cannot start a helper thread", "raise the limit on processes (ulimit -u)") from error
+    finished.acquire()
+    if failure:
+        raise failure[0]
+    value: T = result[0]
+    return value
