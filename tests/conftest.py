@@ -12,6 +12,7 @@ import signal
 from collections import Counter
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 from tests import oracle, private
@@ -50,6 +51,8 @@ def pytest_configure(config: pytest.Config) -> None:
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
     _UNABLE = private.enter()
+    hypothesis.settings.register_profile("netkit", deadline=None, print_blob=True)  # a busy machine is no failure
+    hypothesis.settings.load_profile("netkit")
 
 
 def pytest_unconfigure() -> None:
@@ -112,10 +115,9 @@ def _reason(report: pytest.TestReport | pytest.CollectReport) -> str:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """How many tests were skipped, by reason; pytest's own closing line follows."""
     reasons = Counter(_reason(report) for report in terminalreporter.stats.get("skipped", ()))
-    if reasons:
-        terminalreporter.section("skipped", sep="-")
-        for reason, count in reasons.most_common():
-            terminalreporter.write_line(f"{count:5} skipped: {reason}")
+    terminalreporter.section(f"{reasons.total() or 'no'} tests skipped", sep="-")
+    for reason, count in reasons.most_common():
+        terminalreporter.write_line(f"{count:5} x {reason}")
 
 
 @pytest.fixture

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 HOUSE = ("netkit", "plugins")
+PAGES = [path for where in ("*.md", "docs/**/*.md", "bench/*.md", "topologies/*.md") for path in REPOSITORY.glob(where)]
 
 #: Text that has no place in the house, and why.
 FORBIDDEN = {
@@ -105,7 +106,7 @@ def test_every_decision_says_context_figures_and_consequences(page: str) -> None
     assert {"Context", "Decision", "Figures", "Consequences"} <= set(headings)
 
 
-@pytest.mark.parametrize("page", sorted(str(path.relative_to(REPOSITORY)) for path in REPOSITORY.glob("**/*.md")))
+@pytest.mark.parametrize("page", sorted(str(path.relative_to(REPOSITORY)) for path in PAGES))
 def test_every_link_to_a_file_leads_somewhere(page: str) -> None:
     path = REPOSITORY / page
     links = re.findall(r"\]\((?!https?:|#|mailto:)([^)#\s]+)", path.read_text())

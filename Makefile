@@ -1,0 +1,36 @@
+# Two commands do everything on a fresh Debian or Ubuntu, as root: `make demo` and `make test`.
+
+PYTHON := .venv/bin/python
+CHECKED := $(foreach d,netkit plugins tests bench tools,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
+
+.PHONY: help setup demo test lint types bench clean
+.DEFAULT_GOAL := help
+
+help:
+	@echo 'make demo    give a real process a network, and show it'
+	@echo 'make test    lint, types, all tests (NETKIT_STRICT=1: a skip is a failure)'
+	@echo 'make bench   measure netkit beside others, with public tools'
+	@echo 'make clean   remove what the others made here'
+
+setup:
+	@tools/setup
+
+demo: setup
+	@$(PYTHON) tools/demo.py
+
+lint: setup
+	.venv/bin/ruff check
+	.venv/bin/ruff format --check
+
+types: setup
+	.venv/bin/mypy $(CHECKED)
+
+test: lint types
+	$(PYTHON) -m pytest
+
+bench: setup
+	$(PYTHON) -m bench
+
+clean:
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis build dist *.egg-info
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
