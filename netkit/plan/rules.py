@@ -15,11 +15,11 @@ class Rule(Value):
 
 
 class BaseRules(Rule):
-    """The frame that all other rules hang in: loopback and direct-route protection, publishing, isolation, masquerade."""
+    """What all other rules hang in: loopback and direct-route protection, publishing, isolation, masquerade."""
 
 
 class ClosedTransit(Rule):
-    """netkit itself turned forwarding of one IP `family` (4 or 6) on: transit that concerns no container network stays dead.
+    """netkit itself turned forwarding of one IP `family` (4 or 6) on: transit of no container network stays dead.
 
     Transit through other container tools' own bridges (docker0, br-*, virbr*, cni*, ...) keeps its fate.
     """
@@ -61,7 +61,10 @@ class Publish(Rule):
 
 
 class PortGuard(Rule):
-    """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk."""
+    """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk.
+
+    `addresses` hold the link-local address too, if the container may use IPv6. nftables only.
+    """
 
     device: str
     mac: str
@@ -71,7 +74,7 @@ class PortGuard(Rule):
 class Admit(Rule):
     """An accept for `device` in another tool's forward chain that would drop our packets.
 
-    `where` names that chain as `kernel.firewall` found it: `iptables DOCKER-USER`, `iptables-legacy FORWARD`,
+    `where` names that chain as `kernel.foreign` found it: `iptables DOCKER-USER`, `ip6tables-legacy FORWARD`,
     `nft inet filter forward`. An accept in our own table does not undo a drop in another's (it is a verdict for one
     base chain only), so this is the only way to be heard there.
     """

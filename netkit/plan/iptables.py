@@ -1,0 +1,153 @@
+"""Rules as iptables lines: own chains, hung once into the built-in ones, for IPv4 and IPv6 alike.
+
+    raw    PREROUTING  -> NETKIT-RAW     loopback protection -> NETKIT-DIRECT  no way in by a route
+    nat    PREROUTING  -> NETKIT-DNAT    published ports, for addresses of this host only; from OUTPUT too
+    nat    POSTROUTING -> NETKIT-POST    -> NETKIT-HAIRPIN, NETKIT-EGRESS      masquerade
+    filter FORWARD     -> NETKIT-FWD     -> NETKIT-FROM (by where from), NETKIT-TO (by where to)
+                          NETKIT-NAT, NETKIT-INT, NETKIT-IN                    what those lead to
+                          NETKIT-PAIRS                                         networks whose containers may talk
+                          NETKIT-CLOSED                                        transit that netkit must not open
+
+Chains of the frame are fixed and written whole; the others hold one marked line per network or port. The executor
+(`kernel.iptables`) leaves out what is there already, or gone already, by that mark.
+"""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError, HostError
+from netkit.model import ANY, family
+from netkit.naming import short_id
+from netkit.plan import checked
+from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
+from netkit.plan.iptables_text import Chain, Line, restore
+from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from netkit.plan.rules import Rule
+
+
+class Change(Value):
+    """Chains and lines to add, or to delete."""
+
+    verb: str
+    items: tuple[Chain | Line, ...]
+
+
+def add(rules: Iterable[Rule]) -> Change:
+    """What adding these rules means."""
+    return Change("add", tuple(item for rule in rules for item in items(rule)))
+
+
+def delete(rules: Iterable[Rule]) -> Change:
+    """What deleting these rules means; the lines of a chain go in the reverse order."""
+    return Change("delete", tuple(item for rule in rules for item in reversed(items(rule))))
+
+
+def commands(change: Change, backend: str) -> list[tuple[list[str], str]]:
+    """A change as (argv, standard input) pairs for a host that holds none (add) or all (delete) of it."""
+    legacy = "-legacy" if backend == "iptables-legacy" else ""
+    out: list[tuple[list[str], str]] = []
+    for number, tool in ((4, f"iptables{legacy}"), (6, f"ip6tables{legacy}")):
+        mine = [item for item in change.items if item.family == number]
+        if len(mine) == 1 and isinstance(mine[0], Line):
+            out.append(([tool, "-w", *mine[0].words(change.verb)], ""))
+        elif mine:
+            out.append(([f"{tool}-restore", "--noflush", "-w"], restore(mine, change.verb)))
+    return out
+
+
+def items(rule: Rule) -> list[Chain | Line]:
+    """The chains and lines that stand for a rule, in the order in which they are added."""
+    if type(rule) not in _ITEMS:
+        raise HostError(f"the iptables backend has no {type(rule).__name__}", "use --firewall nftables")
+    return list(_ITEMS[type(rule)](rule))
+
+
+def _base(_: BaseRules) -> Iterator[Chain | Line]:
+    for number in (4, 6):
+        for table, name in GROWING:
+            yield Chain(number, table, name)
+        for families, table, name, specs in FIXED:
+            if number in families:
+                yield Chain(number, table, name, fixed=True)
+                yield from (Line(number, table, name, spec) for spec in specs)
+        for families, table, name, spec, head in JUMPS:
+            if number in families:
+                yield Line(number, table, name, spec, head)
+
+
+def _marked(owner: str, line: Line) -> Line:
+    """The line with a comment that tells it from every other: `nk:OWNER:HASH`."""
+    own = short_id(str(line.family), line.table, line.chain, line.spec)
+    return line.replace(spec=f"{line.spec} -m comment --comment nk:{owner}:{own}")
+
+
+def _network(rule: NetworkRules) -> Iterator[Line]:
+    owner = short_id("network", rule.name)
+    for number in (4, 6):
+        subnets = [checked.prefix(each) for each in rule.subnets if family(each) == number]
+        for line in (*_subnet_lines(rule, number, subnets), *_device_lines(rule, number)):
+            yield _marked(owner, line)
+
+
+def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterator[Line]:
+    device, multicast = checked.device(rule.device), {4: "224.0.0.0/4", 6: "ff00::/8"}[number]
+    for subnet in subnets:
+        if rule.masquerade or rule.internal:
+            yield Line(number, "raw", "NETKIT-DIRECT", f"-d {subnet} -j DROP")
+        hairpin = f"-s {subnet} -o {device} -m conntrack --ctstate DNAT -j MASQUERADE"
+        yield Line(number, "nat", "NETKIT-HAIRPIN", hairpin)
+        if rule.masquerade and not rule.internal:
+            yield Line(number, "nat", "NETKIT-EGRESS", f"-s {subnet} ! -d {multicast} -j MASQUERADE")
+
+
+def _device_lines(rule: NetworkRules, number: int) -> Iterator[Line]:
+    device = checked.device(rule.device)
+    yield Line(number, "raw", "NETKIT-DIRECT", f"-i {device} -j RETURN", head=True)
+    if number == 4:
+        yield Line(4, "nat", "NETKIT-HAIRPIN", f"-s 127.0.0.0/8 -o {device} -j MASQUERADE")
+    yield Line(number, "nat", "NETKIT-EGRESS", f"-o {device} -j RETURN", head=True)
+    if rule.icc:
+        yield Line(number, "filter", "NETKIT-PAIRS", f"-i {device} -o {device} -j ACCEPT")
+    yield Line(number, "filter", "NETKIT-TO", f"-o {device} {'-j DROP' if rule.internal else '-g NETKIT-IN'}")
+    yield Line(number, "filter", "NETKIT-FROM", f"-i {device} -g {'NETKIT-INT' if rule.internal else 'NETKIT-NAT'}")
+
+
+def _closed(rule: ClosedTransit) -> Iterator[Line]:
+    yield _marked(short_id("closed"), Line(rule.family, "filter", "NETKIT-CLOSED", "-j DROP"))
+
+
+def _publish(rule: Publish) -> Iterator[Line]:
+    number, host, target = family(rule.address), checked.address(rule.host_ip), checked.address(rule.address)
+    if family(host) != number:
+        raise ConfigError("rule", f"port of {host} cannot lead to {target}", "publish IPv4 to IPv4 and IPv6 to IPv6")
+    first, last = checked.ports(rule.host_port, rule.count)
+    port, end = checked.ports(rule.port, rule.count)
+    name = checked.protocol(rule.protocol)
+    where = "" if host in ANY.values() else f"-d {host} "
+    match = f"{where}-p {name} -m {name} --dport {first if rule.count == 1 else f'{first}:{last}'}"
+    to = f"[{target}]" if number == 6 else target
+    if rule.count == 1:
+        to += f":{port}"
+    elif port != first:
+        to += f":{port}-{end}/{first}"
+    line = Line(number, "nat", "NETKIT-DNAT", f"{match} -j DNAT --to-destination {to}")
+    yield _marked(checked.mark(rule.owner), line)
+
+
+def _guard(rule: PortGuard) -> Iterator[Line]:
+    raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
+
+
+_ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
+    BaseRules: _base,
+    ClosedTransit: _closed,
+    NetworkRules: _network,
+    Publish: _publish,
+    PortGuard: _guard,
+}

@@ -1,0 +1,187 @@
+"""The frame of netkit's own nftables tables: what is the same whatever networks, ports and containers there are.
+
+    raw prerouting    first        loopback and container addresses are not reachable by a route from outside
+    nat prerouting    prerouting   a packet for an address of this host -> publish (one map look-up, however many ports)
+    nat output        output       the same for what the host itself sends
+    filter forward    forward      a verdict map by interface: isolation, internal networks, egress, published ports
+    nat postrouting   postrouting  masquerade for egress, hairpin and host-loopback, and for nothing else
+    bridge prerouting (-300)       a guarded port sends under its own MAC and addresses only
+
+Networks, ports and containers are elements of the sets and maps; no rule ever comes or goes with them. An accept here
+is a verdict for this base chain alone: other tools' drops stay (see `Admit`), and other tools' accepts do not open
+what is dropped here.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    Chains = tuple[tuple[str, str, tuple[str, ...]], ...]
+
+#: Bridges of other container tools: not netkit's to cut off, and not its containers' to reach.
+FOREIGN = ("docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*")
+
+_BRIDGES = "{ " + ", ".join(f'"{name}"' for name in FOREIGN) + " }"
+_PORT, _RANGE = "inet_proto . inet_service", "flags interval"
+
+SETS = {
+    "nkif": "type ifname",
+    "nets4": f"type ipv4_addr; {_RANGE}",
+    "nets6": f"type ipv6_addr; {_RANGE}",
+    "masq4": f"type ipv4_addr; {_RANGE}",
+    "masq6": f"type ipv6_addr; {_RANGE}",
+    "hair4": f"type ifname . ipv4_addr; {_RANGE}",
+    "hair6": f"type ifname . ipv6_addr; {_RANGE}",
+    "pairs": "type ifname . ifname",
+    "closed": "type nf_proto",
+}
+MAPS = {
+    "fwd_from": "type ifname : verdict",
+    "fwd_to": "type ifname : verdict",
+    "any4": f"type {_PORT} : ipv4_addr . inet_service",
+    "any6": f"type {_PORT} : ipv6_addr . inet_service",
+    "host4": f"type ipv4_addr . {_PORT} : ipv4_addr . inet_service",
+    "host6": f"type ipv6_addr . {_PORT} : ipv6_addr . inet_service",
+    "rany4": f"type {_PORT} : ipv4_addr; {_RANGE}",
+    "rany6": f"type {_PORT} : ipv6_addr; {_RANGE}",
+    "rhost4": f"type ipv4_addr . {_PORT} : ipv4_addr; {_RANGE}",
+    "rhost6": f"type ipv6_addr . {_PORT} : ipv6_addr; {_RANGE}",
+}
+
+#: Chains in an order in which each is known before another names it: (name, hook, rules).
+CHAINS: Chains = (
+    (
+        "first",
+        "type filter hook prerouting priority raw; policy accept",
+        (
+            'iifname != "lo" ip daddr 127.0.0.0/8 drop',
+            'iifname != "lo" ip saddr 127.0.0.0/8 drop',
+            'iifname "lo" return',
+            "iifname != @nkif ip daddr @nets4 drop",
+            "iifname != @nkif ip6 daddr @nets6 drop",
+        ),
+    ),
+    (
+        "publish",
+        "",
+        (
+            "dnat ip to ip daddr . meta l4proto . th dport map @host4",
+            "dnat ip6 to ip6 daddr . meta l4proto . th dport map @host6",
+            "dnat ip to meta l4proto . th dport map @any4",
+            "dnat ip6 to meta l4proto . th dport map @any6",
+            "dnat ip to ip daddr . meta l4proto . th dport map @rhost4",
+            "dnat ip6 to ip6 daddr . meta l4proto . th dport map @rhost6",
+            "dnat ip to meta l4proto . th dport map @rany4",
+            "dnat ip6 to meta l4proto . th dport map @rany6",
+        ),
+    ),
+    (
+        "prerouting",
+        "type nat hook prerouting priority dstnat; policy accept",
+        ("ip daddr 127.0.0.0/8 return", "ip6 saddr fe80::/10 return", "fib daddr type local jump publish"),
+    ),
+    (
+        "output",
+        "type nat hook output priority -100; policy accept",
+        ("ip6 daddr ::1 return", "fib daddr type local jump publish"),
+    ),
+    (
+        "postrouting",
+        "type nat hook postrouting priority srcnat; policy accept",
+        (
+            "ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade",
+            "ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade",
+            "ct status dnat oifname . ip saddr @hair4 masquerade",
+            "ct status dnat oifname . ip6 saddr @hair6 masquerade",
+            "ip saddr 127.0.0.0/8 oifname @nkif masquerade",
+        ),
+    ),
+    ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
+    (
+        "from_nat",
+        "",
+        (
+            "ct state invalid drop",
+            "ct state established,related accept",
+            "iifname . oifname @pairs accept",
+            "oifname vmap @fwd_to",
+            f"oifname {_BRIDGES} ct status ! dnat drop",
+            "accept",
+        ),
+    ),
+    ("from_int", "", ("iifname . oifname @pairs accept", "drop")),
+    (
+        "forward",
+        "type filter hook forward priority filter; policy accept",
+        (
+            "iifname vmap @fwd_from",
+            "oifname vmap @fwd_to",
+            f"iifname {_BRIDGES} accept",
+            f"oifname {_BRIDGES} accept",
+            "meta nfproto @closed drop",
+        ),
+    ),
+)
+
+GUARD_SETS = {
+    "ports": "type ifname",
+    "bind4": "type ifname . ether_addr . ipv4_addr",
+    "bind6": "type ifname . ether_addr . ipv6_addr",
+    "targets6": "typeof iifname . @th,64,128",  # nft 1.0.6 has no `icmpv6 taddr`
+}
+GUARD_CHAINS: Chains = (
+    (
+        "port_arp",
+        "",
+        (
+            "arp htype 1 arp ptype ip arp hlen 6 arp plen 4 iifname . ether saddr . arp saddr ip @bind4 "
+            "iifname . arp saddr ether . arp saddr ip @bind4 accept",
+            "drop",
+        ),
+    ),
+    (
+        "port_ip4",
+        "",
+        (
+            "iifname . ether saddr . ip saddr != @bind4 drop",
+            "ip saddr 0.0.0.0 udp dport != 67 drop",
+            "ip saddr 0.0.0.0 meta l4proto != udp drop",
+            "udp sport 67 drop",
+        ),
+    ),
+    (
+        "port_ip6",
+        "",
+        (
+            "iifname . ether saddr . ip6 saddr != @bind6 drop",
+            "icmpv6 type { nd-router-advert, nd-redirect } drop",
+            "udp sport 547 drop",
+            "ip6 saddr :: icmpv6 type != { nd-router-solicit, nd-neighbor-solicit, mld2-listener-report } drop",
+            "ip6 saddr :: meta l4proto != ipv6-icmp drop",
+            "icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit != 255 drop",
+            "icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets6 drop",
+        ),
+    ),
+    ("port", "", ("ether type vmap { arp : goto port_arp, ip : goto port_ip4, ip6 : goto port_ip6 }", "drop")),
+    ("prerouting", "type filter hook prerouting priority -300; policy accept", ("iifname @ports goto port",)),
+)
+
+
+def frame() -> str:
+    """The script that makes both tables, or makes them whole again without touching their elements."""
+    return _table("inet", SETS, MAPS, CHAINS) + _table("bridge", GUARD_SETS, {}, GUARD_CHAINS)
+
+
+def lengths() -> dict[tuple[str, str], int]:
+    """How many rules each (family, chain) of the frame has."""
+    both = (("inet", CHAINS), ("bridge", GUARD_CHAINS))
+    return {(family, name): len(rules) for family, chains in both for name, _, rules in chains}
+
+
+def _table(family: str, sets: dict[str, str], maps: dict[str, str], chains: Chains) -> str:
+    lines = [f"add table {family} netkit", f"flush table {family} netkit", f"table {family} netkit {{"]
+    lines += [f"\tset {name} {{ {kind}; }}" for name, kind in sets.items()]
+    lines += [f"\tmap {name} {{ {kind}; }}" for name, kind in maps.items()]
+    for name, hook, rules in chains:
+        lines += [f"\tchain {name} {{", *([f"\t\t{hook};"] if hook else []), *(f"\t\t{rule}" for rule in rules), "\t}"]
+    return "\n".join([*lines, "}"]) + "\n"

@@ -1,0 +1,131 @@
+"""Rules as nftables text: one script, one transaction, however many rules.
+
+The base is a frame of chains (`nft_base`); everything else is elements of its sets and maps. Adding an element that is
+there already is no error; one whose key leads elsewhere is. Deleting writes each element before it deletes it: that
+succeeds whether or not it was there, and fails when the key belongs to someone else by now (nft 1.0.6 has no
+`destroy`).
+"""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError
+from netkit.model import ANY, family
+from netkit.plan import checked, nft_base
+from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+    from typing import Any
+
+    from netkit.plan.rules import Rule
+
+
+class Element(Value):
+    """One element of a set (`value` "") or map of `table FAMILY netkit`."""
+
+    family: str
+    set: str
+    key: str
+    value: str = ""
+    comment: str = ""
+
+    def __str__(self) -> str:
+        comment = f' comment "{self.comment}"' if self.comment else ""
+        return f"{self.key}{comment}" + (f" : {self.value}" if self.value else "")
+
+
+def add(rules: Iterable[Rule]) -> str:
+    """The script that adds these rules."""
+    return "".join(nft_base.frame() if isinstance(rule, BaseRules) else _lines("add", elements(rule)) for rule in rules)
+
+
+def delete(rules: Iterable[Rule]) -> str:
+    """The script that deletes these rules, whether or not they are there."""
+    parts: list[str] = []
+    for rule in rules:
+        if isinstance(rule, BaseRules):
+            parts += [f"add table {name} netkit\ndelete table {name} netkit\n" for name in ("inet", "bridge")]
+            continue
+        found = elements(rule)
+        parts.append(_lines("add", found) + _lines("delete", [each.replace(value="", comment="") for each in found]))
+    return "".join(parts)
+
+
+def commands(text: str, _backend: str = "nftables") -> list[tuple[list[str], str]]:
+    """A script as (argv, standard input) pairs: one line is one command, more are one transaction."""
+    lines = text.splitlines()
+    if len(lines) == 1:
+        return [(["nft", *lines[0].split(" ", 5)], "")]
+    return [(["nft", "-f", "-"], text)] if lines else []
+
+
+def elements(rule: Rule) -> list[Element]:
+    """The elements that stand for a rule; none for the base."""
+    return list(_ELEMENTS[type(rule)](rule)) if type(rule) in _ELEMENTS else []
+
+
+def _lines(verb: str, found: Iterable[Element]) -> str:
+    grouped: dict[tuple[str, str], list[str]] = {}
+    for each in found:
+        grouped.setdefault((each.family, each.set), []).append(str(each))
+    return "".join(
+        f"{verb} element {family_} netkit {name} {{ {', '.join(members)} }}\n"
+        for (family_, name), members in grouped.items()
+    )
+
+
+def _network(rule: NetworkRules) -> Iterator[Element]:
+    device = f'"{checked.device(rule.device)}"'
+    yield Element("inet", "nkif", device)
+    if rule.icc:
+        yield Element("inet", "pairs", f"{device} . {device}")
+    for subnet in map(checked.prefix, rule.subnets):
+        number = family(subnet)
+        if rule.masquerade or rule.internal:
+            yield Element("inet", f"nets{number}", subnet)
+        if rule.masquerade and not rule.internal:
+            yield Element("inet", f"masq{number}", subnet)
+        yield Element("inet", f"hair{number}", f"{device} . {subnet}")
+    yield Element("inet", "fwd_from", device, "goto from_int" if rule.internal else "goto from_nat")
+    yield Element("inet", "fwd_to", device, "drop" if rule.internal else "goto to_nat")
+
+
+def _closed(rule: ClosedTransit) -> Iterator[Element]:
+    yield Element("inet", "closed", {4: "ipv4", 6: "ipv6"}[rule.family])
+
+
+def _publish(rule: Publish) -> Iterator[Element]:
+    number, owner = family(rule.address), checked.mark(rule.owner)
+    host, target = checked.address(rule.host_ip), checked.address(rule.address)
+    if family(host) != number:
+        raise ConfigError("rule", f"port of {host} cannot lead to {target}", "publish IPv4 to IPv4 and IPv6 to IPv6")
+    name, key = ("any", "") if host in ANY.values() else ("host", f"{host} . ")
+    key += f"{checked.protocol(rule.protocol)} . "
+    first, last = checked.ports(rule.host_port, rule.count)
+    checked.ports(rule.port, rule.count)
+    if rule.count > 1 and rule.port == rule.host_port:
+        yield Element("inet", f"r{name}{number}", f"{key}{first}-{last}", target, owner)
+        return
+    for step in range(rule.count):
+        yield Element("inet", f"{name}{number}", f"{key}{first + step}", f"{target} . {rule.port + step}", owner)
+
+
+def _guard(rule: PortGuard) -> Iterator[Element]:
+    device, mac = f'"{checked.device(rule.device)}"', checked.mac(rule.mac)
+    yield Element("bridge", "ports", device)
+    for number, unspecified in ANY.items():
+        own = [checked.address(each) for each in rule.addresses if family(each) == number]
+        for each in (*own, unspecified) if own else ():
+            yield Element("bridge", f"bind{number}", f"{device} . {mac} . {each}")
+        for each in own if number == 6 else ():
+            yield Element("bridge", "targets6", f"{device} . 0x{checked.words6(each):032x}")
+
+
+_ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
+    ClosedTransit: _closed,
+    NetworkRules: _network,
+    Publish: _publish,
+    PortGuard: _guard,
+}
