@@ -8,14 +8,14 @@ from __future__ import annotations
 import errno
 
 from netkit.errors import ConflictError, HostError, KernelError, NetkitError
-from netkit.plan.ops import AddrAdd, LinkAdd, Op, RouteAdd
+from netkit.plan.ops import AddrAdd, LinkAdd, Op, RouteAdd, SysctlRestore, SysctlSet
 from netkit.plan.render import render
 
 
 def explain(op: Op, failure: NetkitError) -> NetkitError:
     """The failure with the op's command, and as a conflict or a lack of the host where it is one."""
-    if not isinstance(failure, KernelError):
-        return failure
+    if not isinstance(failure, KernelError) or isinstance(op, (SysctlSet, SysctlRestore)):
+        return failure  # it says all there is to say
     command = "; ".join(str(command) for command in render(op))
     if failure.errno == errno.EEXIST and (taken := _taken(op)):
         return ConflictError(f"{taken} ({command})", "detach what holds it, or choose another")

@@ -121,9 +121,9 @@ def _set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0)
 
 
 def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
-    """Several messages where order matters, since within one the kernel puts a link up before it reads the rest.
+    """Several messages where order matters: within one the kernel has its own, with up ahead of what up should find.
 
-    Without link-local address before up, isolated (which needs the master) before up.
+    No link-local address, and isolated (which needs the master), come before up: no packet sees it otherwise.
     """
     settings = attr(IFLA_MTU, u32(op.mtu)) if op.mtu else b""
     if op.master is not None:
