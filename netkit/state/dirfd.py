@@ -132,6 +132,23 @@ def remove(name: str, directory: int) -> bool:
     return True
 
 
+def remove_tree(name: str, directory: int) -> None:
+    """Remove a directory and all below it, following no link."""
+    try:
+        fd = os.open(name, _DIRECTORY, dir_fd=directory)
+    except FileNotFoundError:
+        return
+    try:
+        for entry in os.listdir(fd):
+            try:
+                remove(entry, fd)
+            except IsADirectoryError:
+                remove_tree(entry, fd)
+    finally:
+        os.close(fd)
+    os.rmdir(name, dir_fd=directory)
+
+
 def _fill(fd: int, data: bytes, durable: bool) -> None:
     left = memoryview(data)
     while left:

@@ -165,6 +165,12 @@ class Directory:
             self._sync()
         return removed
 
+    def clear(self, name: str) -> None:
+        """Remove a directory here with all that is in it; what is not there is no error."""
+        with Telling("remove", self.where(name)):
+            dirfd.remove_tree(name, self.fd)
+            self._sync()
+
     def rename(self, name: str, other: Directory, newname: str) -> bool:
         """Move a file to another directory of the same filesystem, which needs no new bytes; False if there is none."""
         path = f"{self.where(name)} to {other.where(newname)}"
@@ -176,6 +182,25 @@ class Directory:
             self._sync()
             other._sync()
         return True
+
+    def point(self, name: str, word: str) -> None:
+        """Note one word under a name that must be new: as a symbolic link, which is atomic and is never followed."""
+        with Telling("write", self.where(name)):
+            os.symlink(word, name, dir_fd=self.fd)
+            self._sync()
+
+    def pointed(self, name: str) -> str | None:
+        """The word that `point` noted, None when there is none; what is no link there is set aside."""
+        with Telling("read", self.where(name)):
+            try:
+                return os.readlink(name, dir_fd=self.fd)
+            except FileNotFoundError:
+                return None
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+        self._quarantine(name, 0, "not a link")
+        return None
 
     def save(self, name: str, value: Value) -> None:
         """Put a value in a file, in place of what was there."""

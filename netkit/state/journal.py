@@ -22,14 +22,13 @@ _SEPARATOR = "+"
 class Intent(Value):
     """What is about to be done: the whole plan, and all that it was given to do it with.
 
-    `action` is `attach`, `network-up` or `host-up`. `leases` are bare addresses.
+    `action` is `attach` or `up`. `leases` are bare addresses.
     """
 
     id: str
     action: str
     network: str
     plan: Plan
-    backend: str = ""
     boot_id: str = ""
     container: str = ""
     ifname: str = ""

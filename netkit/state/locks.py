@@ -16,8 +16,6 @@ from netkit.state.files import Telling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Self
-
     from netkit.state.files import Directory
     from netkit.state.root import Root
 
@@ -40,7 +38,7 @@ class Lock:
         self.seconds = seconds
         self._fd = -1
 
-    def __enter__(self) -> Self:
+    def __enter__(self) -> None:
         deadline = time.monotonic() + self.seconds
         pause = _SHORTEST
         while (fd := self._try()) is None:
@@ -50,7 +48,6 @@ class Lock:
             time.sleep(min(pause, left))
             pause = min(pause * 2, _LONGEST)
         self._fd = fd
-        return self
 
     def __exit__(self, *_: object) -> None:
         os.close(self._fd)

@@ -20,7 +20,6 @@ class Up(Value):
 
     network: str
     plan: Plan
-    backend: str = ""
     boot_id: str = ""
 
 
@@ -50,7 +49,7 @@ class Networks:
         """Note that a network, or HOST, is up."""
         self.root.networks_up.save(up.network, up)
 
-    def load_up(self, name: str) -> Up | None:
+    def up(self, name: str) -> Up | None:
         """What is up of a network, or of HOST; None when nothing is. What an earlier boot made is gone with it."""
         up = self.root.networks_up.load(name, Up)
         return up if up and up.boot_id in ("", self.root.boot_id()) else None
@@ -60,6 +59,6 @@ class Networks:
         boot = self.root.boot_id()
         return tuple(up for up in self.root.networks_up.values(Up) if up.boot_id in ("", boot))
 
-    def remove_up(self, name: str) -> bool:
+    def forget_up(self, name: str) -> bool:
         """Note that a network, or HOST, is down; False when it was."""
         return self.root.networks_up.unlink(name)

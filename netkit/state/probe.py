@@ -6,12 +6,13 @@ import _socket
 import errno
 
 from netkit.errors import ConflictError, HostError
-from netkit.model import family
+from netkit.model import ANY, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from netkit.model import PortMap
     from netkit.state.ports import Ledger
 
 _TRIES = 200
@@ -40,22 +41,32 @@ def listening(protocol: str, host_ip: str, port: int) -> bool:
     return False
 
 
-def free_port(ledger: Ledger, protocols: Sequence[str], host_ips: Sequence[str], count: int = 1) -> int:
-    """The first of `count` consecutive ports that are free for all these protocols at all these addresses.
+def free_port(ledger: Ledger, port: PortMap, chosen: Sequence[PortMap] = ()) -> int:
+    """A host port at which this port map, its whole range, gets in nobody's way; `chosen` are others of one request.
 
-    From the kernel's ephemeral range, without what is reserved there. ConflictError when none is found.
+    From the kernel's ephemeral range, without what is reserved there. A map for all addresses of one family gets a
+    port that is free in both families, so that the same can serve both. ConflictError when none is found.
     """
+    host_ips = tuple(ANY.values()) if port.host_ip in ANY.values() else (port.host_ip,)
     for _ in range(_TRIES):
-        first = _suggestion(protocols[0], host_ips[0])
-        last = first + count - 1
-        if last < 65536 and all(
-            ledger.taken(protocol, host_ip, first, last) is None
-            and not any(listening(protocol, host_ip, port) for port in range(first, last + 1))
-            for protocol in protocols
-            for host_ip in host_ips
-        ):
+        first = _suggestion(port.protocol, port.host_ip)
+        wanted = range(first, first + port.count)
+        if wanted[-1] > 65535 or any(_shares(wanted, other) for other in chosen if other.protocol == port.protocol):
+            continue
+        if all(_is_free(ledger, port.protocol, host_ip, wanted) for host_ip in host_ips):
             return first
-    raise ConflictError(f"no {count} free host port{'s' * (count > 1)} found in a row", "name the host port")
+    many = f"no {port.count} free host ports in a row" if port.count > 1 else "no free host port"
+    raise ConflictError(f"{many} found for {port.protocol}", "name the host port")
+
+
+def _shares(wanted: range, other: PortMap) -> bool:
+    return wanted[0] < other.host_port + other.count and other.host_port <= wanted[-1]
+
+
+def _is_free(ledger: Ledger, protocol: str, host_ip: str, ports: range) -> bool:
+    return ledger.taken(protocol, host_ip, ports[0], ports[-1]) is None and not any(
+        listening(protocol, host_ip, number) for number in ports
+    )
 
 
 def _suggestion(protocol: str, host_ip: str) -> int:

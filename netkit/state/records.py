@@ -18,14 +18,13 @@ if TYPE_CHECKING:
 
 
 class Record(Value):
-    """An attachment that exists: its endpoint, the plan that made it, by which firewall backend, in which boot.
+    """An attachment that exists: its endpoint, the plan that made it, and in which boot.
 
     `created` is in seconds since 1970.
     """
 
     endpoint: Endpoint
     plan: Plan
-    backend: str = ""
     boot_id: str = ""
     created: int = 0
 
@@ -86,6 +85,10 @@ class Records:
     def begin_detach(self, attachment: str) -> bool:
         """Mark an attachment as being taken down; False when it has no record."""
         return self.root.attachments.rename(attachment, self.root.detaching, attachment)
+
+    def load_detaching(self, attachment: str) -> Record | None:
+        """The record of an attachment that is being taken down, None when there is none."""
+        return self.root.detaching.load(attachment, Record)
 
     def finish_detach(self, attachment: str) -> None:
         """Forget an attachment that was taken down."""

@@ -88,6 +88,12 @@ class Root:
         """A network's reserved addresses."""
         return self._below(self._lasting("reservations"), network)
 
+    def forget_network(self, network: str) -> None:
+        """Remove a network's address claims and reservations."""
+        for directory in (self._volatile("ipam"), self._lasting("reservations")):
+            self._open.pop(directory.where(network), None)
+            directory.clear(network)
+
     def _volatile(self, name: str) -> Directory:
         return self._below(self._top("run", VOLATILE, durable=False), name)
 
