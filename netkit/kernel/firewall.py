@@ -41,10 +41,10 @@ def choose(prefer: str = "auto") -> str:
 
     Raises HostError when the host lacks the preferred one, or, with `auto`, all of them.
     """
-    from netkit.kernel import iptables
+    from netkit.kernel import xtables
 
     if prefer == "auto":
-        if iptables.legacy_rules():
+        if xtables.legacy_rules():
             return "iptables-legacy"
         return "nftables" if _nftables_works() else _some_iptables("no firewall")
     if prefer == "nftables":
@@ -53,7 +53,7 @@ def choose(prefer: str = "auto") -> str:
         raise HostError("nftables is not usable here", "install nftables, and run as root on a kernel with nf_tables")
     if prefer == "iptables":
         return _some_iptables("iptables")
-    if prefer == "iptables-legacy" and iptables.find(prefer):
+    if prefer == "iptables-legacy" and xtables.find(prefer):
         return prefer
     raise HostError(f"there is no firewall backend {prefer!r} here", f"use auto or one of {', '.join(BACKENDS)}")
 
@@ -70,18 +70,18 @@ def open_backend(name: str) -> Firewall:
 
 
 def _some_iptables(what: str) -> str:
-    from netkit.kernel import iptables
+    from netkit.kernel import xtables
 
-    name = iptables.host_variant()
+    name = xtables.host_variant()
     if name is None:
         raise HostError(f"{what} found on this host", "install nftables or iptables")
     return name
 
 
 def _nftables_works() -> bool:
-    from netkit.kernel import nfchains, nft
+    from netkit.kernel import libnft, nfchains
 
-    if not nft.installed():
+    if not libnft.installed():
         return False
     try:
         nfchains.chains()

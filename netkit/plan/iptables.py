@@ -19,7 +19,7 @@ from netkit.model import ANY, family
 from netkit.naming import short_id
 from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
-from netkit.plan.iptables_text import Chain, Line, restore
+from netkit.plan.iptables_text import Chain, Line, marked, restore
 from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
 from netkit.value import Value
 
@@ -81,18 +81,12 @@ def _base(_: BaseRules) -> Iterator[Chain | Line]:
                 yield Line(number, table, name, spec, head)
 
 
-def _marked(owner: str, line: Line) -> Line:
-    """The line with a comment that tells it from every other: `nk:OWNER:HASH`."""
-    own = short_id(str(line.family), line.table, line.chain, line.spec)
-    return line.replace(spec=f"{line.spec} -m comment --comment nk:{owner}:{own}")
-
-
 def _network(rule: NetworkRules) -> Iterator[Line]:
     owner = short_id("network", rule.name)
     for number in (4, 6):
         subnets = [checked.prefix(each) for each in rule.subnets if family(each) == number]
         for line in (*_subnet_lines(rule, number, subnets), *_device_lines(rule, number)):
-            yield _marked(owner, line)
+            yield marked(owner, line)
 
 
 def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterator[Line]:
@@ -119,7 +113,7 @@ def _device_lines(rule: NetworkRules, number: int) -> Iterator[Line]:
 
 
 def _closed(rule: ClosedTransit) -> Iterator[Line]:
-    yield _marked(short_id("closed"), Line(rule.family, "filter", "NETKIT-CLOSED", "-j DROP"))
+    yield marked(short_id("closed"), Line(rule.family, "filter", "NETKIT-CLOSED", "-j DROP"))
 
 
 def _publish(rule: Publish) -> Iterator[Line]:
@@ -137,7 +131,7 @@ def _publish(rule: Publish) -> Iterator[Line]:
     elif port != first:
         to += f":{port}-{end}/{first}"
     line = Line(number, "nat", "NETKIT-DNAT", f"{match} -j DNAT --to-destination {to}")
-    yield _marked(checked.mark(rule.owner), line)
+    yield marked(checked.mark(rule.owner), line)
 
 
 def _guard(rule: PortGuard) -> Iterator[Line]:

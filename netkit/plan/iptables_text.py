@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netkit.naming import short_id
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -40,6 +41,12 @@ class Line(Value):
         """The comment that this line is known by, "" for a line of the frame."""
         words = self.spec.split()
         return words[words.index("--comment") + 1] if "--comment" in words else ""
+
+
+def marked(owner: str, line: Line) -> Line:
+    """The line with a comment that tells it from every other: `nk:OWNER:HASH`."""
+    own = short_id(str(line.family), line.table, line.chain, line.spec)
+    return line.replace(spec=f"{line.spec} -m comment --comment nk:{owner}:{own}")
 
 
 def restore(items: Iterable[Chain | Line], verb: str) -> str:

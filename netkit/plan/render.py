@@ -7,7 +7,7 @@ The script runs as printed: `ip -n` and `netns` take the namespace's path, sysct
 from __future__ import annotations
 
 from netkit.model import ANY
-from netkit.plan import iptables, nftables
+from netkit.plan import firewall
 from netkit.plan.ops import (
     AddrAdd,
     AddrDel,
@@ -150,9 +150,8 @@ def _sysctl(op: SysctlSet | SysctlRestore) -> tuple[Command, ...]:
 
 
 def _rules(op: RulesAdd | RulesDel) -> tuple[Command, ...]:
-    writer = nftables if op.backend == "nftables" else iptables
-    texts = (writer.add if isinstance(op, RulesAdd) else writer.delete)(op.rules)
-    commands = [Command(tuple(argv), text) for argv, text in writer.commands(texts, op.backend)]
+    verb = "add" if isinstance(op, RulesAdd) else "delete"
+    commands = [Command(tuple(argv), text) for argv, text in firewall.commands(op.rules, op.backend, verb)]
     return (*commands, *_forget(op.rules))
 
 

@@ -1,0 +1,114 @@
+"""Accepts in another tool's forward chain: an own, marked chain there, and one jump to it.
+
+    iptables       chain NETKIT-ADMIT of the filter table, jumped to from DOCKER-USER or FORWARD
+    nft            chain netkit_admit and set netkit_devices in that table, jumped to from its forward chain
+
+Our own base chain still drops what it drops, and a drop anywhere is final; so these accepts open nothing. Where our
+rules hang in that very chain already (iptables beside Docker or ufw) they accept by themselves, and an accept before
+them would undo their drops: then there is nothing to admit.
+"""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError
+from netkit.naming import short_id
+from netkit.plan import checked
+from netkit.plan.iptables_text import Chain, Line, marked, restore
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.plan.rules import Admit
+
+CHAIN, NFT_CHAIN, NFT_SET = "NETKIT-ADMIT", "netkit_admit", "netkit_devices"
+
+#: The iptables programs that `Admit.where` may begin with: (backend, family).
+TOOLS = {
+    "iptables": ("iptables", 4),
+    "ip6tables": ("iptables", 6),
+    "iptables-legacy": ("iptables-legacy", 4),
+    "ip6tables-legacy": ("iptables-legacy", 6),
+}
+
+
+class NftChain(Value):
+    """A base chain of another tool."""
+
+    family: str
+    table: str
+    name: str
+
+    @property
+    def place(self) -> str:
+        """The table, as nft commands name it."""
+        return f"{self.family} {self.table}"
+
+
+def needed(rule: Admit, backend: str) -> bool:
+    """Whether an accept is needed there beside our own rules of that backend."""
+    tool = rule.where.split(" ")[0]
+    return tool not in TOOLS or TOOLS[tool][0] != backend
+
+
+def nft_chain(rule: Admit) -> NftChain | None:
+    """The nftables chain that a rule is about, None when it is about iptables."""
+    tool, *words = rule.where.split(" ")
+    if tool in TOOLS:
+        return None
+    if tool != "nft" or len(words) != 3 or words[0] not in ("ip", "ip6", "inet"):
+        raise ConfigError("rule.where", f"{rule.where!r} names no forward chain", "detach and attach anew")
+    return NftChain(words[0], checked.identifier(words[1]), checked.identifier(words[2]))
+
+
+def items(rule: Admit) -> tuple[str, list[Chain | Line]]:
+    """The iptables backend, and the chain, its lines and the jump to it."""
+    tool, _, parent = rule.where.partition(" ")
+    if parent not in ("FORWARD", "DOCKER-USER"):
+        raise ConfigError("rule.where", f"{rule.where!r} names no forward chain", "detach and attach anew")
+    backend, family = TOOLS[tool]
+    device, owner = checked.device(rule.device), short_id("admit", rule.device)
+    lines = [marked(owner, Line(family, "filter", CHAIN, f"-{way} {device} -j ACCEPT")) for way in "io"]
+    return backend, [
+        Chain(family, "filter", CHAIN),
+        *lines,
+        Line(family, "filter", parent, f"-j {CHAIN}", head=True),
+    ]
+
+
+def script(rule: Admit, chain: NftChain) -> str:
+    """The nft script that makes the chain, the jump to it, and admits the device."""
+    place = chain.place
+    return (
+        f"add set {place} {NFT_SET} {{ type ifname; }}\n"
+        f"add chain {place} {NFT_CHAIN}\n"
+        f"flush chain {place} {NFT_CHAIN}\n"
+        f"add rule {place} {NFT_CHAIN} iifname @{NFT_SET} accept\n"
+        f"add rule {place} {NFT_CHAIN} oifname @{NFT_SET} accept\n"
+        f'insert rule {place} {chain.name} jump {NFT_CHAIN} comment "netkit"\n'
+    ) + device(rule, chain, "add")
+
+
+def device(rule: Admit, chain: NftChain, verb: str) -> str:
+    """The nft command that puts the device into the set, or takes it out."""
+    return f'{verb} element {chain.place} {NFT_SET} {{ "{checked.device(rule.device)}" }}\n'
+
+
+def farewell(chain: NftChain) -> str:
+    """The nft script that removes our chain and set, whether or not the chain is still there."""
+    place = chain.place
+    return (
+        f"add chain {place} {NFT_CHAIN}\nflush chain {place} {NFT_CHAIN}\n"
+        f"delete chain {place} {NFT_CHAIN}\ndelete set {place} {NFT_SET}\n"
+    )
+
+
+def commands(rule: Admit, verb: str) -> list[tuple[list[str], str]]:
+    """What a person would type: everything to add the first device, the device alone to delete one."""
+    if chain := nft_chain(rule):
+        text = script(rule, chain) if verb == "add" else device(rule, chain, "delete")
+        return [(["nft", "-f", "-"], text)]
+    tool = rule.where.split(" ")[0]
+    found = items(rule)[1]
+    if verb == "delete":
+        return [([tool, "-w", *item.words("delete")], "") for item in found if isinstance(item, Line) and item.mark]
+    return [([f"{tool}-restore", "--noflush", "-w"], restore(found, "add"))]
