@@ -7,7 +7,7 @@ into, to find that jump again.
 
 from __future__ import annotations
 
-from netkit.errors import HostError, KernelError
+from netkit.errors import HostError, KernelError, NetkitError
 from netkit.kernel import nfchains, xtables
 from netkit.kernel.libnft import open_nft
 from netkit.plan import admit as plan
@@ -16,6 +16,8 @@ from netkit.plan.iptables_text import Chain, Line, restore
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netkit.kernel.libnft import Nft
     from netkit.kernel.nfchains import BaseChain
     from netkit.plan.admit import NftChain
@@ -28,6 +30,22 @@ _FIREWALLD = ("inet", "firewalld", "filter_FORWARD")
 def foreign_drops() -> tuple[str, ...]:
     """Other tools' forward chains that would drop our packets, as `Admit.where` names them."""
     return (*_nft_drops(), *_legacy_drops())
+
+
+def admit_all(rules: Sequence[Admit]) -> None:
+    """Add these accepts, or none of them."""
+    for number, rule in enumerate(rules):
+        try:
+            admit(rule)
+        except NetkitError:
+            dismiss_all(rules[:number])
+            raise
+
+
+def dismiss_all(rules: Sequence[Admit]) -> None:
+    """Take these accepts back, newest first."""
+    for rule in reversed(rules):
+        dismiss(rule)
 
 
 def admit(rule: Admit) -> None:
@@ -44,7 +62,7 @@ def admit(rule: Admit) -> None:
 def dismiss(rule: Admit) -> None:
     """Take the accept back, and with the last device our chain there."""
     if chain := plan.nft_chain(rule):
-        _dismiss_nft(open_nft(), rule, chain, rule.device)
+        _dismiss_nft(open_nft(), rule, chain)
         return
     tables, items = _tables(rule)
     sight = xtables.Sight(tables)

@@ -36,7 +36,8 @@ class Iptables:
 
     def add(self, rules: Sequence[Rule]) -> None:
         """Add rules; when one family fails, what the other got is taken back."""
-        change = iptables.add(_own(rules))
+        change, elsewhere = iptables.add(_own(rules)), _elsewhere(rules, self.name)
+        foreign.admit_all(elsewhere)
         done: dict[int, list[Item]] = {}
         try:
             for family, tables in self._tables.items():
@@ -45,14 +46,12 @@ class Iptables:
         except (KernelError, BusyError):
             for family, items in done.items():
                 self._take_back(family, items)
+            foreign.dismiss_all(elsewhere)
             raise
-        for rule in _elsewhere(rules, self.name):
-            foreign.admit(rule)
 
     def delete(self, rules: Sequence[Rule]) -> None:
         """Delete rules; what is gone is no error."""
-        for rule in _elsewhere(rules, self.name):
-            foreign.dismiss(rule)
+        foreign.dismiss_all(_elsewhere(rules, self.name))
         change = iptables.delete(_own(rules))
         for family in self._tables:
             self._take_back(family, _of(family, change.items))

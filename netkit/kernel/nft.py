@@ -35,16 +35,15 @@ class Nftables:
 
         Raises ConflictError when a port or network of these leads elsewhere already, KernelError for any other refusal.
         """
-        script = nftables.add(_own(rules))
+        script, elsewhere = nftables.add(_own(rules)), _elsewhere(rules, self.name)
+        foreign.admit_all(elsewhere)
         if script and (failed := self.nft.run(script)):
+            foreign.dismiss_all(elsewhere)
             raise _error("add", rules, failed)
-        for rule in _elsewhere(rules, self.name):
-            foreign.admit(rule)
 
     def delete(self, rules: Sequence[Rule]) -> None:
         """Delete rules in one transaction; what is gone, or belongs to another by now, is left alone."""
-        for rule in _elsewhere(rules, self.name):
-            foreign.dismiss(rule)
+        foreign.dismiss_all(_elsewhere(rules, self.name))
         script = nftables.delete(_own(rules))
         if script and self.nft.run(script):
             self._delete_singly(rules)
