@@ -5,6 +5,7 @@
     |  `- ConfigError               a value in a configuration is off; says at which path
     |- NotFoundError       exit 3   no such attachment, network, process, namespace
     |- ConflictError       exit 4   address, port, name, subnet or link is taken
+    |  `- PoolFullError             every address of a pool is taken
     |- HostError           exit 5   the host lacks a kernel feature, a tool or a privilege
     |- StateError          exit 1   a state file cannot be read or written
     |- BusyError           exit 1   a lock is held for too long; try again later

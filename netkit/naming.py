@@ -24,7 +24,7 @@ _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 def digest(*parts: str) -> int:
     """A 64-bit FNV-1a hash with a final mix; hashlib would load OpenSSL (2 ms) and nothing here is a secret."""
     value = _OFFSET
-    for byte in "\0".join(parts).encode("utf-8", "surrogateescape"):
+    for byte in "\0".join(parts).encode("utf-8", "surrogatepass"):
         value = ((value ^ byte) * _PRIME) & _MASK
     value = ((value ^ (value >> 33)) * 0xFF51AFD7ED558CCD) & _MASK
     value = ((value ^ (value >> 33)) * 0xC4CEB9FE1A85EC53) & _MASK
@@ -57,7 +57,9 @@ def check_name(name: str, at: str, what: str = "name") -> str:
     if isinstance(name, str) and 0 < len(name) <= 128 and name[0] in _ALNUM and _NAME.issuperset(name):
         return name
     raise ConfigError(
-        at, f"{name!r} is no valid {what}", "use letters, digits, '_', '.' and '-', a letter or digit first, 128 at most"
+        at,
+        f"{name!r} is no valid {what}",
+        "use letters, digits, '_', '.' and '-', a letter or digit first, 128 at most",
     )
 
 

@@ -1,0 +1,116 @@
+"""How ops read as commands, and that a shell reads back what was meant.
+
+Whether the commands do what the ops do is for the contract suite; the whole of a plan's script for the golden tests.
+"""
+
+from __future__ import annotations
+
+import shlex
+import subprocess
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from netkit.model import NsRef
+from netkit.plan import ops
+from netkit.plan.ops import (
+    AddrAdd,
+    AddrDel,
+    LinkAdd,
+    LinkDel,
+    LinkSet,
+    LoopbackUp,
+    Op,
+    Peer,
+    PortsFree,
+    PortsReserve,
+    RouteAdd,
+    RouteDel,
+    RulesAdd,
+    RulesDel,
+    SysctlRestore,
+    SysctlSet,
+)
+from netkit.plan.render import Command, quote, render, script
+from netkit.plan.rules import Publish
+from netkit.plan.steps import Plan
+
+NS = NsRef("/proc/7/ns/net")
+LINES: dict[Op, str] = {
+    LinkAdd("nk0", "veth", 28267, mtu=1450, peer=Peer("eth0", NS, "02:00:00:00:00:01", 1450)): (
+        "ip link add name nk0 group 28267 mtu 1450 type veth"
+        " peer name eth0 netns /proc/7/ns/net address 02:00:00:00:00:01 mtu 1450"
+    ),
+    LinkAdd("br0", "bridge", 28267, mac="02:00:00:00:00:01"): (
+        "ip link add name br0 group 28267 address 02:00:00:00:00:01 type bridge"
+    ),
+    LinkDel("nk0", "veth", 28267): "ip link del dev nk0",
+    LinkSet("nk0", master="br0", up=True): "ip link set dev nk0 master br0 up",
+    LinkSet("nk0", master="", up=False): "ip link set dev nk0 nomaster down",
+    LinkSet("eth0", NS, mtu=1400): "ip -n /proc/7/ns/net link set dev eth0 mtu 1400",
+    LinkSet("br0", no_addrgen=True, up=True): "ip link set dev br0 addrgenmode none up",
+    LinkSet("nk0", isolated=True): "bridge link set dev nk0 isolated on",
+    LoopbackUp(NS): "ip -n /proc/7/ns/net link set dev lo up",
+    AddrAdd("10.0.0.2/24", "eth0", NS): "ip -n /proc/7/ns/net addr add 10.0.0.2/24 dev eth0",
+    AddrAdd("fd00::2/64", "eth0"): "ip addr add fd00::2/64 dev eth0 nodad",
+    AddrAdd("fd00::2/64", "eth0", nodad=False): "ip addr add fd00::2/64 dev eth0",
+    AddrDel("fd00::2/64", "eth0"): "ip addr del fd00::2/64 dev eth0",
+    RouteAdd(
+        "default", "eth0", "10.0.0.1", NS
+    ): "ip -n /proc/7/ns/net route add default via 10.0.0.1 dev eth0 proto 142",
+    RouteAdd("fd01::/64", "eth0", family=6, metric=7): "ip -6 route add fd01::/64 dev eth0 proto 142 metric 7",
+    RouteDel("10.1.0.0/16", "eth0"): "ip route del 10.1.0.0/16 dev eth0 proto 142",
+    SysctlSet("net/ipv4/ip_forward", "1", "0"): "sysctl -qw net/ipv4/ip_forward=1",
+    SysctlRestore("net/ipv4/conf/e.1/rp_filter", "2", "0", NS): (
+        "nsenter --net=/proc/7/ns/net sysctl -qw net/ipv4/conf/e.1/rp_filter=2"
+    ),
+}
+
+
+@pytest.mark.parametrize(("op", "line"), LINES.items(), ids=lambda value: value if isinstance(value, str) else "")
+def test_an_op_reads_as_an_admin_would_type_it(op: Op, line: str) -> None:
+    assert [str(command) for command in render(op)] == [line]
+
+
+def test_one_change_may_take_two_commands() -> None:
+    assert [command.argv[0] for command in render(LinkSet("nk0", up=True, isolated=True))] == ["ip", "bridge"]
+
+
+def test_every_kind_of_op_can_be_rendered() -> None:
+    kinds = {kind for kind in vars(ops).values() if isinstance(kind, type) and issubclass(kind, Op) and kind is not Op}
+    rules = {RulesAdd, RulesDel, PortsReserve, PortsFree}
+    assert kinds == {type(op) for op in LINES} | rules
+
+
+@pytest.mark.parametrize("backend", ["nftables", "iptables", "iptables-legacy"])
+def test_a_published_port_that_comes_or_goes_ends_its_old_connections(backend: str) -> None:
+    rule = Publish("3f9c1a2b7d10", "udp", "192.0.2.1", 53, "10.90.0.2", 5353, "netkit0", count=2)
+    for op in (RulesAdd((rule,), backend), RulesDel((rule,), backend)):
+        forgets = [str(command) for command in render(op) if command.argv[0] == "conntrack"]
+        assert forgets == [
+            f"conntrack -D -f ipv4 -p udp --orig-dst 192.0.2.1 --orig-port-dst {port} || :" for port in (53, 54)
+        ]
+
+
+def test_a_script_runs_to_its_first_failure_and_may_explain_itself() -> None:
+    plan = Plan.of((LinkDel("nk0", "veth", 1), "the cable"))
+    assert script(plan) == "#!/bin/sh\nset -e\nip link del dev nk0\n"
+    assert script(plan, explain=True) == "#!/bin/sh\nset -e\n# the cable\nip link del dev nk0\n"
+
+
+def test_what_a_command_reads_stands_below_it() -> None:
+    assert str(Command(("nft", "-f", "-"), "add table t\n")) == "nft -f - <<'EOF'\nadd table t\nEOF"
+
+
+@given(st.text(st.characters(codec="utf-8", exclude_characters="\0")))
+def test_a_quoted_word_is_read_back_as_it_was(word: str) -> None:
+    assert shlex.split(quote(word)) == [word]
+
+
+@pytest.mark.parametrize(
+    "word", ["", " ", "$(id)", "`id`", "'", "''", '"', "\\", "a\nb", "*", "~", "#x", "a;b", "x&", "\u00fc"]
+)
+def test_a_real_shell_reads_it_back_too(word: str) -> None:
+    shown = subprocess.run(["sh", "-c", f"printf %s {quote(word)}"], capture_output=True, text=True, check=True)
+    assert shown.stdout == word
