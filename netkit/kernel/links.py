@@ -23,8 +23,9 @@ if TYPE_CHECKING:
 class Batch:
     """Consecutive ops of one namespace; also the `messages.Numbers` that their encoding asks.
 
-    A batch is split only where an op needs the ifindex of a link that is still to be made: ops name links, and a link
-    has no number before it exists. `indexes` are the numbers known so far, kept by the caller.
+    A batch is split only where an op is about a link that the same batch makes: it has no ifindex before it exists,
+    and where making it fails because another's link has that name, the kernel would go on and change that one.
+    `indexes` are the numbers known so far, kept by the caller.
     """
 
     def __init__(self, namespaces: Namespaces, ref: NsRef | None, indexes: Indexes, tolerant: bool) -> None:
@@ -44,7 +45,8 @@ class Batch:
             try:
                 self._add(place, op)
             except NetkitError as error:
-                self._outcomes[place] = error
+                self._send()
+                self._outcomes[place] = UNTRIED if self._failed() else error
             if self._failed():
                 return self._outcomes
         self._send()
@@ -64,6 +66,8 @@ class Batch:
         return self._namespaces.enter(ref).fd
 
     def _add(self, place: int, op: Op) -> None:
+        if (self._ref, op.on()) in self._unborn:
+            self._send()
         messages = self._delete(op) if isinstance(op, LinkDel) else encode(op, self)
         if self._failed():
             return  # what this op builds on was not made

@@ -21,21 +21,27 @@ if TYPE_CHECKING:
 class KernelHost:
     """A `plan.host.Host`. In a namespace that is gone there is nothing: no link, no address, no route, no sysctl.
 
-    `firewall` is the backend for new rules, `rules_hold` tells whether a backend still holds a rule.
+    `firewall` chooses the backend for new rules, asked only when rules are needed; `rules_hold` tells whether a backend
+    still holds a rule.
     """
 
     def __init__(
         self,
         namespaces: Namespaces,
-        firewall: str,
+        firewall: Callable[[], str],
         rules_hold: Callable[[Rule, str], bool],
         foreign_drops: Callable[[], tuple[str, ...]],
     ) -> None:
-        self.firewall = firewall
+        self._firewall = firewall
         self._namespaces = namespaces
         self._rules_hold = rules_hold
         self._foreign_drops = foreign_drops
         self._known: dict[Hashable, Any] = {}
+
+    @property
+    def firewall(self) -> str:
+        """The backend for new rules; HostError when the host has none."""
+        return self._once("firewall", self._firewall)
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         """The link of that name, or None."""
