@@ -22,15 +22,28 @@ if TYPE_CHECKING:
 CLONE_NEWNET = 0x40000000
 
 if sys.version_info >= (3, 12):
-    _setns = os.setns
-else:
 
-    def _setns(fd: int, nstype: int) -> None:
-        """os.setns came with Python 3.12."""
+    def setns(fd: int) -> None:
+        """Move the calling thread into the network namespace of a pidfd or namespace descriptor, or OSError."""
+        os.setns(fd, CLONE_NEWNET)
+
+    def unshare() -> None:
+        """Move the calling thread into a new network namespace, or OSError."""
+        os.unshare(CLONE_NEWNET)
+else:  # os.setns and os.unshare came with Python 3.12
+
+    def setns(fd: int) -> None:
+        """Move the calling thread into the network namespace of a pidfd or namespace descriptor, or OSError."""
+        _libc("setns", fd, CLONE_NEWNET)
+
+    def unshare() -> None:
+        """Move the calling thread into a new network namespace, or OSError."""
+        _libc("unshare", CLONE_NEWNET)
+
+    def _libc(name: str, *arguments: int) -> None:
         import ctypes
 
-        libc = ctypes.CDLL(None, use_errno=True)
-        if libc.setns(fd, nstype):
+        if getattr(ctypes.CDLL(None, use_errno=True), name)(*arguments):
             code = ctypes.get_errno()
             raise OSError(code, os.strerror(code))
 
@@ -47,7 +60,7 @@ def run_inside(fd: int, work: Callable[[], T]) -> T:
 
     def helper() -> None:
         try:
-            _setns(fd, CLONE_NEWNET)
+            setns(fd)
             result.append(work())
         except BaseException as error:
             failure.append(error)  # raised again in the caller's thread

@@ -1,0 +1,50 @@
+"""`netkit run`: a command in a fresh network namespace, attached while it runs."""
+
+from __future__ import annotations
+
+import click
+
+from netkit.cli.command import WordsCommand, settings_of
+from netkit.cli.options import attach_options, wish
+from netkit.cli.target import Target, find
+from netkit.cli.words import needed
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netkit.cli.options import Wish
+    from netkit.engine.service import Engine
+
+
+@click.command("run", cls=WordsCommand)
+@attach_options
+@click.argument("words", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED)
+@click.pass_context
+def command(ctx: click.Context, words: tuple[str, ...], **wanted: Any) -> int:
+    """Run a command in a fresh network namespace, attached while it runs.
+
+    It starts once its network is there, and not at all when that fails; when it ends, the network is taken back.
+    Signals reach it. Exits with the command's own code, 128 and the signal's number when one ended it, 127 or 126
+    when it could not be started.
+
+    \b
+    netkit run -p 8080:80 -- python3 -m http.server 80
+    netkit run --network backend --ip 10.7.0.9 -- ./server
+    netkit run --mode null -- make test
+    """
+    wished, words = wish(**wanted), needed(words)
+    return _run(settings_of(ctx).open(), wished, words)
+
+
+def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:
+    from netkit.cli.child import Child
+
+    with Child(words) as child:
+        found = find(Target(pid=child.pid), engine.root.boot_id())
+        request = wished.request(engine, found)
+        try:
+            engine.attach(request, wished.network, wished.mode)
+            return child.run()
+        finally:
+            engine.detach_namespace(found.netns)
