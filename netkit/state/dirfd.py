@@ -86,8 +86,8 @@ def read(name: str, directory: int) -> tuple[bytes, int] | None:
 
 def place(data: bytes, directory: int, durable: bool, put: Callable[[str], bool]) -> bool:
     """Write a temporary file, then let `put` rename or link it; returns what `put` does."""
-    for number in range(_TRIES):
-        temp = f"{TEMP}{os.getpid()}-{number}"
+    for attempt in range(_TRIES):
+        temp = f"{TEMP}{os.getpid()}-{attempt // 2}"
         try:
             fd = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | _FILE, 0o600, dir_fd=directory)
         except FileExistsError:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 PYRAMID: tuple[tuple[str, ...], ...] = (
     ("netkit.value",),
     ("netkit.errors",),
-    ("netkit.naming", "netkit.model", "netkit.parse"),
-    ("netkit.plan", "netkit.ipam.pool"),
+    ("netkit.naming", "netkit.model"),
+    ("netkit.plan", "netkit.ipam.pool", "netkit.parse"),
     ("netkit.parts",),
     ("netkit.drivers", "netkit.kernel", "netkit.state"),
     ("netkit.ipam",),

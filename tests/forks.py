@@ -1,0 +1,38 @@
+"""Children of a test, for races and sudden deaths."""
+
+from __future__ import annotations
+
+import os
+import signal
+import traceback
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+
+def start(work: Callable[[], object]) -> int:
+    """Run `work` in a child; returns its process id. An exception there is printed, and makes `finish` fail."""
+    pid = os.fork()
+    if pid:
+        return pid
+    status = 1
+    try:
+        work()
+        status = 0
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        os._exit(status)
+
+
+def finish(pids: Sequence[int]) -> None:
+    """Wait for children, all of which must have done their work."""
+    statuses = [os.waitpid(pid, 0)[1] for pid in pids]
+    assert not any(statuses), statuses
+
+
+def kill(pid: int) -> None:
+    """Kill a child at once and wait for its end."""
+    os.kill(pid, signal.SIGKILL)
+    os.waitpid(pid, 0)
