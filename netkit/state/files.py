@@ -88,8 +88,8 @@ class Directory:
             fd = dirfd.open_directory(name, self.fd, self.durable)
         return Directory(path, fd, self.durable, self.warnings)
 
-    def __del__(self) -> None:
-        os.close(self.fd)
+    def __del__(self, close: Callable[[int], None] = os.close) -> None:
+        close(self.fd)  # bound early: when the interpreter ends, `os` may be emptied before us
 
     def where(self, name: str) -> str:
         """The path of a file here; StateError unless the name is one plain component of a path."""
