@@ -19,7 +19,7 @@ from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator
     from typing import Any
 
 REPOSITORY = Path(__file__).resolve().parent.parent
@@ -68,10 +68,11 @@ class Namespace:
         return done
 
     def popen(self, *argv: str | os.PathLike[str], **options: Any) -> subprocess.Popen[str]:
-        """Start a command inside; it is killed with the lab, if it is still there."""
+        """Start a command inside, and return when it is there; it is killed with the lab, if it has not ended."""
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
         process = subprocess.Popen(self._inside(argv), text=True, env=ENVIRONMENT, **{**pipes, **options})
         self.started.append(process)
+        wait_until(lambda: process.poll() is not None or _has_entered(process.pid, self.inode))
         return process
 
     def python(self, code: str, *arguments: str, check: bool = True) -> Completed[str]:
@@ -94,7 +95,7 @@ class Namespace:
     def close(self) -> list[str]:
         """End everything inside; the command lines of processes that no test had started, which are leaks."""
         self._stop_started()
-        leaked = {pid: _cmdline(pid) for pid in self.pids()}
+        leaked = {pid: cmdline(pid) for pid in self.pids()}
         for pid in leaked:
             _kill(pid)
         self._holder.kill()
@@ -186,10 +187,26 @@ class Lab:
         """End everything; one line for each process that outlived its test or cannot be ended."""
         leaks = [leak for member in self.members.values() for leak in member.close()]
         inodes = {member.inode: member.name for member in self.members.values()}
-        deadline = time.monotonic() + 2
-        while (alive := [pid for pid in _processes() if _inode(pid) in inodes]) and time.monotonic() < deadline:
-            time.sleep(0.005)
+
+        def still_there() -> list[int]:
+            return [pid for pid in _processes() if _inode(pid) in inodes]
+
+        alive = [] if wait_until(lambda: not still_there()) else still_there()
         return leaks + [f"{inodes.get(_inode(pid))}: process {pid} cannot be ended" for pid in alive]
+
+
+def wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
+    """Look again every few milliseconds until the condition holds; whether it did in time."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.002)
+    return True
+
+
+def _has_entered(pid: int, inode: int) -> bool:
+    return _inode(pid) == inode and not cmdline(pid).startswith("nsenter")
 
 
 def _free_name(member: Namespace) -> str:
@@ -210,12 +227,12 @@ def _settle(member: Namespace, ifname: str) -> None:
     """Wait until the kernel has given a live link its IPv6 link-local address, which it does in its own time."""
     if member.run("sysctl", "-n", f"net/ipv6/conf/{ifname}/disable_ipv6", check=False).stdout.strip() != "0":
         return
-    deadline = time.monotonic() + 2
-    while time.monotonic() < deadline:
+
+    def has_address() -> bool:
         rows = [line.split() for line in Path(f"/proc/{member.pid}/net/if_inet6").read_text().splitlines()]
-        if any(row[5] == ifname and row[0].startswith("fe80") for row in rows):
-            return
-        time.sleep(0.002)
+        return any(row[5] == ifname and row[0].startswith("fe80") for row in rows)
+
+    wait_until(has_address)
 
 
 def _processes() -> Iterator[int]:
@@ -229,7 +246,8 @@ def _inode(pid: int) -> int:
         return 0
 
 
-def _cmdline(pid: int) -> str:
+def cmdline(pid: int) -> str:
+    """A process's command line, "" when it has ended."""
     try:
         return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
     except OSError:

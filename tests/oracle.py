@@ -20,6 +20,7 @@ from pathlib import Path
 
 from tests import sight
 from tests.files import tree
+from tests.hosts import cmdline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,7 +119,7 @@ def _look(name: str, place: Namespace, seen: dict[str, Any]) -> None:
         "nft": ruleset,
         "iptables": sight.iptables(ruleset, place.pid),
         "sysctls": sysctls,
-        "processes": sorted(sight.cmdline(pid) for pid in place.pids()),
+        "processes": sorted(cmdline(pid) for pid in place.pids()),
     }
 
 

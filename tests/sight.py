@@ -7,7 +7,6 @@ import os
 import re
 import shutil
 import subprocess
-from pathlib import Path
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -153,11 +152,3 @@ def _text(path: str) -> str:
         return ""
     finally:
         os.close(descriptor)
-
-
-def cmdline(pid: int) -> str:
-    """A process's command line, "" when it has ended."""
-    try:
-        return Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace").strip()
-    except OSError:
-        return ""

@@ -7,8 +7,8 @@ import time
 import pytest
 
 from tests.features import need, requires
+from tests.hosts import cmdline, wait_until
 from tests.oracle import diff
-from tests.sight import cmdline
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -192,6 +192,7 @@ def test_unchanged_fails_on_a_leak(stage: Stage, unchanged: Unchanged) -> None:
 def test_a_process_that_escapes_its_test_is_named_and_ended(lab: Lab) -> None:
     host = lab.host()
     host.run("setsid", "--fork", "sleep", "78")
+    assert wait_until(lambda: [cmdline(pid) for pid in host.pids()] == ["sleep 78"])
     (pid,) = host.pids()
     assert lab.close() == [f"host: process {pid} sleep 78"]
     assert cmdline(pid) == ""
