@@ -77,7 +77,7 @@ def _suggestion(protocol: str, host_ip: str) -> int:
         except OSError as error:
             if error.errno not in _ABSENT:
                 raise HostError(f"the kernel gives no free port at {host_ip}: {error.strerror}") from error
-    return _bind("tcp", "0.0.0.0", 0)  # noqa: S104 - no address of that family exists: any free port will do
+    return _bind("tcp", "0.0.0.0", 0)  # no address of that family exists: any free port will do
 
 
 def _bind(protocol: str, host_ip: str, port: int) -> int:
