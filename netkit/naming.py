@@ -52,6 +52,13 @@ def mac(*parts: str) -> str:
     return ":".join(f"{byte:02x}" for byte in (0x02, *tail))
 
 
+def link_local(mac: str) -> str:
+    """The IPv6 link-local address that the kernel makes from a MAC (modified EUI-64), in canonical text."""
+    b = [int(part, 16) for part in mac.split(":")]
+    words = ((b[0] ^ 2) << 8 | b[1], b[2] << 8 | 0xFF, 0xFE00 | b[3], b[4] << 8 | b[5])
+    return "fe80::" + ":".join(f"{word:x}" for word in words)
+
+
 def check_name(name: str, at: str, what: str = "name") -> str:
     """A network's, container's or attachment's name as CNI allows it, or ConfigError."""
     if isinstance(name, str) and 0 < len(name) <= 128 and name[0] in _ALNUM and _NAME.issuperset(name):

@@ -118,7 +118,7 @@ def _choose_ports(
         if not port.host_port:
             key = (port.protocol, port.container_port, port.count)
             if key not in free:
-                free[key] = free_port(session.ledger, [port.protocol], _same_port(req, port), port.count)
+                free[key] = free_port(session.ledger, port, chosen)
                 reserved.append((free[key], free[key] + port.count - 1))
             port = port.replace(host_port=free[key])
         else:
@@ -126,12 +126,6 @@ def _choose_ports(
         chosen.append(port)
     steps = ((PortsReserve(tuple(reserved)), "keep the chosen port from being given out as an ephemeral one"),)
     return req.replace(ports=tuple(chosen)), Plan.of(*steps) if reserved else Plan()
-
-
-def _same_port(req: AttachRequest, port: PortMap) -> list[str]:
-    """The host addresses for which the same container port is to be published under one host port."""
-    same = (port.protocol, port.container_port, port.count)
-    return [p.host_ip for p in req.ports if not p.host_port and (p.protocol, p.container_port, p.count) == same]
 
 
 def _refuse_taken(session: Session, port: PortMap) -> None:

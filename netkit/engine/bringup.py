@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def plan_up(session: Session, net: Network, host: Host) -> tuple[Plan, Plan]:
     """What the host and the network lack, as two plans; both empty when the network is up."""
     mode = driver(net.mode)
-    if session.networks.load_up(net.name) is not None:
+    if session.networks.up(net.name) is not None:
         return Plan(), Plan()
     host_up = getattr(mode, "host_up", None)
     return (host_up(net, host) if host_up else Plan()), mode.network_up(net, host)
@@ -27,42 +27,53 @@ def plan_up(session: Session, net: Network, host: Host) -> tuple[Plan, Plan]:
 
 def bring_up(session: Session, net: Network) -> bool:
     """Bring a network up unless it is; True when this call did. Needs the network's lock, takes the host's."""
-    if session.networks.load_up(net.name) is not None:
+    if session.networks.up(net.name) is not None:
         return False
     with session.host_lock():
-        for_host, for_network = plan_up(session, net, session.host())
-        former = session.networks.load_up(HOST)
-        _apply(session, HOST, for_host, former.plan if former else Plan())
-        try:
-            _apply(session, net.name, for_network, Plan())
-        except BaseException:
-            _take_down_unused_host(session)
-            raise
+        bring_up_locked(session, net)
     return True
+
+
+def bring_up_locked(session: Session, net: Network) -> None:
+    """Bring a network up; needs its lock and the host's."""
+    for_host, for_network = plan_up(session, net, session.host())
+    former = session.networks.up(HOST)
+    _apply(session, HOST, for_host, former.plan if former else Plan())
+    try:
+        _apply(session, net.name, for_network, Plan())
+    except BaseException:
+        take_down_unused_host(session)
+        raise
 
 
 def take_down(session: Session, name: str) -> None:
     """Take a network down, and with the last one what the host got for it. Needs the network's lock, takes the host's."""
     with session.host_lock():
-        up = session.networks.load_up(name)
-        if up is not None:
-            executor.must_revert(session.kernel, up.plan.undo(), f"network {name} could not be taken down")
-            session.networks.remove_up(name)
-        _take_down_unused_host(session)
+        take_down_locked(session, name)
+
+
+def take_down_locked(session: Session, name: str) -> None:
+    """Take a network down; needs its lock and the host's."""
+    up = session.networks.up(name)
+    if up is not None:
+        executor.must_revert(session.kernel, up.plan.undo(), f"network {name} could not be taken down")
+        session.networks.forget_up(name)
+    take_down_unused_host(session)
 
 
 def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
     if not plan.steps and former.steps:
         return
-    with intent(session, Intent(f"up-{name}", "network-up", name, plan, boot_id=session.root.boot_id())):
+    with intent(session, Intent(f"up-{name}", "up", name, plan, boot_id=session.root.boot_id())):
         executor.apply(session.kernel, plan)
         session.networks.save_up(Up(name, former + plan, boot_id=session.root.boot_id()))
 
 
-def _take_down_unused_host(session: Session) -> None:
+def take_down_unused_host(session: Session) -> None:
+    """Take back what the host got for its networks, if none is up; needs the host's lock."""
     if any(up.network != HOST for up in session.networks.all_up()):
         return
-    base = session.networks.load_up(HOST)
+    base = session.networks.up(HOST)
     if base is not None:
         executor.must_revert(session.kernel, base.plan.undo(), "the host's base could not be taken back")
-        session.networks.remove_up(HOST)
+        session.networks.forget_up(HOST)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.engine import pools
+from netkit.engine import bringup, pools
 from netkit.engine.recovery import finish_detach, recover, reported
 from netkit.errors import NetkitError
 from netkit.plan.ops import LoopbackUp
@@ -55,11 +55,15 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
         done.append(f"attachment {ep.id} ({ep.ifname} of {ep.container} on {ep.network})")
         if not dry_run:
             _try(errors, lambda record=record: detach(session, record))
-    for name in [HOST, *(net.name for net in session.networks.all())]:
+    for name in session.journal.networks():
         done += [f"unfinished {i.action} of {i.network}" for i in session.journal.open_intents(name)]
         if not dry_run:
             _try(errors, lambda name=name: _recover(session, name))
+    done += _unnamed(session, dry_run, errors)
     done += _orphans(session, dry_run, errors)
+    if not dry_run:
+        with session.host_lock():
+            _try(errors, lambda: bringup.take_down_unused_host(session))
     reported(errors)
     return done
 
@@ -67,6 +71,25 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
 def _recover(session: Session, name: str) -> None:
     with session.host_lock() if name == HOST else session.network_lock(name):
         recover(session, name)
+
+
+def _unnamed(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:
+    """Networks that are up and have no definition: their creator died before its last step."""
+    done: list[str] = []
+    for up in session.networks.all_up():
+        if up.network == HOST or session.networks.load(up.network) is not None:
+            continue
+        done.append(f"unfinished network {up.network}")
+        if not dry_run:
+            _try(errors, lambda name=up.network: _take_down_unnamed(session, name))
+    return done
+
+
+def _take_down_unnamed(session: Session, name: str) -> None:
+    with session.network_lock(name):
+        if session.networks.load(name) is None:
+            bringup.take_down(session, name)
+            session.root.forget_network(name)
 
 
 def _orphans(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from netkit.errors import ApplyError, NetkitError
-from netkit.kernel.apply import UNTRIED
 from netkit.plan.render import render
 from netkit.plan.steps import undo
 
@@ -36,9 +35,7 @@ def apply(kernel: Kernel, plan: Plan) -> None:
 def revert(kernel: Kernel, plan: Plan) -> list[tuple[Step, NetkitError]]:
     """Apply an undo plan to its end, whatever fails; what is already gone is done. Returns what could not be undone."""
     outcomes = kernel.apply(plan.ops, tolerant=True)
-    return [
-        (step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError) and o is not UNTRIED
-    ]
+    return [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError)]
 
 
 def must_revert(kernel: Kernel, plan: Plan, what: str) -> None:

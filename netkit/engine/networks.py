@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.drivers.registry import driver
-from netkit.engine import bringup
+from netkit.engine import bringup, pools
 from netkit.engine.recovery import recover
 from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
 from netkit.ipam.pool import Pool, default_gateway, overlaps
@@ -30,15 +30,18 @@ def find(session: Session, name: str) -> Network:
     return net
 
 
-def of_mode(session: Session, mode: str) -> tuple[Network, bool]:
-    """The implicit network of a mode, and whether it is new; a new one is not saved yet."""
+def of_mode(session: Session, mode: str) -> Network | None:
+    """The implicit network of a mode, None when it is still to be made."""
     driver(mode)
     known = session.networks.load(mode)
-    if known is None:
-        return complete(session, Network(mode, mode, made_by_mode=True)), True
-    if known.mode != mode:
+    if known is not None and known.mode != mode:
         raise ConflictError(f"network {mode} is of mode {known.mode}", f"use --network with a network of mode {mode}")
-    return known, False
+    return known
+
+
+def implicit(mode: str) -> Network:
+    """The network that `--mode M` stands for, still to be completed."""
+    return Network(mode, mode, made_by_mode=True)
 
 
 def complete(session: Session, net: Network) -> Network:
@@ -62,21 +65,20 @@ def complete(session: Session, net: Network) -> Network:
 
 
 def create(session: Session, net: Network) -> Network:
-    """Make a network and bring it up; nothing is left when that fails."""
+    """Make a network and bring it up; its definition is written last, so that a failure or crash leaves none."""
     check_name(net.name, "name", "network name")
-    with session.network_lock(net.name):
+    with session.network_lock(net.name), session.host_lock():
         recover(session, net.name)
-        with session.host_lock():
-            if session.networks.load(net.name) is not None:
-                raise ConflictError(
-                    f"there already is a network {net.name}", f"netkit network rm {net.name} removes it"
-                )
-            net = complete(session, net)
-            session.networks.save(net)
+        if session.networks.load(net.name) is not None:
+            raise ConflictError(f"there already is a network {net.name}", f"netkit network rm {net.name} removes it")
+        net = complete(session, net)
+        bringup.bring_up_locked(session, net)
         try:
-            bringup.bring_up(session, net)
+            pools.pools(session, net)
+            session.networks.save(net)
         except BaseException:
-            session.networks.remove(net.name)
+            bringup.take_down_locked(session, net.name)
+            forget(session, net.name)
             raise
     return net
 
@@ -92,8 +94,13 @@ def remove(session: Session, name: str) -> None:
                 f"network {name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc"
             )
         bringup.take_down(session, name)
-        session.root.forget_network(name)
-        session.networks.remove(name)
+        forget(session, name)
+
+
+def forget(session: Session, name: str) -> None:
+    """Remove a network's definition and what IPAM knows of it; the kernel is not touched."""
+    session.root.forget_network(name)
+    session.networks.remove(name)
 
 
 def _free_subnet(session: Session, net: Network, host: Host) -> Subnet:

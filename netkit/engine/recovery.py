@@ -46,7 +46,7 @@ def recover(session: Session, network: str) -> None:
 
 def finish_detach(session: Session, ident: str) -> None:
     """Undo a record that is already marked as detaching, and forget it."""
-    record = next((r for r in session.records.detaching() if r.id == ident), None)
+    record = session.records.load_detaching(ident)
     if record is None:
         return
     ep = record.endpoint

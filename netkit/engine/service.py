@@ -6,7 +6,6 @@ only (`plan_attach`) change nothing.
 
 from __future__ import annotations
 
-from netkit.drivers.registry import driver
 from netkit.engine import networks, pools
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach
@@ -14,6 +13,7 @@ from netkit.engine.recovery import reported
 from netkit.engine.repair import Difference, check_plan, reload
 from netkit.engine.session import Session
 from netkit.errors import ConflictError, NetkitError, NotFoundError
+from netkit.model import family
 from netkit.state.root import Root
 
 TYPE_CHECKING = False
@@ -59,9 +59,13 @@ class Engine:
     def plan_attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> tuple[Plan, Endpoint]:
         """What `attach` would do now."""
         with self._session() as session:
-            net = networks.find(session, network) if network else networks.of_mode(session, mode)[0]
-            plan, attachment = plan_attach(session, net, req)
+            plan, attachment = plan_attach(session, _target(session, network, mode), req)
             return plan, attachment.endpoint
+
+    def families(self, network: str = "", mode: str = "bridge") -> tuple[int, ...]:
+        """The IP versions that an attachment to this network gets addresses of."""
+        with self._session() as session:
+            return tuple(sorted({family(subnet.cidr) for subnet in _target(session, network, mode).subnets}))
 
     def detach(self, ident: str) -> bool:
         """Detach by id or name; False when there is nothing (any more)."""
@@ -138,7 +142,7 @@ class Engine:
     def network(self, name: str) -> tuple[Network, Up | None]:
         """A network, and what was done to the host for it if it is up."""
         with self._session() as session:
-            return networks.find(session, name), session.networks.load_up(name)
+            return networks.find(session, name), session.networks.up(name)
 
     def all_networks(self) -> list[Network]:
         """Every network, by name."""
@@ -177,21 +181,26 @@ class Engine:
         with self._session() as session:
             if network:
                 return attach(session, networks.find(session, network), req)
-            driver(mode)
             return _attach_to_mode(session, mode, req)
 
     def _session(self) -> Session:
         return Session(self.root, self._firewall, self._before_op)
 
 
+def _target(session: Session, network: str, mode: str) -> Network:
+    if network:
+        return networks.find(session, network)
+    return networks.of_mode(session, mode) or networks.complete(session, networks.implicit(mode))
+
+
 def _attach_to_mode(session: Session, mode: str, req: AttachRequest) -> Record:
-    with session.host_lock():
-        net, new = networks.of_mode(session, mode)
-        if new:
-            session.networks.save(net)
+    """Attach to the implicit network of a mode; one that was made for this attachment alone goes when it fails."""
+    known = networks.of_mode(session, mode)
+    if known is not None:
+        return attach(session, known, req)
+    net = networks.create(session, networks.implicit(mode))
     try:
         return attach(session, net, req)
     except BaseException:
-        if new and session.networks.load_up(net.name) is None:
-            session.networks.remove(net.name)
+        networks.remove(session, net.name)
         raise

@@ -49,7 +49,6 @@ class Session:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self.kernel.close()
         self.namespaces.close()
 
     def host(self) -> KernelHost:

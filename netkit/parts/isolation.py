@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.model import bare, family
+from netkit.naming import link_local
 from netkit.plan.ops import RulesAdd, SysctlSet
 from netkit.plan.rules import Admit, NetworkRules, PortGuard
 from netkit.plan.steps import Plan
@@ -60,10 +61,3 @@ def port_guard(ep: Endpoint, host: Host) -> Plan:
     return Plan.of(
         (RulesAdd((guard,), host.firewall), "it can speak for itself only: no spoofed MAC, ARP, address or RA")
     )
-
-
-def link_local(mac: str) -> str:
-    """The IPv6 link-local address that the kernel makes from a MAC (modified EUI-64), in canonical text."""
-    b = [int(part, 16) for part in mac.split(":")]
-    words = ((b[0] ^ 2) << 8 | b[1], b[2] << 8 | 0xFF, 0xFE00 | b[3], b[4] << 8 | b[5])
-    return "fe80::" + ":".join(f"{word:x}" for word in words)

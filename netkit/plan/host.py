@@ -47,8 +47,9 @@ class Route(Value):
 class Host(Protocol):
     """One observation of a host. Every `netns` is None for the host's own namespace."""
 
-    firewall: str
-    """The backend that new rules are written with: `nftables`, `iptables` or `iptables-legacy`."""
+    @property
+    def firewall(self) -> str:
+        """The backend that new rules are written with: `nftables`, `iptables` or `iptables-legacy`."""
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         """The link of that name, or None."""

@@ -9,6 +9,8 @@ add element bridge netkit bind4 { "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 10.90.0
 delete element bridge netkit ports { "nk542a8c6fac63" }
 delete element bridge netkit bind4 { "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 10.90.0.2, "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 0.0.0.0 }
 EOF
+iptables -w -t filter -D NETKIT-ADMIT -i netkit0 -j ACCEPT -m comment --comment nk:099119bc995c:eec0727ef776
+iptables -w -t filter -D NETKIT-ADMIT -o netkit0 -j ACCEPT -m comment --comment nk:099119bc995c:f8473903ebf0
 ip link del dev netkit0
 nft -f - <<'EOF'
 add element inet netkit nkif { "netkit0" }

@@ -169,8 +169,8 @@ COMMIT
 COMMIT
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name netkit0 group 28267 address 02:61:9d:52:ab:fc mtu 1450 type bridge
-# pin its MTU, which a bridge otherwise fits to its ports
+ip link add name netkit0 group 28267 address 02:61:9d:52:ab:fc mtu 1449 type bridge
+# pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev netkit0 mtu 1450
 # no IPv6 where none was asked for
 sysctl -qw net/ipv6/conf/netkit0/disable_ipv6=1

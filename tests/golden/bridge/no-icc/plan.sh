@@ -6,7 +6,6 @@ add table inet netkit
 flush table inet netkit
 table inet netkit {
 	set nkif { type ifname; }
-	set foreign { type ifname; flags interval; elements = { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" }; }
 	set nets4 { type ipv4_addr; flags interval; }
 	set nets6 { type ipv6_addr; flags interval; }
 	set masq4 { type ipv4_addr; flags interval; }
@@ -72,7 +71,7 @@ table inet netkit {
 		ct state established,related accept
 		iifname . oifname @pairs accept
 		oifname vmap @fwd_to
-		oifname @foreign ct status ! dnat drop
+		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
 	}
 	chain from_int {
@@ -83,8 +82,8 @@ table inet netkit {
 		type filter hook forward priority filter; policy accept;
 		iifname vmap @fwd_from
 		oifname vmap @fwd_to
-		iifname @foreign accept
-		oifname @foreign accept
+		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
+		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		meta nfproto @closed drop
 	}
 }
@@ -138,8 +137,8 @@ add element inet netkit fwd_from { "nk-lonely" : goto from_nat }
 add element inet netkit fwd_to { "nk-lonely" : goto to_nat }
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name nk-lonely group 28267 address 02:3b:21:e8:7b:55 mtu 1400 type bridge
-# pin its MTU, which a bridge otherwise fits to its ports
+ip link add name nk-lonely group 28267 address 02:3b:21:e8:7b:55 mtu 1399 type bridge
+# pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev nk-lonely mtu 1400
 # no IPv6 where none was asked for
 sysctl -qw net/ipv6/conf/nk-lonely/disable_ipv6=1

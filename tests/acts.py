@@ -1,0 +1,82 @@
+"""One act of the engine inside a lab host, for tests that break it at a chosen op.
+
+    python -m tests.acts ROOT BACKEND CASE create|attach|detach|rm PID [raise|kill N]
+
+Prints one JSON line: how many ops were reached, and the error if there was one.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+
+from netkit.engine.service import Engine
+from netkit.errors import KernelError, NetkitError
+from netkit.kernel.netns import resolve_pid
+from netkit.model import AttachRequest, Network, PortMap, Subnet
+from netkit.plan.ops import Op
+
+V4 = Subnet("10.90.0.0/16", "10.90.0.1")
+V6 = Subnet("fd00:90::/64", "fd00:90::1")
+TCP = PortMap("tcp", "0.0.0.0", 8080, 80)
+MORE = (TCP, PortMap("tcp", "::", 8080, 80), PortMap("udp", "0.0.0.0", 7000, 80, 3), PortMap("tcp", "0.0.0.0", 0, 22))
+
+#: What is attached: the network (None: the implicit one of the mode), the mode, the ports.
+CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
+    "null": (None, "null", ()),
+    "bridge": (None, "bridge", (TCP,)),
+    "dual": (Network("blue", "bridge", subnets=(V4, V6)), "bridge", MORE),
+    "internal": (Network("dark", "bridge", subnets=(V4,), internal=True), "bridge", ()),
+    "lonely": (Network("lonely", "bridge", subnets=(V4,), icc=False, mtu=1400), "bridge", (TCP,)),
+}
+
+
+class Breaker:
+    """Called before each op; raises or kills at the chosen one."""
+
+    def __init__(self, how: str = "", at: int = -1) -> None:
+        self.how = how
+        self.at = at
+        self.reached = 0
+
+    def __call__(self, op: Op) -> None:
+        self.reached += 1
+        if self.reached - 1 != self.at:
+            return
+        self.at = -1
+        if self.how == "kill":
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise KernelError(f"planted before {type(op).__name__}", 5)
+
+
+def act(engine: Engine, case: str, verb: str, pid: int) -> None:
+    """Create the case's network, attach to it, detach, or remove it."""
+    net, mode, ports = CASES[case]
+    if verb == "create":
+        engine.create_network(net or Network(mode, mode, made_by_mode=True))
+    elif verb == "attach":
+        request = AttachRequest("web", resolve_pid(pid), pid=pid, ports=ports)
+        engine.attach(request, network=net.name if net else "", mode=mode)
+    elif verb == "detach":
+        engine.detach_namespace(resolve_pid(pid))
+    elif verb == "rm":
+        engine.remove_network(net.name if net else mode)
+    else:
+        raise ValueError(verb)
+
+
+def main() -> None:
+    root, backend, case, verb, pid, *fault = sys.argv[1:]
+    breaker = Breaker(fault[0], int(fault[1])) if fault else Breaker()
+    error = ""
+    try:
+        act(Engine(root, backend, breaker), case, verb, int(pid))
+    except NetkitError as caught:
+        error = f"{caught.message} | {caught.hint}"
+    print(json.dumps({"ops": breaker.reached, "error": error}))
+
+
+if __name__ == "__main__":
+    main()
