@@ -24,6 +24,10 @@ def publish(ep: Endpoint, device: str, host: Host) -> Plan:
 
 
 def _rule(ep: Endpoint, port: PortMap, device: str, at: int) -> Publish:
+    if port.host_ip == "::1":
+        raise ConfigError(
+            f"ports[{at}]", "the kernel cannot translate ::1", "publish on 127.0.0.1, or on another IPv6 address"
+        )
     for address in ep.addresses:
         if family(address) == family(port.host_ip):
             return Publish(

@@ -18,7 +18,9 @@ BACKENDS = ("nftables", "iptables")
 ORDER = "state */ipam/*/order: *"
 #: The kernel fits it to a bridge's ports as they come, and keeps it when they go.
 OFFLOAD = "host links * tso_max_size: *"
-ALLOWED = (ORDER, OFFLOAD)
+#: The kernel adds it when an IPv6 bridge first has a port that is up, and keeps it.
+MULTICAST = 'host routes: *"dst": "ff00::/8"*'
+ALLOWED = (ORDER, OFFLOAD, MULTICAST)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

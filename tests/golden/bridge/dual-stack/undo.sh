@@ -1,14 +1,14 @@
 #!/bin/sh
 set -e
 nft -f - <<'EOF'
-add element inet netkit host6 { ::1 . udp . 53 comment "2a9c82599f24" : fd00:90::2 . 53 }
-delete element inet netkit host6 { ::1 . udp . 53 }
+add element inet netkit host6 { fd00:2::1 . udp . 53 comment "2a9c82599f24" : fd00:90::2 . 53 }
+delete element inet netkit host6 { fd00:2::1 . udp . 53 }
 add element inet netkit any6 { tcp . 8080 comment "2a9c82599f24" : fd00:90::2 . 80 }
 delete element inet netkit any6 { tcp . 8080 }
 add element inet netkit any4 { tcp . 8080 comment "2a9c82599f24" : 10.90.0.2 . 80 }
 delete element inet netkit any4 { tcp . 8080 }
 EOF
-conntrack -D -f ipv6 -p udp --orig-dst ::1 --orig-port-dst 53 || :
+conntrack -D -f ipv6 -p udp --orig-dst fd00:2::1 --orig-port-dst 53 || :
 conntrack -D -f ipv6 -p tcp --orig-port-dst 8080 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
 ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
