@@ -46,9 +46,9 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
         "filter",
         "NETKIT-NAT",
         (
+            "-j NETKIT-PAIRS",
             "-m conntrack --ctstate INVALID -j DROP",
             _REPLIES,
-            "-j NETKIT-PAIRS",
             "-j NETKIT-TO",
             *(f"-o {name} -m conntrack ! --ctstate DNAT -j DROP" for name in _BRIDGES),
             "-j ACCEPT",
@@ -62,6 +62,7 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
             "-j NETKIT-FROM",
             "-j NETKIT-TO",
             *(f"-{way} {name} -j RETURN" for name in _BRIDGES for way in "io"),
+            "-m physdev --physdev-is-bridged -j RETURN",  # with br_netfilter, switched frames come by here too
             "-j NETKIT-CLOSED",
         ),
     ),

@@ -101,9 +101,9 @@ CHAINS: Chains = (
         "from_nat",
         "",
         (
+            "iifname . oifname @pairs accept",
             "ct state invalid drop",
             "ct state established,related accept",
-            "iifname . oifname @pairs accept",
             "oifname vmap @fwd_to",
             f"oifname {_BRIDGES} ct status ! dnat drop",
             "accept",
@@ -118,7 +118,11 @@ CHAINS: Chains = (
             "oifname vmap @fwd_to",
             f"iifname {_BRIDGES} accept",
             f"oifname {_BRIDGES} accept",
-            "meta nfproto @closed drop",
+            "meta nfproto != @closed accept",
+            # With br_netfilter, frames that others' bridges switch come by here too, from a bridge to itself.
+            'meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept',
+            'meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept',
+            "drop",
         ),
     ),
 )
