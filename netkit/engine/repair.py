@@ -27,6 +27,11 @@ class Difference(Value):
     commands: tuple[str, ...] = ()
 
 
+def unreachable(owner: str) -> Difference:
+    """An attachment whose namespace is gone, or held by nothing that leads to it: no step of its plan can be mended."""
+    return Difference(owner, "its network namespace", ("netkit gc", f"netkit detach {owner}"))
+
+
 def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
     """Each step of a plan that no longer holds."""
     return [

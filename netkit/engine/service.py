@@ -10,7 +10,7 @@ from netkit.engine import networks, pools
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach
 from netkit.engine.recovery import reported
-from netkit.engine.repair import Difference, check_plan, reload
+from netkit.engine.repair import Difference, check_plan, reload, unreachable
 from netkit.engine.session import Session
 from netkit.errors import ConflictError, NetkitError, NotFoundError
 from netkit.model import family
@@ -106,9 +106,10 @@ class Engine:
         with self._session() as session:
             plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
             records = [session.records.find(ident)] if ident else session.records.all()
-            plans += [(record.id, record.plan) for record in records]
+            found = [unreachable(r.id) for r in records if not session.namespaces.alive(r.endpoint.netns)]
+            lost = {difference.owner for difference in found}
+            plans += [(record.id, record.plan) for record in records if record.id not in lost]
             host = session.host()
-            found: list[Difference] = []
             for owner, plan in plans:
                 try:
                     found += check_plan(owner, plan, host)
@@ -124,8 +125,8 @@ class Engine:
     def reload(self) -> dict[str, int]:
         """Make the kernel match the records again, after a firewall flush for example; repaired steps by owner."""
         with self._session() as session:
-            living = [record for record in session.records.all() if alive(session, record)]
-            repaired, errors = reload(session, living)
+            reached = [r for r in session.records.all() if session.namespaces.alive(r.endpoint.netns)]
+            repaired, errors = reload(session, reached)
             reported(errors)
             return repaired
 

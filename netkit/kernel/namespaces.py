@@ -13,6 +13,7 @@ from _socket import SOL_SOCKET
 
 from netkit.errors import HostError, KernelError, NetkitError, NotFoundError
 from netkit.kernel.rtnl import Rtnl
+from netkit.kernel.seek import paths_to
 from netkit.kernel.threads import run_inside
 from netkit.model import NsRef
 
@@ -130,30 +131,41 @@ def _open_own() -> Handle:
 
 
 def _open(ref: NsRef) -> Handle:
+    """By its path, or, once that has died, through another process in it; only the cookie tells that it is the same."""
     try:
-        fd = os.open(ref.path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+        return _open_path(ref, ref.path)
+    except NotFoundError:
+        for path in paths_to(ref.inode) if ref.cookie else ():
+            try:
+                return _open_path(ref, path)
+            except NotFoundError:
+                continue
+        raise
+
+
+def _open_path(ref: NsRef, path: str) -> Handle:
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     except (FileNotFoundError, ProcessLookupError, NotADirectoryError) as error:
-        raise NotFoundError(
-            f"the network namespace {ref.path} is gone", "detach or gc releases what it held"
-        ) from error
+        raise NotFoundError(f"the network namespace {path} is gone", "detach or gc releases what it held") from error
     except OSError as error:
-        raise refused(error, ref.path) from error
+        raise refused(error, path) from error
     try:
         if ref.inode and os.fstat(fd).st_ino != ref.inode:
-            raise _another(ref)
-        _, seen, rtnl = look_inside(fd, ref.path)
+            raise _another(path)
+        _, seen, rtnl = look_inside(fd, path)
         handle = Handle(fd, ref, rtnl)
     except BaseException:
         os.close(fd)
         raise
     if ref.cookie and seen and seen != ref.cookie:
         handle.close()
-        raise _another(ref)
+        raise _another(path)
     return handle
 
 
-def _another(ref: NsRef) -> NotFoundError:
-    return NotFoundError(f"{ref.path} is another network namespace now", _RELEASE)
+def _another(path: str) -> NotFoundError:
+    return NotFoundError(f"{path} is another network namespace now", _RELEASE)
 
 
 def refused(error: OSError, where: str) -> NetkitError:

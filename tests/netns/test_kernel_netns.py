@@ -149,8 +149,24 @@ def test_a_pid_given_to_another_process_is_not_taken_for_the_first(host: HostNs)
 def test_a_path_that_leads_to_another_namespace_is_not_entered(lab: Lab) -> None:
     first, second = lab.container("first"), lab.container("second")
     stale = resolve_pid(first.pid).replace(path=second.path)
+    first.close()
     with Namespaces() as namespaces, pytest.raises(NotFoundError, match="another network namespace now"):
         namespaces.enter(stale)
+
+
+@pytest.mark.parametrize("path", ["second", "gone"])
+def test_a_namespace_whose_path_has_died_is_found_through_another_process_in_it(lab: Lab, path: str) -> None:
+    first, second = lab.container("first"), lab.container("second")
+    stale = resolve_pid(first.pid).replace(path=second.path if path == "second" else "/proc/gone/ns/net")
+    with Namespaces() as namespaces:
+        assert namespaces.alive(stale)
+        assert os.fstat(namespaces.enter(stale).fd).st_ino == first.inode
+
+
+def test_without_a_cookie_no_other_path_is_tried_since_inodes_are_reused(box: Container) -> None:
+    stale = resolve_pid(box.pid).replace(path="/proc/gone/ns/net", cookie=0)
+    with Namespaces() as namespaces:
+        assert not namespaces.alive(stale)
 
 
 def test_a_namespace_with_a_reused_inode_is_told_by_its_cookie(box: Container) -> None:
