@@ -24,7 +24,7 @@ from netkit.kernel.wire import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from netkit.kernel.wire import Message
 
@@ -33,6 +33,7 @@ BATCH = 64
 #: How often an interrupted dump is asked for again.
 DUMP_TRIES = 50
 
+_LAST = (NLMSG_DONE, NLMSG_ERROR)
 _RECEIVE = 1 << 16
 _BUFFER = 1 << 20
 _SOL_NETLINK = 270
@@ -89,16 +90,23 @@ class Netlink:
                     return payload
                 raise refusal(kind, flags, payload) or KernelError("the kernel gave no answer", errno.ENODATA)
 
-    def dump(self, message: Message) -> list[bytes]:
+    def dump(self, message: Message, agree: Callable[[list[bytes]], object] | None = None) -> list[bytes]:
         """The payloads of every object that the request asks for, consistent among themselves.
 
         The kernel flags a dump that a change has cut through (NLM_F_DUMP_INTR); such a dump is thrown away whole and
-        asked for again. KernelError when no undisturbed one is had in DUMP_TRIES.
+        asked for again. Where the flag cannot be relied on, `agree` says what two dumps in a row must have in common
+        if they come in several pieces. KernelError when no undisturbed one is had in DUMP_TRIES.
         """
+        before: object = None
         for attempt in range(DUMP_TRIES):
-            payloads = self._dump_once(message)
-            if payloads is not None:
+            pieces = self._dump_once(message)
+            payloads = [payload for piece in pieces or () for payload in piece]
+            if pieces is not None and (agree is None or len(pieces) < 2):
                 return payloads
+            seen = agree(payloads) if agree and pieces is not None else None
+            if seen is not None and seen == before:
+                return payloads
+            before = seen
             time.sleep(min(attempt, 10) / 1000)
         raise KernelError(
             f"{DUMP_TRIES} times in a row the kernel's answer changed while it was being read",
@@ -153,10 +161,10 @@ class Netlink:
                     missing.discard(sequence - first)
         return outcomes
 
-    def _dump_once(self, message: Message) -> list[bytes] | None:
-        """The payloads; None when the dump was cut through (it is read to its end all the same)."""
+    def _dump_once(self, message: Message) -> list[list[bytes]] | None:
+        """The payloads, a list for each datagram; None when it was cut through (but read to its end)."""
         sequence = self._send((message,), NLM_F_DUMP)
-        payloads: list[bytes] = []
+        pieces: list[list[bytes]] = []
         whole = True
         while True:
             try:
@@ -166,10 +174,11 @@ class Netlink:
                     raise
                 whole = False
                 continue
+            whole = whole and not any(flags & NLM_F_DUMP_INTR for _, flags, _, _ in received)
+            if piece := [payload for kind, _, _, payload in received if kind not in _LAST]:
+                pieces.append(piece)
             for kind, flags, _, payload in received:
-                whole = whole and not flags & NLM_F_DUMP_INTR
-                if kind in (NLMSG_DONE, NLMSG_ERROR):
+                if kind in _LAST:
                     if failure := refusal(kind, flags, payload):
                         raise failure
-                    return payloads if whole else None
-                payloads.append(payload)
+                    return pieces if whole else None
