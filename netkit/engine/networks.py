@@ -54,6 +54,8 @@ def complete(session: Session, net: Network) -> Network:
         if net.subnets or net.internal or not net.icc or net.mtu or net.parent:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
+    if net.parent and not getattr(mode, "takes_parent", False):
+        raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
     net = net.replace(device=device(net))
     host = session.host()
     subnets = net.subnets or (_free_subnet(session, net, host),)
