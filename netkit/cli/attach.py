@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def command(
     ctx: click.Context,
+    /,
     pid: int | None,
     netns: str | None,
     container: str | None,
@@ -42,10 +43,11 @@ def command(
     is left behind.
 
     \b
-    netkit attach --pid 1234 -p 8080:80
-    netkit attach --netns blue --network backend --ip 10.7.0.9 --ifname eth1
-    netkit attach --container 3f9c1a2b7d10 -p 127.0.0.1:5432:5432 --name db
-    netkit attach --pid 1234 --explain
+    Examples:
+      netkit attach --pid 1234 -p 8080:80
+      netkit attach --netns blue --network backend --ip 10.7.0.9 --ifname eth1
+      netkit attach --container 3f9c1a2b7d10 -p 127.0.0.1:5432:5432 --name db
+      netkit attach --pid 1234 --explain
     """
     settings = settings_of(ctx)
     target, wished = required(chosen(pid, netns, container)), wish(**wanted)

@@ -80,6 +80,7 @@ def netkit() -> None:
     that can be read first: --dry-run prints it as a script.
 
     \b
-    netkit run -p 8080:80 -- python3 -m http.server 80
-    netkit attach --pid 1234 -p 8080:80 --explain
+    Examples:
+      netkit run -p 8080:80 -- python3 -m http.server 80
+      netkit attach --pid 1234 -p 8080:80 --explain
     """

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from netkit.cli import complete
+from netkit.cli import complete, document
 from netkit.cli.command import Command, settings_of
 from netkit.cli.output import show
 
@@ -23,17 +23,20 @@ def command(ctx: click.Context, ident: str | None) -> int:
     difference is listed with the commands that mend it, and `netkit reload` mends them all.
 
     \b
-    netkit check
-    netkit check 3f9c1a2b7d10
-    netkit check --json | jq .differences
+    Examples:
+      netkit check
+      netkit check 3f9c1a2b7d10
+      netkit check --json | jq .differences
     """
     settings = settings_of(ctx)
     found = settings.open().check(ident or "")
-    told = [{"owner": one.owner, "missing": one.missing, "commands": list(one.commands)} for one in found]
+    told = [
+        {"owner": document.owner(one.owner), "missing": one.missing, "commands": list(one.commands)} for one in found
+    ]
     show(settings, {"ok": not found, "differences": told}, "\n".join(map(_told, found)) or "all holds")
     return 1 if found else 0
 
 
 def _told(one: Difference) -> str:
-    commands = "".join(f"\n  {line}" for command in one.commands for line in command.splitlines())
-    return f"{one.owner}: missing: {one.missing}{commands}"
+    """As shell: what is missing as a comment, what mends it as it would be typed."""
+    return "\n".join([f"# {document.owner(one.owner)}: missing: {one.missing}", *one.commands])

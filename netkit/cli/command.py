@@ -55,7 +55,13 @@ class WordsCommand(Command):
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         ctx.allow_interspersed_args = "--" in args
         after = len(args) - args.index("--") - 1 if "--" in args else None
-        rest = super().parse_args(ctx, args)
+        try:
+            rest = super().parse_args(ctx, args)
+        except click.NoSuchOption as error:
+            near = f"did you mean {error.possibilities[0]}? " if error.possibilities else ""
+            raise UsageError(
+                f"no such option {error.option_name}", f"{near}An option of the command itself stands after --"
+            ) from error
         words = ctx.params.get("words") or ()
         if after is not None and len(words) - after > self.before:
             raise UsageError("words of the command stand before --", "put -- right before the command")
@@ -127,7 +133,7 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
         if record is not None:
-            (shared if param.name in (*GLOBAL_OPTIONS, "help") else own).append(record)
+            (shared if param.name in GLOBAL_OPTIONS or "--help" in param.opts else own).append(record)
     for title, records in (("Options", own), ("Global options", shared)):
         if records:
             with formatter.section(title):

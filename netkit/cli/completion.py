@@ -16,9 +16,10 @@ def command(shell: str) -> None:
     Completes commands and options, and, for root, the names of networks, attachments and modes.
 
     \b
-    eval "$(netkit completion bash)"
-    netkit completion zsh > ~/.zsh/completions/_netkit
-    netkit completion fish > ~/.config/fish/completions/netkit.fish
+    Examples:
+      eval "$(netkit completion bash)"
+      netkit completion zsh > ~/.zsh/completions/_netkit
+      netkit completion fish > ~/.config/fish/completions/netkit.fish
     """
     from click.shell_completion import get_completion_class
 

@@ -39,10 +39,11 @@ def command(
     also when it has died. That nothing is attached is no error.
 
     \b
-    netkit detach 3f9c1a2b7d10
-    netkit detach --pid 1234
-    netkit detach --netns blue --ifname eth1
-    netkit detach --container web --all
+    Examples:
+      netkit detach 3f9c1a2b7d10
+      netkit detach --pid 1234
+      netkit detach --netns blue --ifname eth1
+      netkit detach --container web --all
     """
     settings = settings_of(ctx)
     target = chosen(pid, netns, container)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netkit.plan.ops import RulesAdd
 from netkit.plan.render import render
 from netkit.plan.rules import Admit, PortGuard
+from netkit.state.networks import HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -76,6 +77,11 @@ def firewall(plan: Plan) -> Document:
         "guarded": any(isinstance(rule, PortGuard) for rule in rules),
         "admitted_in": [rule.where for rule in rules if isinstance(rule, Admit)],
     }
+
+
+def owner(word: str) -> str:
+    """Whose steps these are, for people: an attachment, a network, or what all networks share."""
+    return "the host" if word.removeprefix("network ") == HOST else word
 
 
 def ports(ep: Endpoint) -> str:

@@ -34,9 +34,10 @@ def command(
     network. Exits with the command's own code, 127 when there is no such command, 126 when it cannot be run.
 
     \b
-    netkit exec 3f9c1a2b7d10 -- ip addr
-    netkit exec web -- ss -ltn
-    netkit exec --pid 1234 -- tcpdump -ni eth0
+    Examples:
+      netkit exec 3f9c1a2b7d10 -- ip addr
+      netkit exec web -- ss -ltn
+      netkit exec --pid 1234 -- tcpdump -ni eth0
     """
     from netkit.kernel.namespaces import Namespaces
     from netkit.kernel.threads import setns

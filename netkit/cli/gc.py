@@ -17,8 +17,9 @@ def command(ctx: click.Context, dry_run: bool) -> None:
     Attachments whose namespace is gone, their addresses and ports, and what a killed netkit left half done.
 
     \b
-    netkit gc --dry-run
-    netkit gc
+    Examples:
+      netkit gc --dry-run
+      netkit gc
     """
     settings = settings_of(ctx)
     found = settings.open().gc(dry_run)

@@ -34,9 +34,10 @@ def command(ctx: click.Context, what: str) -> None:
     concerns it. An attachment goes before a network of the same name (see `netkit network inspect`).
 
     \b
-    netkit inspect 3f9c1a2b7d10
-    netkit inspect bridge
-    netkit inspect web --json | jq -r '.commands[]'
+    Examples:
+      netkit inspect 3f9c1a2b7d10
+      netkit inspect bridge
+      netkit inspect web --json | jq -r '.commands[]'
     """
     settings = settings_of(ctx)
     engine = settings.open()
@@ -146,12 +147,6 @@ def _text(told: Document, *pairs: tuple[str, str]) -> str:
     steps: Any = told["steps"]
     undo: Any = told["undo"]
     made = [line for step in steps for line in (f"# {step['why']}", *step["commands"])]
-    parts = [fields([*pairs, *firewall]), _block("the same by hand", made), _block("and back", undo)]
-    return "\n\n".join(part for part in parts if part)
-
-
-def _block(title: str, commands: list[str]) -> str:
-    if not commands:
-        return ""
-    lines = [f"  {line}" for command in commands for line in command.splitlines()]
-    return "\n".join([f"{title}:", *lines])
+    by_hand = [("## the same by hand", made), ("## and back", undo)]
+    blocks = ["\n".join([title, *commands]) for title, commands in by_hand if commands]
+    return "\n\n".join([fields([*pairs, *firewall]), *blocks])

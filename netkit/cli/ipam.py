@@ -17,8 +17,9 @@ def command() -> None:
     released here; that lasts over reboots.
 
     \b
-    netkit ipam ls
-    netkit ipam reserve backend 10.7.0.53
+    Examples:
+      netkit ipam ls
+      netkit ipam reserve backend 10.7.0.53
     """
 
 
@@ -29,12 +30,13 @@ def ls(ctx: click.Context, network: str | None) -> None:
     """List the addresses that are taken or reserved.
 
     \b
-    netkit ipam ls
-    netkit ipam ls backend --json | jq -r '.[].address'
+    Examples:
+      netkit ipam ls
+      netkit ipam ls backend --json | jq -r '.[].address'
     """
     settings = settings_of(ctx)
     engine = settings.open()
-    found = [
+    found: list[dict[str, str | None]] = [
         {
             "network": name,
             "address": claim.address,
@@ -62,7 +64,8 @@ def reserve(ctx: click.Context, network: str, ip: str) -> None:
     """Never give an address out, until it is released.
 
     \b
-    netkit ipam reserve backend 10.7.0.53
+    Examples:
+      netkit ipam reserve backend 10.7.0.53
     """
     from netkit import parse
 
@@ -83,7 +86,8 @@ def release(ctx: click.Context, network: str, ip: str) -> None:
     error.
 
     \b
-    netkit ipam release backend 10.7.0.53
+    Examples:
+      netkit ipam release backend 10.7.0.53
     """
     from netkit import parse
 

@@ -8,9 +8,10 @@ import sys
 
 import click
 
+from netkit.cli.errors import in_option_words, usage
 from netkit.cli.output import complain, say, warn
 from netkit.cli.settings import Settings
-from netkit.errors import NetkitError, UsageError
+from netkit.errors import NetkitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -51,7 +52,7 @@ def _outcome(settings: Settings, words: list[str]) -> int:
     except click.exceptions.Exit as done:
         return done.exit_code
     except click.ClickException as error:
-        return _complain(settings, _usage(error))
+        return _complain(settings, usage(error))
     except NetkitError as error:
         return _complain(settings, error)
     except KeyboardInterrupt:
@@ -76,15 +77,8 @@ def _invoke(settings: Settings, words: list[str]) -> int:
 
 
 def _complain(settings: Settings, error: NetkitError) -> int:
-    complain(settings, error)
+    complain(settings, in_option_words(error))
     return error.exit_code
-
-
-def _usage(error: click.ClickException) -> UsageError:
-    """click's words for wrong words, in our form."""
-    ctx = getattr(error, "ctx", None)
-    text = error.format_message().rstrip(".").replace("\n", " ")
-    return UsageError(text[:1].lower() + text[1:], f"`{ctx.command_path if ctx else 'netkit'} --help` tells more")
 
 
 def _tell_bugs(settings: Settings) -> None:

@@ -22,8 +22,9 @@ def command() -> None:
     run makes one by itself, named after the mode; make one here to choose anything about it.
 
     \b
-    netkit network create backend --mode bridge --subnet 10.7.0.0/24 --internal
-    netkit network ls
+    Examples:
+      netkit network create backend --mode bridge --subnet 10.7.0.0/24 --internal
+      netkit network ls
     """
 
 
@@ -64,19 +65,20 @@ def create(
     Nothing is left when that fails. Subnets must overlap no other network and no route of the host.
 
     \b
-    netkit network create backend
-    netkit network create backend --subnet 10.7.0.0/24 --subnet fd07::/64 --gateway 10.7.0.254
-    netkit network create db --subnet 10.8.0.0/24 --ip-range 10.8.0.128/25 --internal --no-icc
-    netkit network create lab -o bridge=br-lab --mtu 1400
+    Examples:
+      netkit network create backend
+      netkit network create backend --subnet 10.7.0.0/24 --subnet fd07::/64 --gateway 10.7.0.254
+      netkit network create db --subnet 10.8.0.0/24 --ip-range 10.8.0.128/25 --internal --no-icc
+      netkit network create lab -o bridge=br-lab --mtu 1400
     """
     from netkit import parse
     from netkit.cli import document
     from netkit.model import Network, family
     from netkit.naming import check_ifname, check_name
 
-    subnets = parse.subnets(subnet, gateway, ip_range)
     if (gateway or ip_range) and not subnet:
         raise UsageError("--gateway and --ip-range need a --subnet", "give the subnet that they belong to")
+    subnets = parse.subnets(subnet, gateway, ip_range)
     version = max((family(one.cidr) for one in subnets), default=4)
     net = Network(
         check_name(name, "NAME", "network name"),
@@ -99,8 +101,9 @@ def ls(ctx: click.Context) -> None:
     """List networks.
 
     \b
-    netkit network ls
-    netkit network ls --json | jq -r '.[].name'
+    Examples:
+      netkit network ls
+      netkit network ls --json | jq -r '.[].name'
     """
     from netkit.cli import document
 
@@ -122,8 +125,9 @@ def inspect(ctx: click.Context, name: str) -> None:
     """Show everything known about a network.
 
     \b
-    netkit network inspect bridge
-    netkit network inspect bridge --json | jq -r '.undo[]'
+    Examples:
+      netkit network inspect bridge
+      netkit network inspect bridge --json | jq -r '.undo[]'
     """
     from netkit.cli.inspect import show_network
 
@@ -140,8 +144,9 @@ def rm(ctx: click.Context, names: tuple[str, ...]) -> None:
     A network that something is attached to stays. Goes on past errors, and tells them at the end.
 
     \b
-    netkit network rm backend
-    netkit network rm backend db
+    Examples:
+      netkit network rm backend
+      netkit network rm backend db
     """
     from netkit.engine.recovery import reported
 

@@ -19,8 +19,9 @@ def command(ctx: click.Context) -> None:
     ones.
 
     \b
-    netkit ps
-    netkit ps --json | jq -r '.[] | select(.state == "dead") | .id'
+    Examples:
+      netkit ps
+      netkit ps --json | jq -r '.[] | select(.state == "dead") | .id'
     """
     settings = settings_of(ctx)
     found = settings.open().attachments()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import click
 
+from netkit.cli import document
 from netkit.cli.command import Command, settings_of
 from netkit.cli.output import show
 
@@ -17,10 +18,11 @@ def command(ctx: click.Context) -> None:
     again, drops first. What holds is left alone.
 
     \b
-    netkit reload
-    nft flush ruleset && netkit reload
+    Examples:
+      netkit reload
+      nft flush ruleset && netkit reload
     """
     settings = settings_of(ctx)
-    repaired = settings.open().reload()
+    repaired = {document.owner(owner): count for owner, count in settings.open().reload().items()}
     text = "\n".join(f"{owner}: {count} steps done again" for owner, count in repaired.items())
     show(settings, {"repaired": repaired}, text or "nothing to mend")

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 @attach_options
 @click.argument("words", metavar="-- CMD...", nargs=-1, type=click.UNPROCESSED)
 @click.pass_context
-def command(ctx: click.Context, words: tuple[str, ...], **wanted: Any) -> int:
+def command(ctx: click.Context, /, words: tuple[str, ...], **wanted: Any) -> int:
     """Run a command in a fresh network namespace, attached while it runs.
 
     It starts once its network is there, and not at all when that fails; when it ends, the network is taken back.
@@ -29,9 +29,10 @@ def command(ctx: click.Context, words: tuple[str, ...], **wanted: Any) -> int:
     when it could not be started.
 
     \b
-    netkit run -p 8080:80 -- python3 -m http.server 80
-    netkit run --network backend --ip 10.7.0.9 -- ./server
-    netkit run --mode null -- make test
+    Examples:
+      netkit run -p 8080:80 -- python3 -m http.server 80
+      netkit run --network backend --ip 10.7.0.9 -- ./server
+      netkit run --mode null -- make test
     """
     wished, words = wish(**wanted), needed(words)
     return _run(settings_of(ctx).open(), wished, words)

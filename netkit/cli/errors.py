@@ -1,0 +1,40 @@
+"""Errors in the words of the command line: option names for paths, and click's own complaints in our form."""
+
+from __future__ import annotations
+
+import click
+
+from netkit.errors import NetkitError, UsageError
+
+#: How the engine calls what these options gave.
+_OPTIONS = {
+    "container": "--container",
+    "gateways": "--gateway",
+    "ifname": "--ifname",
+    "ip": "--ip",
+    "mac": "--mac",
+    "mtu": "--mtu",
+    "netns": "--netns",
+    "options": "-o",
+    "ports": "--publish",
+    "publish": "--publish",
+    "ranges": "--ip-range",
+    "subnets": "--subnet",
+}
+
+
+def in_option_words(error: NetkitError) -> NetkitError:
+    """`subnets[1].gateway: ...` as `--subnet: ...`: a person at the shell wrote an option, not a path."""
+    at, colon, rest = error.message.partition(": ")
+    word, _, below = at.partition(".")
+    option = _OPTIONS.get(word.partition("[")[0])
+    if colon and option:
+        error.message = f"{option} {below}: {rest}" if option == "-o" and below else f"{option}: {rest}"
+    return error
+
+
+def usage(error: click.ClickException) -> UsageError:
+    """click's words for wrong words, in our form."""
+    ctx = getattr(error, "ctx", None)
+    text = error.format_message().rstrip(".").replace("\n", " ")
+    return UsageError(text[:1].lower() + text[1:], f"`{ctx.command_path if ctx else 'netkit'} --help` tells more")
