@@ -21,6 +21,9 @@ if TYPE_CHECKING:
 RESERVED_PORTS = "net/ipv4/ip_local_reserved_ports"
 
 _ROOT = "/proc/sys"
+_PAGE = 4096
+#: A value comes in one read or not at all; every other port of 65,536 is what this one can hold at most.
+_LONGEST = {RESERVED_PORTS: 1 << 18}
 _SAFE = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _GONE = (errno.ENOENT, errno.ENOTDIR)
 
@@ -33,7 +36,7 @@ def read(key: str, call: Callable[[Callable[[], Any]], Any] | None = None) -> st
     try:
         fd = os.open(_path(key), os.O_RDONLY | os.O_CLOEXEC)
         try:
-            return _read_all(fd).strip().replace("\t", " ")
+            return os.read(fd, _LONGEST.get(key, _PAGE)).decode().strip().replace("\t", " ")
         finally:
             os.close(fd)
     except OSError as error:
@@ -107,13 +110,6 @@ def _path(key: str) -> str:
     if all(part and _SAFE.issuperset(part) and part.strip(".") for part in parts):
         return f"{_ROOT}/{key}"
     raise UsageError(f"{key!r} is no sysctl key", "write it with slashes, for example net/ipv4/ip_forward")
-
-
-def _read_all(fd: int) -> str:
-    chunks = []
-    while chunk := os.read(fd, 1 << 16):
-        chunks.append(chunk)
-    return b"".join(chunks).decode()
 
 
 def _write_all(fd: int, data: bytes) -> None:
