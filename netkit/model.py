@@ -35,11 +35,16 @@ class NsRef(Value):
 
 
 class Subnet(Value):
-    """One subnet of a network: `10.90.0.0/16`, its gateway, and the part of it that addresses are taken from."""
+    """One subnet of a network: `10.90.0.0/16`, its gateway, and the part of it that addresses are taken from.
+
+    `ip_range` is a prefix or `first-last`, "" for all of it. `also` are further ranges that stand in for this one, in
+    order, when it is full: an attachment gets one address of a subnet and its `also` together.
+    """
 
     cidr: str
     gateway: str
     ip_range: str = ""
+    also: tuple[Subnet, ...] = ()
 
 
 class Network(Value):
@@ -81,8 +86,23 @@ class Lease(Value):
     gateway: str
 
 
+class RouteSpec(Value):
+    """A route that a container gets; `via` "" is its gateway of that family, 0 and -1 leave the rest to the kernel."""
+
+    dst: str
+    via: str = ""
+    mtu: int = 0
+    advmss: int = 0
+    metric: int = 0
+    table: int = 0
+    scope: int = -1
+
+
 class AttachRequest(Value):
-    """What a caller wants: this namespace, on some network, under this interface name."""
+    """What a caller wants: this namespace, on some network, under this interface name.
+
+    `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked.
+    """
 
     container: str
     netns: NsRef
@@ -93,6 +113,8 @@ class AttachRequest(Value):
     mac: str = ""
     mtu: int = 0
     ports: tuple[PortMap, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
+    leases: tuple[Lease, ...] | None = None
 
 
 class Endpoint(Value):
@@ -112,3 +134,4 @@ class Endpoint(Value):
     addresses: tuple[str, ...] = ()
     gateways: tuple[str, ...] = ()
     ports: tuple[PortMap, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()

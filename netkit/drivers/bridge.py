@@ -3,8 +3,8 @@
     eth0 ==veth== nk3f9c...==[ netkit0 10.90.0.1 ]== forward, masquerade ==> egress
                                   ^-- dnat from every local address, port 8080
 
-A packet out: eth0, the cable, the bridge (its address is the gateway), the forward chain, masquerade, the egress link.
-A packet in, for a published port: any local address, prerouting (dnat), forward, the bridge, eth0; its source stays true.
+A packet out: eth0, the cable, the bridge (its address is the gateway), forward, masquerade, the egress link.
+A packet in, for a published port: a local address, prerouting (dnat), forward, the bridge, eth0; its source is true.
 Between siblings: the bridge alone. Between networks: dropped in forward.
 """
 
@@ -14,7 +14,7 @@ from netkit.drivers.options import only, switch
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
 from netkit.naming import check_ifname, short_id
-from netkit.parts.addresses import addresses, default_routes, loopback
+from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
 from netkit.parts.egress import network_mtu
@@ -35,11 +35,33 @@ if TYPE_CHECKING:
 DEFAULT_DEVICE = "netkit0"
 
 
+#: On/off options, what each is without a word, and what it says.
+SWITCHES = {
+    "guard": True,  # a port sends under its own MAC and addresses only
+    "gateway": True,  # the bridge has the gateway's address; off is a switch and no more
+    "default_route": True,  # containers get a default route by the gateway
+    "masquerade": True,  # what goes out bears the host's address
+    "routed": False,  # others may open connections to the containers' own addresses
+    "hairpin": False,  # a port gets its own frames back
+    "promisc": False,  # the bridge takes frames for any MAC
+    "dad": False,  # IPv6 duplicate detection in the containers
+    "force_address": False,  # addresses of an adopted bridge make way for the gateway's
+}
+
+
 class BridgeOptions(Options):
-    """`bridge`: the link's name ("" derives one); `guard`: whether ports are kept from spoofing."""
+    """`bridge` is the link's name ("" derives one); the rest are `SWITCHES`."""
 
     bridge: str = ""
     guard: bool = True
+    gateway: bool = True
+    default_route: bool = True
+    masquerade: bool = True
+    routed: bool = False
+    hairpin: bool = False
+    promisc: bool = False
+    dad: bool = False
+    force_address: bool = False
 
 
 class Bridge:
@@ -48,11 +70,12 @@ class Bridge:
     name = "bridge"
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> BridgeOptions:
-        only(raw, ("bridge", "guard"), self.name, at)
-        name = raw.get("bridge", "")
+        only(raw, ("bridge", *SWITCHES), self.name, at)
+        name = str(raw.get("bridge", ""))
         if name:
-            check_ifname(str(name), f"{at}.bridge")
-        return BridgeOptions(bridge=str(name), guard=switch(raw, "guard", True, at))
+            check_ifname(name, f"{at}.bridge")
+        switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
+        return BridgeOptions(name, **switches)
 
     def device(self, net: Network) -> str:
         chosen = self._options(net).bridge
@@ -60,24 +83,31 @@ class Bridge:
             return chosen or DEFAULT_DEVICE
         return f"nk-{net.name}" if len(net.name) <= 12 else f"nk-{short_id('bridge', net.name)}"
 
+    def needs_subnet(self, net: Network) -> bool:
+        return self._options(net).gateway
+
     def host_up(self, net: Network, host: Host) -> Plan:
         return base(net, host)
 
     def network_up(self, net: Network, host: Host) -> Plan:
-        return network_rules(net, host) + bridge(net, host) + localhost(net, host) + admit(net, host)
+        options = self._options(net)
+        plan = network_rules(net, host, options.masquerade, options.routed)
+        plan += bridge(net, host, options.gateway, options.promisc, options.force_address)
+        return plan + localhost(net, host) + admit(net, host)
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+        options = self._options(net)
         if req.ports and net.internal:
             raise ConfigError("publish", f"network {net.name} is internal", "leave --publish out")
         free_ifname(req, host)
         ep = endpoint(net, req, leases, network_mtu(net, host))
-        guard = port_guard(ep, host) if self._options(net).guard else Plan()
         return Attachment(
-            guard
-            + veth(ep, net.device, host, isolated=not net.icc)
+            (port_guard(ep, host) if options.guard and ep.addresses else Plan())
+            + veth(ep, net.device, host, not net.icc, options.hairpin, options.dad)
             + loopback(req.netns, host)
-            + addresses(ep)
-            + default_routes(ep, host)
+            + addresses(ep, options.dad)
+            + (default_routes(ep, host) if options.default_route else Plan())
+            + routes(ep)
             + publish(ep, net.device, host),
             ep,
         )

@@ -54,3 +54,6 @@ class Addressed(Protocol):
 
     def device(self, net: Network) -> str:
         """The name of the link that a network lives on."""
+
+    def needs_subnet(self, net: Network) -> bool:
+        """Whether a network without a subnet is to be given one."""

@@ -47,7 +47,7 @@ def bring_up_locked(session: Session, net: Network) -> None:
 
 
 def take_down(session: Session, name: str) -> None:
-    """Take a network down, and with the last one what the host got for it. Needs the network's lock, takes the host's."""
+    """Take a network down, and with the last one the host's base. Needs the network's lock, takes the host's."""
     with session.host_lock():
         take_down_locked(session, name)
 

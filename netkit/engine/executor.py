@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netkit.errors import ApplyError, NetkitError
+from netkit.kernel.apply import UNTRIED
+from netkit.plan.ops import LinkSet
 from netkit.plan.render import render
 from netkit.plan.steps import undo
 
@@ -15,7 +17,8 @@ if TYPE_CHECKING:
 def apply(kernel: Kernel, plan: Plan) -> None:
     """Apply a plan; on the first failure take back what was done, newest first, and raise ApplyError.
 
-    One op is one atomic change, so the op that failed has left nothing and is not reversed.
+    One op is one atomic change, so the op that failed has left nothing and is not reversed; but for a LinkSet of a link
+    that was there before, which may be several messages and is put back as it was.
     """
     try:
         outcomes = kernel.apply(plan.ops)
@@ -26,7 +29,11 @@ def apply(kernel: Kernel, plan: Plan) -> None:
     failures = [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError)]
     if not failures:
         return
-    done = [step for step, outcome in zip(plan, outcomes, strict=True) if outcome is None]
+    done = [
+        step
+        for step, outcome in zip(plan, outcomes, strict=True)
+        if outcome is None or (outcome is not UNTRIED and isinstance(step.op, LinkSet))
+    ]
     left = revert(kernel, undo(done))
     step, cause = failures[0]
     raise ApplyError(f"{cause.message} ({step.why})", cause, _commands(left)) from cause

@@ -58,7 +58,9 @@ def complete(session: Session, net: Network) -> Network:
         raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
     net = net.replace(device=device(net))
     host = session.host()
-    subnets = net.subnets or (_free_subnet(session, net, host),)
+    subnets = net.subnets
+    if not subnets and mode.needs_subnet(net):  # type: ignore[attr-defined]
+        subnets = (_free_subnet(session, net, host),)
     for at, subnet in enumerate(subnets):
         Pool.of(subnet)
         _refuse_overlap(session, net, host, subnet, subnets[:at], f"subnets[{at}]")

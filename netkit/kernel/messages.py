@@ -32,8 +32,8 @@ IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 26,
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_TABLE, RTA_VIA = 1, 4, 5, 6, 8, 9, 15, 18
-IFF_UP = 1
-RT_TABLE_MAIN, RTN_UNICAST = 254, 1
+IFF_UP, IFF_PROMISC = 1, 0x100
+RTN_UNICAST = 1
 
 #: struct ifinfomsg: family, device type, index, flags, mask of the flags to change.
 IFINFO = Struct("=BxHiII")
@@ -44,7 +44,8 @@ RTMSG = Struct("=BBBBBBBBI")
 
 _AF_BRIDGE = 7
 _VETH_INFO_PEER = 1
-_IFLA_BRPORT_ISOLATED = 33
+_IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
+_RTAX_MTU, _RTAX_ADVMSS = 2, 8
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
 _IFA_F_NODAD = 0x02
 _SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
@@ -131,10 +132,12 @@ def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
     messages = [_set_link(op.dev, _no_addrgen())] if op.no_addrgen else []
     if settings:
         messages.append(_set_link(op.dev, settings))
-    if op.isolated is not None:
-        messages.append(_isolate(numbers.index(op.dev), op.isolated))
-    if op.up is not None:
-        messages.append(_set_link(op.dev, flags=IFF_UP if op.up else 0, mask=IFF_UP))
+    for flag, on in ((_IFLA_BRPORT_ISOLATED, op.isolated), (_IFLA_BRPORT_MODE, op.hairpin)):
+        if on is not None:
+            messages.append(_port_flag(numbers.index(op.dev), flag, on))
+    for mask, on in ((IFF_PROMISC, op.promisc), (IFF_UP, op.up)):
+        if on is not None:
+            messages.append(_set_link(op.dev, flags=mask if on else 0, mask=mask))
     return messages
 
 
@@ -143,9 +146,9 @@ def _no_addrgen() -> bytes:
     return attr(IFLA_AF_SPEC, attr(AF_INET6, mode))
 
 
-def _isolate(index: int, isolated: bool) -> Message:
+def _port_flag(index: int, flag: int, on: bool) -> Message:
     """Bridge port flags go by ifindex only, and the kernel reads them only where NLA_F_NESTED is set."""
-    port = attr(_IFLA_BRPORT_ISOLATED, bytes([isolated]))
+    port = attr(flag, bytes([on]))
     return RTM_SETLINK, 0, IFINFO.pack(_AF_BRIDGE, 0, index, 0, 0) + attr(IFLA_PROTINFO | NLA_F_NESTED, port)
 
 
@@ -171,12 +174,16 @@ def _addr_del(op: AddrDel, numbers: Numbers) -> list[Message]:
     return [(RTM_DELADDR, 0, _address(op, numbers, 0, _SCOPE_GLOBAL))]
 
 
-def _route(op: RouteAdd | RouteDel, numbers: Numbers) -> bytes:
+def _route(op: RouteAdd | RouteDel, numbers: Numbers, scope: int = -1) -> bytes:
     """Scope as iproute2 gives it: link for a direct IPv4 route, global for one by a gateway and for all of IPv6."""
     network, _, length = ("", "", "0") if op.dst == "default" else op.dst.partition("/")
-    scope = _SCOPE_LINK if op.family == 4 and not op.via else _SCOPE_GLOBAL
+    if scope < 0:
+        scope = _SCOPE_LINK if op.family == 4 and not op.via else _SCOPE_GLOBAL
     prefix = int(length) if length else (32 if op.family == 4 else 128)
-    payload = RTMSG.pack(_FAMILIES[op.family], prefix, 0, 0, RT_TABLE_MAIN, op.protocol, scope, RTN_UNICAST, 0)
+    table = op.table if op.table < 256 else 0
+    payload = RTMSG.pack(_FAMILIES[op.family], prefix, 0, 0, table, op.protocol, scope, RTN_UNICAST, 0)
+    if not table:
+        payload += attr(RTA_TABLE, u32(op.table))
     if network:
         payload += attr(RTA_DST, address_bytes(network))
     if op.via:
@@ -194,7 +201,9 @@ def _gateway(via: str, route_family: int) -> bytes:
 
 
 def _route_add(op: RouteAdd, numbers: Numbers) -> list[Message]:
-    return [(RTM_NEWROUTE, _CREATE, _route(op, numbers))]
+    metrics = b"".join(attr(kind, u32(n)) for kind, n in ((_RTAX_MTU, op.mtu), (_RTAX_ADVMSS, op.advmss)) if n)
+    payload = _route(op, numbers, op.scope)
+    return [(RTM_NEWROUTE, _CREATE, payload + (attr(RTA_METRICS, metrics) if metrics else b""))]
 
 
 def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:

@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 from netkit.model import family
-from netkit.plan.ops import AddrAdd, LinkSet, LoopbackUp, RouteAdd
+from netkit.plan.ops import MAIN, AddrAdd, LinkSet, LoopbackUp, RouteAdd
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.model import Endpoint, NsRef
     from netkit.plan.host import Host
+    from netkit.plan.ops import Op
+
+#: The two ways to write a default route as a prefix.
+EVERYWHERE = ("0.0.0.0/0", "::/0")
 
 
 def loopback(netns: NsRef, host: Host) -> Plan:
@@ -20,20 +24,44 @@ def loopback(netns: NsRef, host: Host) -> Plan:
     return Plan.of((LoopbackUp(netns), "a process expects to reach itself at 127.0.0.1"))
 
 
-def addresses(ep: Endpoint) -> Plan:
+def addresses(ep: Endpoint, dad: bool = False) -> Plan:
     """The addresses first and the link up second: on up, the kernel announces what is there."""
     return Plan.of(
-        *((AddrAdd(a, ep.ifname, ep.netns), "its address, from netkit's IPAM") for a in ep.addresses),
+        *((AddrAdd(a, ep.ifname, ep.netns, nodad=not dad), "its address, from netkit's IPAM") for a in ep.addresses),
         (LinkSet(ep.ifname, ep.netns, up=True), "the container end is ready"),
     )
 
 
+def routes(ep: Endpoint) -> Plan:
+    """The routes that were asked for besides the default one; an unnamed gateway is the endpoint's own."""
+    steps: list[tuple[Op, str]] = []
+    for spec in ep.routes:
+        version = family(spec.via or spec.dst)
+        via = spec.via or next((gateway for gateway in ep.gateways if family(gateway) == version), "")
+        op = RouteAdd(
+            "default" if spec.dst in EVERYWHERE else spec.dst,
+            ep.ifname,
+            via if spec.scope <= 0 else "",
+            ep.netns,
+            version,
+            metric=spec.metric,
+            table=spec.table or MAIN,
+            scope=spec.scope,
+            mtu=spec.mtu,
+            advmss=spec.advmss,
+        )
+        steps.append((op, "a route that was asked for"))
+    return Plan.of(*steps)
+
+
 def default_routes(ep: Endpoint, host: Host) -> Plan:
-    """A default route a family, unless the namespace has one from an earlier attachment."""
+    """A default route a family, unless the namespace has one from an earlier attachment, or is given another."""
+    given = {family(spec.dst) for spec in ep.routes if spec.dst in EVERYWHERE}
     return Plan.of(
         *(
             (RouteAdd("default", ep.ifname, gateway, ep.netns, family(gateway)), "everything else goes by the gateway")
             for gateway in ep.gateways
-            if all(route.dst != "default" for route in host.routes(family(gateway), ep.netns))
+            if family(gateway) not in given
+            and all(route.dst != "default" for route in host.routes(family(gateway), ep.netns))
         )
     )

@@ -3,26 +3,38 @@
 from __future__ import annotations
 
 from netkit.errors import ConflictError, HostError
-from netkit.model import family
+from netkit.ipam.pool import overlaps
+from netkit.model import bare, family
 from netkit.naming import GROUP, link_local, mac
 from netkit.parts.egress import network_mtu
-from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, SysctlSet
+from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, SysctlSet
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netkit.model import Network, Subnet
     from netkit.plan.host import Host, Link
 
 
-def bridge(net: Network, host: Host) -> Plan:
-    """Create the bridge of a network, or adopt one that is already right; a link that is no bridge is a conflict."""
+def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False, force: bool = False) -> Plan:
+    """Create the bridge of a network, or adopt one that is already right; a link that is no bridge is a conflict.
+
+    Without `gateway` it has no address: a switch and no more. `force` takes addresses of an adopted bridge away that
+    stand in the gateway's way.
+    """
+    subnets = net.subnets if gateway else ()
     link = host.link(net.device)
     if link is None:
-        return _create(net, host) + _addresses(net, ()) + _up(net.device)
+        plan = _create(net, host) + _quiet(net.device, subnets, host) + _addresses(net.device, subnets, ())
+        return plan + _up(net.device, promisc)
     _check(net, link)
-    plan = _quiet(net, host, created=False) + _addresses(net, host.addresses(net.device))
-    return plan if link.up else plan + _up(net.device, LinkSet(net.device, up=False))
+    present = host.addresses(net.device)
+    plan = _deaf(net.device, host.sysctl(_key(net.device, "accept_ra")) or "0")
+    plan += _make_way(net.device, subnets, present, force) + _addresses(net.device, subnets, present)
+    was = LinkSet(net.device, up=None if link.up else False, promisc=False if promisc else None)
+    return plan if link.up and not promisc else plan + _up(net.device, promisc, was)
 
 
 def gateway_address(subnet: Subnet) -> str:
@@ -34,59 +46,75 @@ def _create(net: Network, host: Host) -> Plan:
     mtu = network_mtu(net, host)
     return Plan.of(
         (
-            LinkAdd(net.device, "bridge", GROUP, mac=mac("bridge", net.name), mtu=mtu - 1),
+            LinkAdd(net.device, "bridge", GROUP, mac=_mac(net.device), mtu=mtu - 1),
             "the switch of the network; its own MAC, so that no port's coming or going changes it",
         ),
         (
             LinkSet(net.device, mtu=mtu),
             "pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short",
         ),
-    ) + _quiet(net, host, created=True)
+    )
 
 
-def _quiet(net: Network, host: Host, created: bool) -> Plan:
-    """No router advertisement from a container is believed; without IPv6 subnets the bridge has no IPv6 at all."""
-    dual = any(family(subnet.cidr) == 6 for subnet in net.subnets)
+def _quiet(device: str, subnets: Sequence[Subnet], host: Host) -> Plan:
+    """A new bridge believes no router advertisement, and without IPv6 subnets it has no IPv6 at all."""
+    dual = any(family(subnet.cidr) == 6 for subnet in subnets)
     default = host.sysctl("net/ipv6/conf/default/accept_ra")
     if default is None:
         if dual:
             raise HostError("this kernel has no IPv6", "leave the IPv6 --subnet out")
         return Plan()
-    if not created:
-        return _deaf(net, host.sysctl(_key(net, "accept_ra")) or default)
     if dual:
-        return _deaf(net, default) + _link_local(net)
-    off = SysctlSet(_key(net, "disable_ipv6"), "1", "0", dev=net.device)
+        return _deaf(device, default) + _link_local(device)
+    off = SysctlSet(_key(device, "disable_ipv6"), "1", "0", dev=device)
     return Plan.of((off, "no IPv6 where none was asked for"))
 
 
-def _deaf(net: Network, was: str) -> Plan:
+def _deaf(device: str, was: str) -> Plan:
     if was == "0":
         return Plan()
-    deaf = SysctlSet(_key(net, "accept_ra"), "0", was, dev=net.device)
+    deaf = SysctlSet(_key(device, "accept_ra"), "0", was, dev=device)
     return Plan.of((deaf, "believe no container's router advertisement"))
 
 
-def _key(net: Network, name: str) -> str:
-    return f"net/ipv6/conf/{net.device}/{name}"
-
-
-def _addresses(net: Network, present: tuple[str, ...]) -> Plan:
-    wanted = [gateway_address(subnet) for subnet in net.subnets]
-    return Plan.of(*((AddrAdd(a, net.device), "the gateway that containers see") for a in wanted if a not in present))
-
-
-def _link_local(net: Network) -> Plan:
+def _link_local(device: str) -> Plan:
     """The kernel asks for a container's MAC from a link-local address; its own would come late, and be tentative."""
-    address = f"{link_local(mac('bridge', net.name))}/64"
     return Plan.of(
-        (LinkSet(net.device, no_addrgen=True), "its link-local address comes from us, not in the kernel's own time"),
-        (AddrAdd(address, net.device), "where it asks for neighbours from"),
+        (LinkSet(device, no_addrgen=True), "its link-local address comes from us, not in the kernel's own time"),
+        (AddrAdd(f"{link_local(_mac(device))}/64", device), "where it asks for neighbours from"),
     )
 
 
-def _up(device: str, was: LinkSet | None = None) -> Plan:
-    return Plan.of((LinkSet(device, up=True, was=was), "switch it on"))
+def _addresses(device: str, subnets: Sequence[Subnet], present: Sequence[str]) -> Plan:
+    wanted = [gateway_address(subnet) for subnet in subnets if subnet.gateway]
+    return Plan.of(*((AddrAdd(a, device), "the gateway that containers see") for a in wanted if a not in present))
+
+
+def _make_way(device: str, subnets: Sequence[Subnet], present: Sequence[str], force: bool) -> Plan:
+    """An adopted bridge has no other address in the network's subnets, or must not keep it."""
+    wanted = {gateway_address(subnet) for subnet in subnets if subnet.gateway}
+    for subnet in subnets:
+        others = [a for a in present if a not in wanted and overlaps(subnet.cidr, bare(a))]
+        if others and not force:
+            raise ConflictError(
+                f"bridge {device} already has {others[0]}, which is not the gateway {subnet.gateway} of {subnet.cidr}",
+                f"say --gateway {bare(others[0])}, or choose another bridge or subnet",
+            )
+        if others:
+            return Plan.of(*((AddrDel(a, device, foreign=True), "it stands in the gateway's way") for a in others))
+    return Plan()
+
+
+def _up(device: str, promisc: bool, was: LinkSet | None = None) -> Plan:
+    return Plan.of((LinkSet(device, up=True, promisc=True if promisc else None, was=was), "switch it on"))
+
+
+def _mac(device: str) -> str:
+    return mac("bridge", device)
+
+
+def _key(device: str, name: str) -> str:
+    return f"net/ipv6/conf/{device}/{name}"
 
 
 def _check(net: Network, link: Link) -> None:

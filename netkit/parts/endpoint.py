@@ -34,6 +34,7 @@ def endpoint(net: Network, req: AttachRequest, leases: Sequence[Lease], mtu: int
         addresses=tuple(lease.address for lease in leases),
         gateways=() if net.internal else tuple(lease.gateway for lease in leases if lease.gateway),
         ports=req.ports,
+        routes=req.routes,
     )
 
 

@@ -14,19 +14,22 @@ if TYPE_CHECKING:
     from netkit.plan.host import Host
 
 
-def network_rules(net: Network, host: Host) -> Plan:
-    """Isolation and masquerade of a network; they stand before its bridge does."""
+def network_rules(net: Network, host: Host, masquerade: bool = True, routed: bool = False) -> Plan:
+    """Isolation and masquerade of a network; they stand before its bridge does.
+
+    A `routed` network may be reached by its containers' own addresses, as if the host were a router.
+    """
     rules = NetworkRules(
         net.name,
         net.device,
         tuple(subnet.cidr for subnet in net.subnets),
         internal=net.internal,
         icc=net.icc,
-        masquerade=not net.internal,
+        masquerade=masquerade and not net.internal,
+        routed=routed and not net.internal,
     )
-    why = (
-        "nothing leaves or enters this network" if net.internal else "the way out is masqueraded, the way in is closed"
-    )
+    out, way_in = ("masqueraded" if masquerade else "open"), ("open" if routed else "closed")
+    why = "nothing leaves or enters" if net.internal else f"the way out is {out}, the way in is {way_in}"
     return Plan.of((RulesAdd((rules,), host.firewall), why))
 
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 def publish(ep: Endpoint, device: str, host: Host) -> Plan:
-    """All of an endpoint's port maps in one transaction, last of all: whoever connects finds a container that answers."""
+    """All of an endpoint's port maps in one transaction, last of all: who connects finds a container that answers."""
     rules = tuple(_rule(ep, port, device, at) for at, port in enumerate(ep.ports))
     if not rules:
         return Plan()

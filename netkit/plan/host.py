@@ -61,7 +61,7 @@ class Host(Protocol):
         """The routes of one family (4 or 6), the `local` table left out."""
 
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
-        """The value of `net/ipv4/ip_forward` (slashes: interface names may hold dots), None when there is no such key."""
+        """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -17,6 +17,10 @@ if TYPE_CHECKING:
     from netkit.plan.rules import Rule
 
 
+#: The routing table that packets are looked up in unless a rule says otherwise.
+MAIN = 254
+
+
 class Op(Value):
     """One change. Creation is exclusive: what is already there is an error, so undo never removes another's."""
 
@@ -97,7 +101,7 @@ class LinkDel(Op):
 
 
 class LinkSet(Op):
-    """Change a link: put it up or down, into a master ("" takes it out), isolate a bridge port, give an MTU.
+    """Change a link: put it up or down, into a master ("" takes it out), give an MTU, set a bridge port's flags.
 
     None leaves an attribute alone. `was` is what takes the change back, for a link that existed before.
     `no_addrgen` stops the kernel from making an IPv6 link-local address.
@@ -109,6 +113,8 @@ class LinkSet(Op):
     master: str | None = None
     mtu: int | None = None
     isolated: bool | None = None
+    hairpin: bool | None = None
+    promisc: bool | None = None
     no_addrgen: bool = False
     was: LinkSet | None = None
 
@@ -158,18 +164,25 @@ class AddrAdd(Op):
 
 
 class AddrDel(Op):
-    """Take an address from a link; its routes go with it."""
+    """Take an address from a link; its routes go too. `foreign` is one that netkit did not add: undo gives it back."""
 
     address: str
     dev: str
     ns: NsRef | None = None
+    foreign: bool = False
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (AddrAdd(self.address, self.dev, self.ns),) if self.foreign else ()
 
     def holds(self, host: Host) -> bool:
         return self.address not in host.addresses(self.dev, self.ns)
 
 
 class RouteAdd(Op):
-    """Add a route of the main table; `dst` is `default` or a prefix, `via` "" makes it a direct one."""
+    """Add a route; `dst` is `default` or a prefix, `via` "" makes it a direct one.
+
+    `scope` -1 is the usual one: link for a direct IPv4 route, global otherwise. `mtu` and `advmss` 0 follow the link.
+    """
 
     dst: str
     dev: str
@@ -178,13 +191,17 @@ class RouteAdd(Op):
     family: int = 4
     protocol: int = PROTOCOL
     metric: int = 0
+    table: int = MAIN
+    scope: int = -1
+    mtu: int = 0
+    advmss: int = 0
 
     def reverse(self) -> tuple[Op, ...]:
-        return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric),)
+        return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric, self.table),)
 
     def holds(self, host: Host) -> bool:
-        wanted = (self.dst, self.via, self.dev)
-        return any((r.dst, r.via, r.dev) == wanted for r in host.routes(self.family, self.ns))
+        wanted = (self.dst, self.via, self.dev, self.table)
+        return any((r.dst, r.via, r.dev, r.table) == wanted for r in host.routes(self.family, self.ns))
 
 
 class RouteDel(Op):
@@ -197,9 +214,10 @@ class RouteDel(Op):
     family: int = 4
     protocol: int = PROTOCOL
     metric: int = 0
+    table: int = MAIN
 
     def holds(self, host: Host) -> bool:
-        return not RouteAdd(*self.__dict__.values()).holds(host)
+        return not RouteAdd(**self.__dict__).holds(host)
 
 
 class SysctlSet(Op):

@@ -9,6 +9,7 @@ from __future__ import annotations
 from netkit.model import ANY
 from netkit.plan import firewall
 from netkit.plan.ops import (
+    MAIN,
     AddrAdd,
     AddrDel,
     LinkAdd,
@@ -108,16 +109,20 @@ def _link_del(op: LinkDel) -> tuple[Command, ...]:
 def _link_set(op: LinkSet) -> tuple[Command, ...]:
     words: list[str | int] = [*_mtu(op.mtu)]
     words += ["addrgenmode", "none"] if op.no_addrgen else []
+    words += ["promisc", _switch(op.promisc)] if op.promisc is not None else []
     if op.master is not None:
         words += ["master", op.master] if op.master else ["nomaster"]
     if op.up is not None:
         words.append("up" if op.up else "down")
     commands = list(_ip(op.ns, "link", "set", "dev", op.dev, *words)) if words else []
-    if op.isolated is not None:
-        on = "on" if op.isolated else "off"
-        enter = ("-n", op.ns.path) if op.ns else ()
-        commands.append(_words("bridge", *enter, "link", "set", "dev", op.dev, "isolated", on))
-    return tuple(commands)
+    flags = (("isolated", op.isolated), ("hairpin", op.hairpin))
+    port = [word for name, on in flags if on is not None for word in (name, _switch(on))]
+    enter = ("-n", op.ns.path) if op.ns else ()
+    return (*commands, *((_words("bridge", *enter, "link", "set", "dev", op.dev, *port),) if port else ()))
+
+
+def _switch(on: bool) -> str:
+    return "on" if on else "off"
 
 
 def _loopback_up(op: LoopbackUp) -> tuple[Command, ...]:
@@ -134,12 +139,15 @@ def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
 
 def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
     def render_route(op: RouteAdd | RouteDel) -> tuple[Command, ...]:
-        via = ("via", op.via) if op.via else ()
-        metric = ("metric", op.metric) if op.metric else ()
-        family = ("-6",) if op.family == 6 else ()
-        words = ("route", verb, op.dst, *via, "dev", op.dev, "proto", op.protocol, *metric)
-        enter = ("-n", op.ns.path) if op.ns else ()
-        return (_words("ip", *family, *enter, *words),)
+        words: list[str | int] = ["-6"] if op.family == 6 else []
+        words += ["-n", op.ns.path] if op.ns else []
+        words += ["route", verb, op.dst, *(("via", op.via) if op.via else ()), "dev", op.dev, "proto", op.protocol]
+        words += ["metric", op.metric] if op.metric else []
+        words += ["table", op.table] if op.table != MAIN else []
+        if isinstance(op, RouteAdd):
+            words += ["scope", op.scope] if op.scope >= 0 else []
+            words += [*_mtu(op.mtu), *(("advmss", op.advmss) if op.advmss else ())]
+        return (_words("ip", *words),)
 
     return render_route
 
@@ -176,7 +184,9 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
     if isinstance(op, PortsReserve):
         return (_words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key}),{ranges}"'),)
     pattern = "|".join(str(a) if a == b else f"{a}-{b}" for a, b in op.ports)
-    return (_words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key} | tr , \\\\n | grep -Evx "{pattern}" | paste -sd, )"'),)
+    return (
+        _words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key} | tr , \\\\n | grep -Evx "{pattern}" | paste -sd, )"'),
+    )
 
 
 _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {

@@ -31,7 +31,8 @@ class NetworkRules(Rule):
     """One network: `device` carries `subnets` (prefixes in canonical text).
 
     Containers may reach out (masqueraded) unless `internal`; may reach each other through the host if `icc`; no other
-    network reaches in, and from outside only published ports and replies do. `name` marks the rules.
+    network reaches in, and from outside only published ports and replies do, unless `routed`: then whoever has a route
+    may open connections to the containers' own addresses. `name` marks the rules.
     """
 
     name: str
@@ -40,6 +41,7 @@ class NetworkRules(Rule):
     internal: bool = False
     icc: bool = True
     masquerade: bool = True
+    routed: bool = False
 
 
 class Publish(Rule):

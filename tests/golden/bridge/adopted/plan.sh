@@ -67,9 +67,9 @@ table inet netkit {
 		drop
 	}
 	chain from_nat {
+		iifname . oifname @pairs accept
 		ct state invalid drop
 		ct state established,related accept
-		iifname . oifname @pairs accept
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -84,7 +84,10 @@ table inet netkit {
 		oifname vmap @fwd_to
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
-		meta nfproto @closed drop
+		meta nfproto != @closed accept
+		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
+		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
+		drop
 	}
 }
 add table bridge netkit

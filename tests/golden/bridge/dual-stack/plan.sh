@@ -67,9 +67,9 @@ table inet netkit {
 		drop
 	}
 	chain from_nat {
+		iifname . oifname @pairs accept
 		ct state invalid drop
 		ct state established,related accept
-		iifname . oifname @pairs accept
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -84,7 +84,10 @@ table inet netkit {
 		oifname vmap @fwd_to
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
-		meta nfproto @closed drop
+		meta nfproto != @closed accept
+		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
+		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
+		drop
 	}
 }
 add table bridge netkit
@@ -147,7 +150,7 @@ add element inet netkit fwd_from { "nk-blue" : goto from_nat }
 add element inet netkit fwd_to { "nk-blue" : goto to_nat }
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name nk-blue group 28267 address 02:ef:85:66:2c:77 mtu 1449 type bridge
+ip link add name nk-blue group 28267 address 02:7d:1e:9a:b3:cf mtu 1449 type bridge
 # pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev nk-blue mtu 1450
 # believe no container's router advertisement
@@ -155,7 +158,7 @@ sysctl -qw net/ipv6/conf/nk-blue/accept_ra=0
 # its link-local address comes from us, not in the kernel's own time
 ip link set dev nk-blue addrgenmode none
 # where it asks for neighbours from
-ip addr add fe80::ef:85ff:fe66:2c77/64 dev nk-blue nodad
+ip addr add fe80::7d:1eff:fe9a:b3cf/64 dev nk-blue nodad
 # the gateway that containers see
 ip addr add 10.90.0.1/16 dev nk-blue
 # the gateway that containers see

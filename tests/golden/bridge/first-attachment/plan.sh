@@ -67,9 +67,9 @@ table inet netkit {
 		drop
 	}
 	chain from_nat {
+		iifname . oifname @pairs accept
 		ct state invalid drop
 		ct state established,related accept
-		iifname . oifname @pairs accept
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -84,7 +84,10 @@ table inet netkit {
 		oifname vmap @fwd_to
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
-		meta nfproto @closed drop
+		meta nfproto != @closed accept
+		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
+		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
+		drop
 	}
 }
 add table bridge netkit
@@ -138,7 +141,7 @@ add element inet netkit fwd_from { "netkit0" : goto from_nat }
 add element inet netkit fwd_to { "netkit0" : goto to_nat }
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name netkit0 group 28267 address 02:61:9d:52:ab:fc mtu 1449 type bridge
+ip link add name netkit0 group 28267 address 02:30:56:cc:ff:7d mtu 1449 type bridge
 # pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev netkit0 mtu 1450
 # no IPv6 where none was asked for

@@ -67,9 +67,9 @@ table inet netkit {
 		drop
 	}
 	chain from_nat {
+		iifname . oifname @pairs accept
 		ct state invalid drop
 		ct state established,related accept
-		iifname . oifname @pairs accept
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -84,7 +84,10 @@ table inet netkit {
 		oifname vmap @fwd_to
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
-		meta nfproto @closed drop
+		meta nfproto != @closed accept
+		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
+		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
+		drop
 	}
 }
 add table bridge netkit
@@ -123,7 +126,7 @@ table bridge netkit {
 	}
 }
 EOF
-# nothing leaves or enters this network
+# nothing leaves or enters
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-dark" }
 add element inet netkit pairs { "nk-dark" . "nk-dark" }
@@ -133,7 +136,7 @@ add element inet netkit fwd_from { "nk-dark" : goto from_int }
 add element inet netkit fwd_to { "nk-dark" : drop }
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name nk-dark group 28267 address 02:1c:43:77:b9:03 mtu 1449 type bridge
+ip link add name nk-dark group 28267 address 02:b3:2a:8e:69:c0 mtu 1449 type bridge
 # pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev nk-dark mtu 1450
 # no IPv6 where none was asked for

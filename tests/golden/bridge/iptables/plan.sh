@@ -25,9 +25,9 @@ COMMIT
 -A NETKIT-IN -j DROP
 -A NETKIT-INT -j NETKIT-PAIRS
 -A NETKIT-INT -j DROP
+-A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -m conntrack --ctstate INVALID -j DROP
 -A NETKIT-NAT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -j NETKIT-TO
 -A NETKIT-NAT -o docker0 -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o br-+ -m conntrack ! --ctstate DNAT -j DROP
@@ -53,6 +53,7 @@ COMMIT
 -A NETKIT-FWD -o lxcbr+ -j RETURN
 -A NETKIT-FWD -i lxdbr+ -j RETURN
 -A NETKIT-FWD -o lxdbr+ -j RETURN
+-A NETKIT-FWD -m physdev --physdev-is-bridged -j RETURN
 -A NETKIT-FWD -j NETKIT-CLOSED
 -I FORWARD -j NETKIT-FWD
 COMMIT
@@ -90,9 +91,9 @@ COMMIT
 -A NETKIT-IN -j DROP
 -A NETKIT-INT -j NETKIT-PAIRS
 -A NETKIT-INT -j DROP
+-A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -m conntrack --ctstate INVALID -j DROP
 -A NETKIT-NAT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
--A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -j NETKIT-TO
 -A NETKIT-NAT -o docker0 -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o br-+ -m conntrack ! --ctstate DNAT -j DROP
@@ -118,6 +119,7 @@ COMMIT
 -A NETKIT-FWD -o lxcbr+ -j RETURN
 -A NETKIT-FWD -i lxdbr+ -j RETURN
 -A NETKIT-FWD -o lxdbr+ -j RETURN
+-A NETKIT-FWD -m physdev --physdev-is-bridged -j RETURN
 -A NETKIT-FWD -j NETKIT-CLOSED
 -I FORWARD -j NETKIT-FWD
 COMMIT
@@ -169,7 +171,7 @@ COMMIT
 COMMIT
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it
-ip link add name netkit0 group 28267 address 02:61:9d:52:ab:fc mtu 1449 type bridge
+ip link add name netkit0 group 28267 address 02:30:56:cc:ff:7d mtu 1449 type bridge
 # pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
 ip link set dev netkit0 mtu 1450
 # no IPv6 where none was asked for
