@@ -13,7 +13,9 @@ route_localnet are on everywhere, so whatever is not reached is not reached beca
 
 from __future__ import annotations
 
+import contextlib
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -25,13 +27,14 @@ from tests.hosts import Lab, Namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from netkit.plan.rules import Rule
 
     Question = tuple[str, str, int]
 
 PACKETS = (sys.executable, "-m", "tests.contract.packets")
+FRAMES = (sys.executable, "-m", "tests.contract.frames")
 NETWORKS = {"netkit0": 90, "netkit1": 91, "netkit2": 92}
 PLACES = {"web": ("netkit0", 2), "sibling": ("netkit0", 3), "other": ("netkit1", 2), "inner": ("netkit2", 2)}
 
@@ -118,6 +121,35 @@ class World:
         process = self.members[member].popen(*PACKETS, "serve", name, *places, stderr=None)
         assert process.stdout and process.stdout.readline() == "ready\n"
         return process
+
+    def send(self, member: str, frames: dict[str, bytes], count: int) -> None:
+        """Send raw frames from a member's eth0, each `count` times."""
+        text = json.dumps({kind: frame.hex() for kind, frame in frames.items()})
+        self.members[member].run(*FRAMES, "send", "eth0", str(count), input=text)
+
+    @contextlib.contextmanager
+    def hear(self, member: str, patterns: dict[str, bytes]) -> Iterator[dict[str, int]]:
+        """Count the frames at a member's eth0 that hold these bytes; the dict is filled when the block ends."""
+        listener = self.members[member].popen(*FRAMES, "hear", "eth0", stdin=subprocess.PIPE, stderr=None)
+        assert listener.stdin and listener.stdout
+        listener.stdin.write(json.dumps({kind: pattern.hex() for kind, pattern in patterns.items()}) + "\n")
+        listener.stdin.flush()
+        assert listener.stdout.readline() == "ready\n"
+        seen = dict.fromkeys(patterns, 0)
+        yield seen
+        seen.update(json.loads(listener.communicate(timeout=20)[0]))
+
+    def drops(self) -> list[str]:
+        """What `foreign_drops` finds on the host."""
+        code = "from netkit.kernel.foreign import foreign_drops; import json; print(json.dumps(foreign_drops()))"
+        found: list[str] = json.loads(self.host.python(code).stdout)
+        return found
+
+    def rules(self) -> str:
+        """All firewall rules of the host, of all tools, without counters."""
+        tools = (("nft", "-s", "list", "ruleset"), ("iptables-legacy-save",), ("ip6tables-legacy-save",))
+        lines = "\n".join(self.host.run(*tool, check=False).stdout for tool in tools).splitlines()
+        return "\n".join(re.sub(r"\[\d+:\d+\]", "", line) for line in lines if not line.startswith("#"))
 
     def _uplinks(self) -> None:
         for name, net4, net6, device in (
