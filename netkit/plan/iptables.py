@@ -92,7 +92,7 @@ def _network(rule: NetworkRules) -> Iterator[Line]:
 def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterator[Line]:
     device, multicast = checked.device(rule.device), {4: "224.0.0.0/4", 6: "ff00::/8"}[number]
     for subnet in subnets:
-        if rule.masquerade or rule.internal:
+        if not rule.routed:
             yield Line(number, "raw", "NETKIT-DIRECT", f"-d {subnet} -j DROP")
         hairpin = f"-s {subnet} -o {device} -m conntrack --ctstate DNAT -j MASQUERADE"
         yield Line(number, "nat", "NETKIT-HAIRPIN", hairpin)
@@ -108,7 +108,8 @@ def _device_lines(rule: NetworkRules, number: int) -> Iterator[Line]:
     yield Line(number, "nat", "NETKIT-EGRESS", f"-o {device} -j RETURN", head=True)
     if rule.icc:
         yield Line(number, "filter", "NETKIT-PAIRS", f"-i {device} -o {device} -j ACCEPT")
-    yield Line(number, "filter", "NETKIT-TO", f"-o {device} {'-j DROP' if rule.internal else '-g NETKIT-IN'}")
+    way_in = "-j DROP" if rule.internal else "-j ACCEPT" if rule.routed else "-g NETKIT-IN"
+    yield Line(number, "filter", "NETKIT-TO", f"-o {device} {way_in}")
     yield Line(number, "filter", "NETKIT-FROM", f"-i {device} -g {'NETKIT-INT' if rule.internal else 'NETKIT-NAT'}")
 
 

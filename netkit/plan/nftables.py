@@ -83,13 +83,13 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
         yield Element("inet", "pairs", f"{device} . {device}")
     for subnet in map(checked.prefix, rule.subnets):
         number = family(subnet)
-        if rule.masquerade or rule.internal:
+        if not rule.routed:
             yield Element("inet", f"nets{number}", subnet)
         if rule.masquerade and not rule.internal:
             yield Element("inet", f"masq{number}", subnet)
         yield Element("inet", f"hair{number}", f"{device} . {subnet}")
     yield Element("inet", "fwd_from", device, "goto from_int" if rule.internal else "goto from_nat")
-    yield Element("inet", "fwd_to", device, "drop" if rule.internal else "goto to_nat")
+    yield Element("inet", "fwd_to", device, "drop" if rule.internal else "accept" if rule.routed else "goto to_nat")
 
 
 def _closed(rule: ClosedTransit) -> Iterator[Element]:
