@@ -55,10 +55,6 @@ def pytest_configure(config: pytest.Config) -> None:
     hypothesis.settings.load_profile("netkit")
 
 
-def pytest_unconfigure() -> None:
-    private.leave()
-
-
 def pytest_runtest_setup(item: pytest.Item) -> None:
     if item.get_closest_marker("root") or "lab" in getattr(item, "fixturenames", ()):
         if _UNABLE:

@@ -20,7 +20,9 @@ from pathlib import Path
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any
+    from typing import Any, TypeVar
+
+    M = TypeVar("M", bound="Namespace")
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 Completed = subprocess.CompletedProcess
@@ -113,11 +115,13 @@ class HostNs(Namespace):
     def __init__(self, name: str, root: Path) -> None:
         super().__init__(name)
         self.root = root
+
+    def boot(self) -> None:
+        """Put `lo` up, and give the machine what it has for itself alone: its /sys, /run and lasting state."""
         self.run("ip", "link", "set", "lo", "up")
         self.run("mount", "-t", "sysfs", "sysfs", "/sys")
-        self.run("mount", "-t", "tmpfs", "tmpfs", "/run")
-        if Path("/var/lib/netkit").is_dir():
-            self.run("mount", "-t", "tmpfs", "tmpfs", "/var/lib/netkit")
+        for place in ("/run", "/var/lib/netkit"):
+            self.run("mount", "-t", "tmpfs", "tmpfs", place)
 
     def netkit(self, *arguments: str, input: str | None = None, check: bool = False) -> Completed[str]:  # noqa: A002
         """Run the netkit command inside, with this host's own root; does not raise unless `check`."""
@@ -140,19 +144,20 @@ class Lab:
 
     def host(self, name: str = "host") -> HostNs:
         """A new host; its netkit root is `directory/name`, not yet made."""
-        host = HostNs(name, self.directory / name)
-        self._add(host)
+        host = self._add(HostNs(name, self.directory / name))
+        host.boot()
         return host
 
     def container(self, name: str = "container") -> Container:
         """A new container, on no network yet."""
-        container = Container(name)
-        self._add(container)
-        return container
+        return self._add(Container(name))
 
-    def _add(self, member: Namespace) -> None:
-        assert member.name not in self.members, f"two members named {member.name}"
-        self.members[member.name] = member
+    def _add(self, member: M) -> M:
+        twin = self.members.setdefault(member.name, member)
+        if twin is not member:
+            member.close()
+            raise ValueError(f"two members of a lab named {member.name}")
+        return member
 
     def link(
         self,

@@ -9,10 +9,9 @@ from __future__ import annotations
 import ctypes
 import os
 import subprocess
-from pathlib import Path
 
 _CLONE_NEWNS, _CLONE_NEWNET = 0x00020000, 0x40000000
-_LASTING = Path("/var/lib/netkit")
+_LASTING = "/var/lib/netkit"
 
 #: The namespace that pytest was started in; the guard refuses it ever after.
 STARTED_IN = os.stat("/proc/self/ns/net").st_ino
@@ -23,27 +22,29 @@ def enter() -> str:
     if os.geteuid() != 0:
         return "needs root"
     libc = ctypes.CDLL(None, use_errno=True)
-    made = not _LASTING.exists()
     if libc.unshare(_CLONE_NEWNET) != 0:
         return f"needs network namespaces: {os.strerror(ctypes.get_errno())}"
     if libc.unshare(_CLONE_NEWNS) != 0:
         return f"needs mount namespaces: {os.strerror(ctypes.get_errno())}"
     _mount("--make-rprivate", "/")
     _mount("-t", "tmpfs", "tmpfs", "/run")
-    if made:
-        _LASTING.mkdir(parents=True)
-    _mount("-t", "tmpfs", "tmpfs", str(_LASTING))
-    if made:
-        os.environ["NETKIT_TEST_MOUNTPOINT"] = str(_LASTING)
+    _hide_lasting_state()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     return ""
 
 
-def leave() -> None:
-    """Take away the empty directory that `enter` had to make as a mount point."""
-    if made := os.environ.pop("NETKIT_TEST_MOUNTPOINT", None):
-        subprocess.run(["umount", made], check=True)
-        os.rmdir(made)
+def _hide_lasting_state() -> None:
+    """Put a tmpfs where lasting state goes; its mount point is made in a layer over /var/lib, not on the machine.
+
+    Without overlayfs in the kernel the machine does get an empty directory, which stays: to remove it could take the
+    mount away from another run at this moment.
+    """
+    for layer in ("/run/upper", "/run/work"):
+        os.mkdir(layer)
+    layers = "lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work"
+    subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", "/var/lib"], capture_output=True, check=False)
+    os.makedirs(_LASTING, exist_ok=True)
+    _mount("-t", "tmpfs", "tmpfs", _LASTING)
 
 
 def guard() -> None:

@@ -1,0 +1,118 @@
+"""The rules that tests run under hold: the private host, the guard, named skips, strictness, time limits."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests import private
+from tests.hosts import ENVIRONMENT, REPOSITORY
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from tests.hosts import Lab
+
+
+def pytest_on(path: Path, source: str, **environment: str) -> str:
+    """What pytest says about a file with this source, under our conftest."""
+    path.joinpath("test_it.py").write_text(f"import pytest\nfrom tests.features import need, requires\n{source}")
+    path.joinpath("pytest.ini").write_text(
+        "[pytest]\naddopts = -p tests.conftest -p no:cacheprovider --strict-markers\n"
+    )
+    argv = [sys.executable, "-m", "pytest", "--rootdir", str(path), str(path)]
+    done = subprocess.run(
+        argv, capture_output=True, text=True, cwd=path, env={**ENVIRONMENT, **environment}, check=False
+    )
+    return done.stdout + done.stderr
+
+
+def python(code: str) -> str:
+    argv = [sys.executable, "-c", code]
+    done = subprocess.run(argv, capture_output=True, text=True, cwd=REPOSITORY, env=ENVIRONMENT, check=False)
+    return done.stdout + done.stderr
+
+
+@pytest.mark.root
+def test_this_process_is_not_in_the_namespace_that_it_was_started_in() -> None:
+    assert os.stat("/proc/self/ns/net").st_ino != private.STARTED_IN
+    links = subprocess.run(["ip", "-brief", "link"], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[0] for line in links.splitlines()] == ["lo"]
+
+
+@pytest.mark.root
+def test_run_is_empty_here_so_no_lock_or_socket_of_the_machine_is_used() -> None:
+    with open("/proc/self/mounts") as mounts:
+        assert "tmpfs /run tmpfs" in mounts.read()
+
+
+def test_the_guard_refuses_the_namespace_that_a_process_was_started_in() -> None:
+    assert "must never run in the machine's own" in python("from tests import private; private.guard()")
+
+
+def test_a_host_sees_its_own_links_run_and_sys(lab: Lab) -> None:
+    host = lab.host()
+    host.run("ip", "link", "add", "mine", "type", "veth", "peer", "name", "other")
+    host.run("touch", "/run/mine")
+    assert sorted(host.run("ls", "/sys/class/net").stdout.split()) == ["lo", "mine", "other"]
+    assert not os.path.exists("/run/mine")
+
+
+def test_a_cable_carries_both_families_at_once(lab: Lab) -> None:
+    host, container = lab.host(), lab.container()
+    assert lab.link(host, container, ("192.0.2.1/24", "192.0.2.2/24"), ("fd00::1/64", "fd00::2/64")) == ("eth0", "eth0")
+    for address in ("192.0.2.2", "fd00::2"):
+        serve = (
+            "import socket, sys; s = socket.create_server((sys.argv[1], 7), family=socket.{}); print('up', flush=True)"
+        )
+        family = "AF_INET6" if ":" in address else "AF_INET"
+        server = container.popen(sys.executable, "-c", serve.format(family) + "; s.accept()", address)
+        assert server.stdout and server.stdout.readline() == "up\n"
+        host.python("import socket, sys; socket.create_connection((sys.argv[1], 7), timeout=5)", address)
+
+
+def test_a_switch_joins_its_members(lab: Lab) -> None:
+    one, two, three = lab.host("one"), lab.host("two"), lab.container("three")
+    lab.switch({one: ("192.0.2.1/24",), two: ("192.0.2.2/24",), three: ("192.0.2.3/24",)})
+    neighbour = "import socket; socket.socket(socket.AF_INET, socket.SOCK_DGRAM).sendto(b'x', ('192.0.2.3', 9))"
+    for host in (one, two):
+        host.python(neighbour)
+        assert host.run("ip", "neigh", "get", "192.0.2.3", "dev", "eth0").stdout
+
+
+def test_netkit_finds_no_netkit_variable_of_ours(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("NETKIT_ROOT", "/nowhere")
+    assert "NETKIT" not in lab.host().run("env").stdout
+
+
+def test_a_skip_is_counted_by_its_reason(tmp_path: Path) -> None:
+    said = pytest_on(tmp_path, "def test_a(): pytest.skip('no such thing')\ndef test_b(): pytest.skip('no such thing')")
+    assert "2 x no such thing" in said
+    assert said.splitlines()[-1].startswith("=") and "2 skipped" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    "source", ["def test_a(): pytest.skip('no such thing')", "pytest.skip('no such thing', allow_module_level=True)"]
+)
+def test_strictness_turns_a_skip_into_a_failure(tmp_path: Path, source: str) -> None:
+    said = pytest_on(tmp_path, source, NETKIT_STRICT="1")
+    assert "NETKIT_STRICT=1 allows no skip: no such thing" in said
+    assert "skipped" not in said.splitlines()[-1]
+
+
+def test_strictness_leaves_an_expected_failure_alone(tmp_path: Path) -> None:
+    said = pytest_on(tmp_path, "@pytest.mark.xfail\ndef test_a(): assert False", NETKIT_STRICT="1")
+    assert "1 xfailed" in said
+
+
+def test_a_test_that_hangs_fails_at_its_limit(tmp_path: Path) -> None:
+    said = pytest_on(tmp_path, "import time\n@pytest.mark.limit(1)\ndef test_a(): time.sleep(30)")
+    assert "the test ran for more than its 1 s" in said
+
+
+def test_a_feature_without_a_probe_is_an_error_and_not_a_skip(tmp_path: Path) -> None:
+    assert "1 error" in pytest_on(tmp_path, "@requires('telepathy')\ndef test_a(): pass")
