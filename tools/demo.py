@@ -30,7 +30,17 @@ ROUTES4, ROUTES6 = ("ip", "-j", "route", "show", "table", "all"), ("ip", "-j", "
 RULES, FORWARD = ("nft", "-j", "list", "ruleset"), ("sysctl", "-n", "net.ipv4.ip_forward")
 #: What changes by itself: lifetimes, counters, numbers that are handed out anew, and the queue that the kernel chooses
 #: when a link is up for the first time.
-PASSING = {"qdisc", "valid_life_time", "preferred_life_time", "handle", "packets", "bytes", "expires", "operstate"}
+PASSING = {
+    "qdisc",
+    "valid_life_time",
+    "preferred_life_time",
+    "handle",
+    "packets",
+    "bytes",
+    "expires",
+    "operstate",
+    "tentative",
+}
 REPOSITORY = Path(__file__).resolve().parent.parent
 INSTALLED = Path(sys.executable).with_name("netkit")
 NETKIT = [str(INSTALLED)] if INSTALLED.exists() else [sys.executable, "-m", "netkit"]

@@ -54,10 +54,8 @@ def test_it_shows_every_step_and_leaves_the_machine_alone(host: HostNs, unchange
     assert done.stdout.endswith("steps verified; the network worked, and nothing is left of it\n")
 
 
-def test_on_the_machine_itself_it_leaves_nothing(host: HostNs, unchanged: Unchanged) -> None:
-    host.run("ip", "link", "add", "eth9", "up", "type", "bridge")
-    host.run("ip", "addr", "add", "198.51.100.7/24", "dev", "eth9")
-    host.run("sysctl", "-qw", "net.ipv4.ip_forward=0")
+def test_on_the_machine_itself_it_leaves_nothing(lab: Lab, host: HostNs, unchanged: Unchanged) -> None:
+    lab.link(host, lab.container(), ("198.51.100.7/24", "198.51.100.8/24"))
     with unchanged(host, allow=EMPTY):
         done = host.run("env", f"NETKIT_ROOT={host.root}", *DEMO, "--here", "--port", "8099", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
