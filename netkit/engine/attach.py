@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import time
 
 from netkit.drivers.registry import driver
-from netkit.engine import bringup, executor, pools
+from netkit.engine import bringup, executor, networks, pools
 from netkit.engine.recovery import intent, recover
 from netkit.errors import ConflictError
 from netkit.model import PortMap
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Plan, Attachment]:
     """The whole plan of an attachment, the host's and the network's missing parts first; nothing is changed."""
+    net = networks.known(session, net)
     host = session.host()
     for_host, for_network = bringup.plan_up(session, net, host)
     leases = pools.preview(session, net, req)
@@ -37,19 +38,18 @@ def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Pla
 
 
 def attach(session: Session, net: Network, req: AttachRequest) -> Record:
-    """Attach; on any error nothing is left, not even a network that only this attachment brought up."""
+    """Attach, making the network first if need be; on any error nothing is left, not even what was made of it."""
     with session.network_lock(net.name):
         recover(session, net.name)
         _refuse_twice(session, net, req)
-        made = bringup.bring_up(session, net)
+        net, take_back = networks.settle(session, net)
         try:
             if not req.ports:
                 return _transact(session, net, req)
             with session.host_lock():
                 return _transact(session, net, req)
         except BaseException:
-            if made:
-                bringup.take_down(session, net.name)
+            take_back()
             raise
 
 

@@ -12,6 +12,7 @@ from netkit.state.networks import HOST
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.engine.session import Session
+    from netkit.model import Network
     from netkit.state.records import Record
 
 
@@ -68,6 +69,22 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
     return done
 
 
+def keep_only(session: Session, network: str, valid: frozenset[tuple[str, str]]) -> list[str]:
+    """Release every attachment of a network but the valid ones; returns what was released, one line each."""
+    done: list[str] = []
+    errors: list[NetkitError] = []
+    _try(errors, lambda: _recover(session, network))
+    for record in session.records.all():
+        ep = record.endpoint
+        if ep.network == network and (ep.container, ep.ifname) not in valid:
+            done.append(f"attachment {ep.id} ({ep.ifname} of {ep.container} on {ep.network})")
+            _try(errors, lambda record=record: detach(session, record))
+    net = session.networks.load(network)
+    done += _orphans_of(session, net, False, errors) if net else []
+    reported(errors)
+    return done
+
+
 def _recover(session: Session, name: str) -> None:
     with session.host_lock() if name == HOST else session.network_lock(name):
         recover(session, name)
@@ -94,21 +111,21 @@ def _take_down_unnamed(session: Session, name: str) -> None:
 
 def _orphans(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:
     """Claims that no attachment and no running transaction stands behind."""
+    return [line for net in session.networks.all() for line in _orphans_of(session, net, dry_run, errors)]
+
+
+def _orphans_of(session: Session, net: Network, dry_run: bool, errors: list[NetkitError]) -> list[str]:
     done: list[str] = []
-    for net in session.networks.all():
-        with session.network_lock(net.name):
-            held = {
-                (r.endpoint.container, r.endpoint.ifname)
-                for r in session.records.all()
-                if r.endpoint.network == net.name
-            }
-            for pool in pools.pools(session, net):
-                for claim in pool.claims():
-                    if (claim.container, claim.ifname) in held:
-                        continue
-                    done.append(f"address {claim.address} of {claim.container} on {net.name}")
-                    if not dry_run:
-                        _try(errors, lambda p=pool, c=claim: p.release(c.container, c.ifname))
+    with session.network_lock(net.name):
+        records = [record.endpoint for record in session.records.all()]
+        held = {(ep.container, ep.ifname) for ep in records if ep.network == net.name}
+        for pool in pools.pools(session, net):
+            for claim in pool.claims():
+                if (claim.container, claim.ifname) in held:
+                    continue
+                done.append(f"address {claim.address} of {claim.container} on {net.name}")
+                if not dry_run:
+                    _try(errors, lambda pool=pool, claim=claim: pool.drop(claim))
     return done
 
 

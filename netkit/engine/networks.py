@@ -12,6 +12,8 @@ from netkit.naming import check_name
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netkit.engine.session import Session
     from netkit.plan.host import Host
 
@@ -30,13 +32,18 @@ def find(session: Session, name: str) -> Network:
     return net
 
 
-def of_mode(session: Session, mode: str) -> Network | None:
-    """The implicit network of a mode, None when it is still to be made."""
+def of_mode(session: Session, mode: str) -> Network:
+    """The implicit network of a mode, as it is or still to be made."""
     driver(mode)
-    known = session.networks.load(mode)
-    if known is not None and known.mode != mode:
-        raise ConflictError(f"network {mode} is of mode {known.mode}", f"use --network with a network of mode {mode}")
-    return known
+    found = session.networks.load(mode)
+    if found is not None and found.mode != mode:
+        raise ConflictError(f"network {mode} is of mode {found.mode}", f"use --network with a network of mode {mode}")
+    return found or implicit(mode)
+
+
+def known(session: Session, net: Network) -> Network:
+    """A network as it is defined, or as it would be."""
+    return session.networks.load(net.name) or complete(session, net)
 
 
 def implicit(mode: str) -> Network:
@@ -69,22 +76,67 @@ def complete(session: Session, net: Network) -> Network:
 
 
 def create(session: Session, net: Network) -> Network:
-    """Make a network and bring it up; its definition is written last, so that a failure or crash leaves none."""
+    """Make a network and bring it up; ConflictError when there is one of that name."""
     check_name(net.name, "name", "network name")
-    with session.network_lock(net.name), session.host_lock():
+    with session.network_lock(net.name):
         recover(session, net.name)
         if session.networks.load(net.name) is not None:
             raise ConflictError(f"there already is a network {net.name}", f"netkit network rm {net.name} removes it")
-        net = complete(session, net)
-        bringup.bring_up_locked(session, net)
-        try:
-            pools.pools(session, net)
-            session.networks.save(net)
-        except BaseException:
-            bringup.take_down_locked(session, net.name)
-            forget(session, net.name)
-            raise
+        with session.host_lock():
+            return _make(session, net)
+
+
+def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]:
+    """See that a network is defined as given, and up. Needs its lock.
+
+    Returns the network, and what takes back what this call did. One that is defined otherwise is changed if that
+    disturbs nobody: when nothing is attached to it, or only other ranges of the same subnets are to be used.
+    """
+    known = session.networks.load(net.name)
+    if known is not None and _same(known, net):
+        made = bringup.bring_up(session, known)
+        return known, (lambda: bringup.take_down(session, net.name)) if made else (lambda: None)
+    with session.host_lock():
+        if known is not None:
+            if changed := _with_ranges(known, net):
+                session.networks.save(changed)
+                return changed, lambda: session.networks.save(known)
+            _refuse_used(session, known)
+            bringup.take_down_locked(session, known.name)
+        return _make(session, net), lambda: _drop(session, net.name)
+
+
+def _make(session: Session, net: Network) -> Network:
+    """Make a network; its definition is written last, so that a failure or crash leaves none."""
+    net = complete(session, net)
+    bringup.bring_up_locked(session, net)
+    try:
+        pools.pools(session, net)
+        session.networks.save(net)
+    except BaseException:
+        bringup.take_down_locked(session, net.name)
+        forget(session, net.name)
+        raise
     return net
+
+
+def _drop(session: Session, name: str) -> None:
+    bringup.take_down(session, name)
+    forget(session, name)
+
+
+def _same(known: Network, wanted: Network) -> bool:
+    """Whether a network is what is wanted, as far as that says anything."""
+    device = driver(wanted.mode).device(wanted) if hasattr(driver(wanted.mode), "device") else ""  # type: ignore[attr-defined]
+    return known == wanted.replace(device=device, subnets=wanted.subnets or known.subnets)
+
+
+def _with_ranges(known: Network, wanted: Network) -> Network | None:
+    """The known network with the wanted one's ranges, if those are all that differs."""
+    if [(s.cidr, s.gateway) for s in known.subnets] != [(s.cidr, s.gateway) for s in wanted.subnets]:
+        return None
+    changed = known.replace(subnets=wanted.subnets)
+    return changed if _same(changed, wanted) else None
 
 
 def remove(session: Session, name: str) -> None:
@@ -105,6 +157,14 @@ def forget(session: Session, name: str) -> None:
     """Remove a network's definition and what IPAM knows of it; the kernel is not touched."""
     session.root.forget_network(name)
     session.networks.remove(name)
+
+
+def _refuse_used(session: Session, net: Network) -> None:
+    users = [record.id for record in session.records.all() if record.endpoint.network == net.name]
+    if users:
+        raise ConflictError(
+            f"network {net.name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc"
+        )
 
 
 def _free_subnet(session: Session, net: Network, host: Host) -> Subnet:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.errors import ConfigError, NetkitError
+from netkit.errors import ConfigError, NetkitError, PoolFullError
 from netkit.ipam.files import FilePool
-from netkit.ipam.pool import Pool
 from netkit.model import bare
 
 TYPE_CHECKING = False
@@ -16,25 +15,35 @@ if TYPE_CHECKING:
 
 
 def pools(session: Session, net: Network) -> list[FilePool]:
-    """The pools of a network, in the order of its subnets."""
-    return [FilePool(session.root, net.name, subnet) for subnet in net.subnets]
+    """The pools of a network, in the order of its subnets, those that stand in for another behind it."""
+    return [pool for choice in _choices(session, net) for pool in choice]
 
 
 def preview(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
     """The addresses that a claim would get now; nothing is changed."""
-    return [pool.preview(requested) for pool, requested in _requested(session, net, req.ips)]
+    if req.leases is not None:
+        return list(req.leases)
+    return [_first(choice, FilePool.preview, ip) for choice, ip in _requested(session, net, req.ips)]
 
 
 def claim(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
     """Claim an address of every subnet; all of them or none."""
-    leases: list[Lease] = []
+    if req.leases is not None:
+        return list(req.leases)
+
+    def take(pool: FilePool, ip: str | None) -> Lease:
+        return pool.claim(req.container, req.ifname, req.netns, ip)
+
     try:
-        for pool, requested in _requested(session, net, req.ips):
-            leases.append(pool.claim(req.container, req.ifname, req.netns, requested))
+        return [_first(choice, take, ip) for choice, ip in _requested(session, net, req.ips)]
     except NetkitError:
         release(session, net, req.container, req.ifname)
         raise
-    return leases
+
+
+def has_room(session: Session, net: Network, subnet: Subnet) -> None:
+    """An address of this subnet, or of one that stands in for it, is free; PoolFullError otherwise."""
+    _first([FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)], FilePool.preview, None)
 
 
 def release(session: Session, net: Network, container: str, ifname: str) -> tuple[str, ...]:
@@ -44,24 +53,45 @@ def release(session: Session, net: Network, container: str, ifname: str) -> tupl
 
 def pool_of(session: Session, net: Network, address: str) -> FilePool:
     """The pool that an address lies in, or ConfigError."""
-    return _select(session, net, address, lambda subnet: Pool.of(subnet).contains(address))
+    for choice in _choices(session, net):
+        for pool in choice:
+            if pool.pool.contains(address):
+                return pool
+    raise _outside(net, address)
 
 
-def _requested(session: Session, net: Network, ips: Sequence[str]) -> list[tuple[FilePool, str | None]]:
-    wanted: dict[str, str] = {}
+def _choices(session: Session, net: Network) -> list[list[FilePool]]:
+    return [[FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)] for subnet in net.subnets]
+
+
+def _requested(session: Session, net: Network, ips: Sequence[str]) -> list[tuple[list[FilePool], str | None]]:
+    """The pools of each subnet to choose from, and the address that was asked for there, if one was."""
+    choices: list[tuple[list[FilePool], str | None]] = [(choice, None) for choice in _choices(session, net)]
     for at, ip in enumerate(ips):
-        subnet = pool_of(session, net, bare(ip)).subnet
-        if subnet.cidr in wanted:
-            raise ConfigError(
-                f"ip[{at}]", f"{ip} and {wanted[subnet.cidr]} are both of {subnet.cidr}", "give one a subnet"
-            )
-        wanted[subnet.cidr] = bare(ip)
-    return [(pool, wanted.get(pool.subnet.cidr)) for pool in pools(session, net)]
+        for number, (choice, earlier) in enumerate(choices):
+            fitting = [pool for pool in choice if pool.pool.contains(bare(ip))]
+            if fitting and earlier:
+                raise ConfigError(
+                    f"ip[{at}]", f"{ip} and {earlier} are both of {choice[0].subnet.cidr}", "give one a subnet"
+                )
+            if fitting:
+                choices[number] = (fitting, bare(ip))
+                break
+        else:
+            raise _outside(net, ip)
+    return choices
 
 
-def _select(session: Session, net: Network, address: str, fits: Callable[[Subnet], bool]) -> FilePool:
-    for pool in pools(session, net):
-        if fits(pool.subnet):
-            return pool
+def _first(choice: list[FilePool], take: Callable[[FilePool, str | None], Lease], ip: str | None) -> Lease:
+    """What the first pool gives that is not full."""
+    for pool in choice[:-1]:
+        try:
+            return take(pool, ip)
+        except PoolFullError:
+            continue
+    return take(choice[-1], ip)
+
+
+def _outside(net: Network, address: str) -> ConfigError:
     shown = ", ".join(subnet.cidr for subnet in net.subnets) or "no subnet at all"
-    raise ConfigError("ip", f"{address} is not an address of network {net.name}", f"it has {shown}")
+    return ConfigError("ip", f"{address} is not an address of network {net.name}", f"it has {shown}")

@@ -6,9 +6,9 @@ only (`plan_attach`) change nothing.
 
 from __future__ import annotations
 
-from netkit.engine import networks, pools
+from netkit.engine import bringup, networks, pools
 from netkit.engine.attach import attach, plan_attach
-from netkit.engine.detach import alive, collect, detach
+from netkit.engine.detach import alive, collect, detach, keep_only
 from netkit.engine.recovery import reported
 from netkit.engine.repair import Difference, check_plan, reload, unreachable
 from netkit.engine.session import Session
@@ -18,7 +18,7 @@ from netkit.state.root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from netkit.ipam.files import Claim
     from netkit.model import AttachRequest, Endpoint, Network, NsRef
@@ -48,13 +48,7 @@ class Engine:
 
         When something dead holds the wanted address or port, it is released and the attachment tried once more.
         """
-        try:
-            return self._attach(req, network, mode)
-        except ConflictError:
-            with self._session() as session:
-                if not collect(session):
-                    raise
-            return self._attach(req, network, mode)
+        return self._twice(lambda session: attach(session, _target(session, network, mode), req))
 
     def plan_attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> tuple[Plan, Endpoint]:
         """What `attach` would do now."""
@@ -62,10 +56,42 @@ class Engine:
             plan, attachment = plan_attach(session, _target(session, network, mode), req)
             return plan, attachment.endpoint
 
+    def attach_to(self, net: Network, req: AttachRequest) -> Record:
+        """Attach to a network given as a value, from a CNI configuration for example: it is made or changed if need be.
+
+        ConflictError when it is already defined otherwise and in use.
+        """
+        return self._twice(lambda session: attach(session, net, req))
+
+    def plan_attach_to(self, net: Network, req: AttachRequest) -> tuple[Plan, Endpoint]:
+        """What `attach_to` would do now."""
+        with self._session() as session:
+            plan, attachment = plan_attach(session, net, req)
+            return plan, attachment.endpoint
+
+    def ready(self, net: Network) -> None:
+        """Whether an attachment to this network could be made now; raises what would stop it, changes nothing."""
+        with self._session() as session:
+            known = networks.known(session, net)
+            bringup.plan_up(session, known, session.host())
+            if known.device:
+                session.firewall(session.backend())
+            for choice in known.subnets:
+                pools.has_room(session, known, choice)
+
+    def keep_only(self, network: str, valid: Collection[tuple[str, str]]) -> list[str]:
+        """Release every attachment of a network that is not in `valid`, (container, ifname) pairs, and lost claims.
+
+        Goes on past errors and raises them at the end; returns what was released, one line each.
+        """
+        with self._session() as session:
+            return keep_only(session, network, frozenset(valid))
+
     def families(self, network: str = "", mode: str = "bridge") -> tuple[int, ...]:
         """The IP versions that an attachment to this network gets addresses of."""
         with self._session() as session:
-            return tuple(sorted({family(subnet.cidr) for subnet in _target(session, network, mode).subnets}))
+            net = networks.known(session, _target(session, network, mode))
+            return tuple(sorted({family(subnet.cidr) for subnet in net.subnets}))
 
     def detach(self, ident: str) -> bool:
         """Detach by id or name; False when there is nothing (any more)."""
@@ -178,11 +204,17 @@ class Engine:
 
         return sorted(BUILT_IN)
 
-    def _attach(self, req: AttachRequest, network: str, mode: str) -> Record:
-        with self._session() as session:
-            if network:
-                return attach(session, networks.find(session, network), req)
-            return _attach_to_mode(session, mode, req)
+    def _twice(self, act: Callable[[Session], Record]) -> Record:
+        """Do it; when something is in the way and the dead can be collected, do it once more."""
+        try:
+            with self._session() as session:
+                return act(session)
+        except ConflictError:
+            with self._session() as session:
+                if not collect(session):
+                    raise
+            with self._session() as session:
+                return act(session)
 
     def _session(self) -> Session:
         return Session(self.root, self._firewall, self._before_op)
@@ -191,17 +223,4 @@ class Engine:
 def _target(session: Session, network: str, mode: str) -> Network:
     if network:
         return networks.find(session, network)
-    return networks.of_mode(session, mode) or networks.complete(session, networks.implicit(mode))
-
-
-def _attach_to_mode(session: Session, mode: str, req: AttachRequest) -> Record:
-    """Attach to the implicit network of a mode; one that was made for this attachment alone goes when it fails."""
-    known = networks.of_mode(session, mode)
-    if known is not None:
-        return attach(session, known, req)
-    net = networks.create(session, networks.implicit(mode))
-    try:
-        return attach(session, net, req)
-    except BaseException:
-        networks.remove(session, net.name)
-        raise
+    return networks.of_mode(session, mode)

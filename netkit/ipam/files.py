@@ -11,7 +11,7 @@ import time
 
 from netkit.errors import ConflictError, PoolFullError, StateError
 from netkit.ipam.claims import Claim, Claims
-from netkit.ipam.order import Order
+from netkit.ipam.order import NAME, Order
 from netkit.ipam.pool import Pool
 from netkit.model import Lease
 from netkit.state.locks import lock
@@ -146,7 +146,9 @@ class FilePool:
         return claim.boot_id not in ("", self._boot_id) or not self.alive(claim)
 
     def _order(self, flags: int) -> Order:
-        order = Order(self._directory, self.pool.size, self._boot_id)
+        # Each range of a subnet has an order of its own; the claims are the subnet's.
+        name = f"{NAME}-{self.subnet.ip_range.replace('/', '_')}" if self.subnet.ip_range else NAME
+        order = Order(self._directory, self.pool.size, self._boot_id, name)
         order.open(flags)
         return order
 

@@ -36,8 +36,9 @@ class Order:
     `watermark` is the first number that was never given out. Changes stay in memory until `save`, but for `push`.
     """
 
-    def __init__(self, directory: Directory, size: int, boot_id: str) -> None:
+    def __init__(self, directory: Directory, size: int, boot_id: str, name: str = NAME) -> None:
         self.directory = directory
+        self.name = name
         self.size = size
         self.watermark = 0
         self.known = False
@@ -53,8 +54,8 @@ class Order:
     def open(self, flags: int = os.O_RDWR) -> None:
         """Read what is on disk; `known` stays false when that is nothing, damaged, or of an earlier boot."""
         try:
-            with Telling("read", self.directory.where(NAME)):
-                fd = dirfd.open_regular(NAME, self.directory.fd, flags)
+            with Telling("read", self.directory.where(self.name)):
+                fd = dirfd.open_regular(self.name, self.directory.fd, flags)
                 if fd is not None:
                     self._fd = fd
                     self.known = self._read_header()
@@ -94,17 +95,17 @@ class Order:
         elif self._head >= _COMPACT_FROM and self._head * 2 >= self._count:
             queue = self._pread(self._head, self._count - self._head)
         else:
-            with Telling("write", self.directory.where(NAME)):
+            with Telling("write", self.directory.where(self.name)):
                 os.pwrite(self._fd, self._header(), 0)
             return
         self._head = 0
-        self.directory.write(NAME, self._header() + queue)
+        self.directory.write(self.name, self._header() + queue)
 
     def push(self, index: int) -> None:
         """Note that a number is free again: its turn comes after all others."""
         if index >= self.watermark or self._count - self._head >= LONGEST:
             return
-        with Telling("write", self.directory.where(NAME)):
+        with Telling("write", self.directory.where(self.name)):
             try:
                 os.pwrite(self._fd, index.to_bytes(_ENTRY, "big"), self._at(self._count))
             except OSError as error:
@@ -119,7 +120,7 @@ class Order:
         return int.from_bytes(self._pread(at, 1), "big")
 
     def _pread(self, at: int, count: int) -> bytes:
-        with Telling("read", self.directory.where(NAME)):
+        with Telling("read", self.directory.where(self.name)):
             return os.pread(self._fd, count * _ENTRY, self._at(at))
 
     def _at(self, entry: int) -> int:
