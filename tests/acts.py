@@ -1,8 +1,8 @@
 """One act of the engine inside a lab host, for tests that break it at a chosen op.
 
-    python -m tests.acts ROOT BACKEND CASE create|attach|detach|rm PID [raise|kill N]
+    python -m tests.acts ROOT BACKEND CASE create|plan|attach|detach|rm PID [raise|kill N]
 
-Prints one JSON line: how many ops were reached, and the error if there was one.
+Prints one JSON line: how many ops were reached, and the error if there was one; `plan` writes the script to stderr.
 """
 
 from __future__ import annotations
@@ -17,17 +17,20 @@ from netkit.errors import KernelError, NetkitError
 from netkit.kernel.netns import resolve_pid
 from netkit.model import AttachRequest, Network, PortMap, Subnet
 from netkit.plan.ops import Op
+from netkit.plan.render import script
 
 V4 = Subnet("10.90.0.0/16", "10.90.0.1")
 V6 = Subnet("fd00:90::/64", "fd00:90::1")
 TCP = PortMap("tcp", "0.0.0.0", 8080, 80)
-MORE = (TCP, PortMap("tcp", "::", 8080, 80), PortMap("udp", "0.0.0.0", 7000, 80, 3), PortMap("tcp", "0.0.0.0", 0, 22))
+MORE = (TCP, PortMap("tcp", "::", 8080, 80), PortMap("udp", "0.0.0.0", 7000, 80, 3))
+FREE = (PortMap("tcp", "0.0.0.0", 0, 22),)
 
 #: What is attached: the network (None: the implicit one of the mode), the mode, the ports.
 CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "null": (None, "null", ()),
     "bridge": (None, "bridge", (TCP,)),
     "dual": (Network("blue", "bridge", subnets=(V4, V6)), "bridge", MORE),
+    "free": (None, "bridge", FREE),
     "internal": (Network("dark", "bridge", subnets=(V4,), internal=True), "bridge", ()),
     "lonely": (Network("lonely", "bridge", subnets=(V4,), icc=False, mtu=1400), "bridge", (TCP,)),
 }
@@ -59,6 +62,10 @@ def act(engine: Engine, case: str, verb: str, pid: int) -> None:
     elif verb == "attach":
         request = AttachRequest("web", resolve_pid(pid), pid=pid, ports=ports)
         engine.attach(request, network=net.name if net else "", mode=mode)
+    elif verb == "plan":
+        request = AttachRequest("web", resolve_pid(pid), pid=pid, ports=ports)
+        plan, _ = engine.plan_attach_to(net, request) if net else engine.plan_attach(request, mode=mode)
+        sys.stderr.write(script(plan))
     elif verb == "detach":
         engine.detach_namespace(resolve_pid(pid))
     elif verb == "rm":

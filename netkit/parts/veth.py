@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.model import family
-from netkit.naming import GROUP
+from netkit.naming import GROUP, mac
 from netkit.plan.ops import LinkAdd, LinkSet, Peer, SysctlSet
 from netkit.plan.steps import Plan
 
@@ -29,6 +29,7 @@ def veth(
                     ep.host_ifname,
                     "veth",
                     GROUP,
+                    mac=mac("host end", ep.id),
                     mtu=ep.mtu,
                     peer=Peer(ep.ifname, ep.netns, ep.mac, ep.mtu),
                 ),

@@ -176,10 +176,9 @@ def frame() -> str:
     return _table("inet", SETS, MAPS, CHAINS) + _table("bridge", GUARD_SETS, {}, GUARD_CHAINS)
 
 
-def lengths() -> dict[tuple[str, str], int]:
-    """How many rules each (family, chain) of the frame has."""
-    both = (("inet", CHAINS), ("bridge", GUARD_CHAINS))
-    return {(family, name): len(rules) for family, chains in both for name, _, rules in chains}
+def lengths(family: str) -> dict[str, int]:
+    """How many rules each chain of that family's table has."""
+    return {name: len(rules) for name, _, rules in (CHAINS if family == "inet" else GUARD_CHAINS)}
 
 
 def _table(family: str, sets: dict[str, str], maps: dict[str, str], chains: Chains) -> str:

@@ -1,6 +1,6 @@
 """How an op reads as the commands that an admin would type.
 
-The script runs as printed: `ip -n` and `netns` take the namespace's path, sysctls inside a namespace go through
+The script runs as printed. `ip -n` takes only the names of `ip netns`; a namespace that has just a path is entered by
 `nsenter`. Nothing here is ever executed by netkit itself; a contract test holds both ways of doing it together.
 """
 
@@ -81,7 +81,24 @@ def _words(*words: str | int) -> Command:
 
 
 def _ip(ns: NsRef | None, *words: str | int) -> tuple[Command, ...]:
-    return (_words("ip", *(("-n", ns.path) if ns else ()), *words),)
+    return (_inside(ns, "ip", *words),)
+
+
+def _inside(ns: NsRef | None, tool: str, *words: str | int) -> Command:
+    """A command of iproute2 in a namespace."""
+    if ns is None:
+        return _words(tool, *words)
+    if name := _netns_name(ns):
+        return _words(tool, "-n", name, *words)
+    return _words("nsenter", f"--net={ns.path}", tool, *words)
+
+
+def _netns_name(ns: NsRef) -> str:
+    """The name that `ip netns` has for a namespace, "" when it has none."""
+    for directory in ("/run/netns/", "/var/run/netns/"):
+        if ns.path.startswith(directory):
+            return ns.path.removeprefix(directory)
+    return ""
 
 
 def _mtu(mtu: int | None) -> tuple[str | int, ...]:
@@ -117,8 +134,7 @@ def _link_set(op: LinkSet) -> tuple[Command, ...]:
     commands = list(_ip(op.ns, "link", "set", "dev", op.dev, *words)) if words else []
     flags = (("isolated", op.isolated), ("hairpin", op.hairpin))
     port = [word for name, on in flags if on is not None for word in (name, _switch(on))]
-    enter = ("-n", op.ns.path) if op.ns else ()
-    return (*commands, *((_words("bridge", *enter, "link", "set", "dev", op.dev, *port),) if port else ()))
+    return (*commands, *((_inside(op.ns, "bridge", "link", "set", "dev", op.dev, *port),) if port else ()))
 
 
 def _switch(on: bool) -> str:
@@ -140,14 +156,13 @@ def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
 def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
     def render_route(op: RouteAdd | RouteDel) -> tuple[Command, ...]:
         words: list[str | int] = ["-6"] if op.family == 6 else []
-        words += ["-n", op.ns.path] if op.ns else []
         words += ["route", verb, op.dst, *(("via", op.via) if op.via else ()), "dev", op.dev, "proto", op.protocol]
         words += ["metric", op.metric] if op.metric else []
         words += ["table", op.table] if op.table != MAIN else []
         if isinstance(op, RouteAdd):
             words += ["scope", op.scope] if op.scope >= 0 else []
             words += [*_mtu(op.mtu), *(("advmss", op.advmss) if op.advmss else ())]
-        return (_words("ip", *words),)
+        return _ip(op.ns, *words)
 
     return render_route
 
@@ -180,13 +195,13 @@ def _forget(rules: Iterable[Rule]) -> tuple[Command, ...]:
 
 
 def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
-    key, ranges = "net/ipv4/ip_local_reserved_ports", ",".join(f"{a}-{b}" for a, b in op.ports)
+    """The sysctl holds others' ports, too: the script reads it, adds or drops ours, and writes it back."""
+    key, ranges = "net/ipv4/ip_local_reserved_ports", [str(a) if a == b else f"{a}-{b}" for a, b in op.ports]
     if isinstance(op, PortsReserve):
-        return (_words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key}),{ranges}"'),)
-    pattern = "|".join(str(a) if a == b else f"{a}-{b}" for a, b in op.ports)
-    return (
-        _words("sh", "-c", f'sysctl -qw {key}="$(sysctl -n {key} | tr , \\\\n | grep -Evx "{pattern}" | paste -sd, )"'),
-    )
+        change = f"sed 's/.$/&,/;s/$/{','.join(ranges)}/'"
+    else:
+        change = f"tr , '\\n' | grep -vxE '{'|'.join(ranges)}' | paste -sd,"
+    return (_words("sh", "-c", f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
 
 
 _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {

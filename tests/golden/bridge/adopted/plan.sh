@@ -146,7 +146,7 @@ add element bridge netkit ports { "nk68c449f5d4a2" }
 add element bridge netkit bind4 { "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 10.90.0.2, "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 0.0.0.0 }
 EOF
 # the cable between host and container
-ip link add name nk68c449f5d4a2 group 28267 mtu 1500 type veth peer name eth0 netns /proc/1234/ns/net address 02:db:dd:f4:75:4c mtu 1500
+ip link add name nk68c449f5d4a2 group 28267 address 02:e7:e3:0d:d0:28 mtu 1500 type veth peer name eth0 netns /proc/1234/ns/net address 02:db:dd:f4:75:4c mtu 1500
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for
@@ -156,10 +156,10 @@ sysctl -qw net/ipv6/conf/nk68c449f5d4a2/disable_ipv6=1
 # plug the host end into the bridge
 ip link set dev nk68c449f5d4a2 master br0 up
 # a process expects to reach itself at 127.0.0.1
-ip -n /proc/1234/ns/net link set dev lo up
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth0 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 # everything else goes by the gateway
-ip -n /proc/1234/ns/net route add default via 10.90.0.1 dev eth0 proto 142
+nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142

@@ -175,7 +175,7 @@ add element bridge netkit bind6 { "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . fd00:90
 add element bridge netkit targets6 { "nk2a9c82599f24" . 0xfd000090000000000000000000000002, "nk2a9c82599f24" . 0xfe80000000000000003e5cfffec8514d }
 EOF
 # the cable between host and container
-ip link add name nk2a9c82599f24 group 28267 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:3e:5c:c8:51:4d mtu 1450
+ip link add name nk2a9c82599f24 group 28267 address 02:15:d7:67:e3:cf mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:3e:5c:c8:51:4d mtu 1450
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # it speaks IPv6
@@ -191,17 +191,17 @@ sysctl -qw net/ipv6/conf/nk2a9c82599f24/disable_ipv6=1
 # plug the host end into the bridge
 ip link set dev nk2a9c82599f24 master nk-blue up
 # a process expects to reach itself at 127.0.0.1
-ip -n /proc/1234/ns/net link set dev lo up
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add fd00:90::2/64 dev eth0 nodad
+nsenter --net=/proc/1234/ns/net ip addr add fd00:90::2/64 dev eth0 nodad
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth0 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 # everything else goes by the gateway
-ip -n /proc/1234/ns/net route add default via 10.90.0.1 dev eth0 proto 142
+nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
 # everything else goes by the gateway
-ip -6 -n /proc/1234/ns/net route add default via fd00:90::1 dev eth0 proto 142
+nsenter --net=/proc/1234/ns/net ip -6 route add default via fd00:90::1 dev eth0 proto 142
 # host port 8080, 8080, 53 of every matching local address leads here
 nft -f - <<'EOF'
 add element inet netkit any4 { tcp . 8080 comment "2a9c82599f24" : 10.90.0.2 . 80 }

@@ -11,8 +11,8 @@ EOF
 conntrack -D -f ipv6 -p udp --orig-dst fd00:2::1 --orig-port-dst 53 || :
 conntrack -D -f ipv6 -p tcp --orig-port-dst 8080 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
-ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
-ip -n /proc/1234/ns/net link set dev lo down
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk2a9c82599f24
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk2a9c82599f24" }

@@ -158,7 +158,7 @@ add element bridge netkit ports { "nk542a8c6fac63" }
 add element bridge netkit bind4 { "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 10.90.0.2, "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 0.0.0.0 }
 EOF
 # the cable between host and container
-ip link add name nk542a8c6fac63 group 28267 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:e0:e9:32:62:71 mtu 1450
+ip link add name nk542a8c6fac63 group 28267 address 02:24:7f:7e:34:26 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:e0:e9:32:62:71 mtu 1450
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for
@@ -168,13 +168,13 @@ sysctl -qw net/ipv6/conf/nk542a8c6fac63/disable_ipv6=1
 # plug the host end into the bridge
 ip link set dev nk542a8c6fac63 master netkit0 up
 # a process expects to reach itself at 127.0.0.1
-ip -n /proc/1234/ns/net link set dev lo up
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth0 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 # everything else goes by the gateway
-ip -n /proc/1234/ns/net route add default via 10.90.0.1 dev eth0 proto 142
+nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
 # host port 8080 of every matching local address leads here
 nft add element inet netkit any4 '{ tcp . 8080 comment "542a8c6fac63" : 10.90.0.2 . 80 }'
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :

@@ -5,8 +5,8 @@ add element inet netkit any4 { tcp . 8080 comment "542a8c6fac63" : 10.90.0.2 . 8
 delete element inet netkit any4 { tcp . 8080 }
 EOF
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
-ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
-ip -n /proc/1234/ns/net link set dev lo down
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk542a8c6fac63
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk542a8c6fac63" }

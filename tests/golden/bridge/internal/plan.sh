@@ -151,7 +151,7 @@ add element bridge netkit ports { "nk1c62448577a5" }
 add element bridge netkit bind4 { "nk1c62448577a5" . 02:b6:f2:9c:b4:52 . 10.90.0.2, "nk1c62448577a5" . 02:b6:f2:9c:b4:52 . 0.0.0.0 }
 EOF
 # the cable between host and container
-ip link add name nk1c62448577a5 group 28267 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:b6:f2:9c:b4:52 mtu 1450
+ip link add name nk1c62448577a5 group 28267 address 02:86:0e:c4:3b:58 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:b6:f2:9c:b4:52 mtu 1450
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for
@@ -161,8 +161,8 @@ sysctl -qw net/ipv6/conf/nk1c62448577a5/disable_ipv6=1
 # plug the host end into the bridge
 ip link set dev nk1c62448577a5 master nk-dark up
 # a process expects to reach itself at 127.0.0.1
-ip -n /proc/1234/ns/net link set dev lo up
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth0 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up

@@ -2,8 +2,8 @@
 set -e
 iptables -w -t nat -D NETKIT-DNAT -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.90.0.2:80 -m comment --comment nk:542a8c6fac63:ddda2222b8f6
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
-ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
-ip -n /proc/1234/ns/net link set dev lo down
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk542a8c6fac63
 ip link del dev netkit0
 iptables-restore --noflush -w <<'EOF'

@@ -157,7 +157,7 @@ add element bridge netkit ports { "nk468613c0566b" }
 add element bridge netkit bind4 { "nk468613c0566b" . 02:00:00:00:00:07 . 10.90.0.2, "nk468613c0566b" . 02:00:00:00:00:07 . 0.0.0.0 }
 EOF
 # the cable between host and container
-ip link add name nk468613c0566b group 28267 mtu 1300 type veth peer name eth0 netns /proc/1234/ns/net address 02:00:00:00:00:07 mtu 1300
+ip link add name nk468613c0566b group 28267 address 02:42:b5:8b:37:2c mtu 1300 type veth peer name eth0 netns /proc/1234/ns/net address 02:00:00:00:00:07 mtu 1300
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for
@@ -168,10 +168,10 @@ sysctl -qw net/ipv6/conf/nk468613c0566b/disable_ipv6=1
 ip link set dev nk468613c0566b master nk-lonely up
 bridge link set dev nk468613c0566b isolated on
 # a process expects to reach itself at 127.0.0.1
-ip -n /proc/1234/ns/net link set dev lo up
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth0
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth0 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 # everything else goes by the gateway
-ip -n /proc/1234/ns/net route add default via 10.90.0.1 dev eth0 proto 142
+nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142

@@ -1,7 +1,7 @@
 #!/bin/sh
 set -e
-ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
-ip -n /proc/1234/ns/net link set dev lo down
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk468613c0566b
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk468613c0566b" }

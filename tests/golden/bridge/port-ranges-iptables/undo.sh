@@ -111,6 +111,6 @@ conntrack -D -f ipv4 -p tcp --orig-port-dst 9096 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 9097 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 9098 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 9099 || :
-ip -n /proc/1234/ns/net addr del 127.0.0.1/8 dev lo
-ip -n /proc/1234/ns/net link set dev lo down
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk542a8c6fac63

@@ -158,7 +158,7 @@ add element bridge netkit ports { "nk8d6bc2857fce" }
 add element bridge netkit bind4 { "nk8d6bc2857fce" . 02:22:de:de:22:7b . 10.90.0.2, "nk8d6bc2857fce" . 02:22:de:de:22:7b . 0.0.0.0 }
 EOF
 # the cable between host and container
-ip link add name nk8d6bc2857fce group 28267 mtu 1450 type veth peer name eth1 netns /proc/1234/ns/net address 02:22:de:de:22:7b mtu 1450
+ip link add name nk8d6bc2857fce group 28267 address 02:97:5e:e3:89:ce mtu 1450 type veth peer name eth1 netns /proc/1234/ns/net address 02:22:de:de:22:7b mtu 1450
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth1/arp_notify=1
 # no IPv6 where none was asked for
@@ -168,6 +168,6 @@ sysctl -qw net/ipv6/conf/nk8d6bc2857fce/disable_ipv6=1
 # plug the host end into the bridge
 ip link set dev nk8d6bc2857fce master nk-blue up
 # its address, from netkit's IPAM
-ip -n /proc/1234/ns/net addr add 10.90.0.2/16 dev eth1
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth1
 # the container end is ready
-ip -n /proc/1234/ns/net link set dev eth1 up
+nsenter --net=/proc/1234/ns/net ip link set dev eth1 up
