@@ -81,10 +81,4 @@ def _some_iptables(what: str) -> str:
 def _nftables_works() -> bool:
     from netkit.kernel import libnft, nfchains
 
-    if not libnft.installed():
-        return False
-    try:
-        nfchains.chains()
-    except OSError:
-        return False
-    return True
+    return libnft.installed() and nfchains.usable()

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netkit.kernel.libnft import Nft
-    from netkit.kernel.nfchains import BaseChain
+    from netkit.kernel.nfchains import Chain as ForeignChain
     from netkit.plan.admit import NftChain
     from netkit.plan.rules import Admit
 
@@ -76,8 +76,7 @@ def admits(rule: Admit) -> bool:
     """Whether the accept is there."""
     if chain := plan.nft_chain(rule):
         nft = open_nft()
-        device = f'{chain.place} {plan.NFT_SET} {{ "{checked.device(rule.device)}" }}'
-        return _jump(nft, chain) is not None and bool(nft.get(device))
+        return _jump(nft, chain) is not None and rule.device in (_devices(nft, chain) or ())
     tables, items = _tables(rule)
     return not xtables.Sight(tables).to_add(items)
 
@@ -96,7 +95,7 @@ def _nft_drops() -> list[str]:
     return list(dict.fromkeys(found))
 
 
-def _where(chain: BaseChain, chains: list[BaseChain]) -> str:
+def _where(chain: ForeignChain, chains: list[ForeignChain]) -> str:
     """How `Admit` names this chain, "" when it is no chain that would drop our packets."""
     if chain.table == _OURS or chain.hook != nfchains.FORWARD or chain.family not in ("ip", "ip6", "inet"):
         return ""
@@ -131,12 +130,17 @@ def _jump(nft: Nft, chain: NftChain) -> int | None:
     return None
 
 
-def _dismiss_nft(nft: Nft, rule: Admit, chain: NftChain) -> None:
+def _devices(nft: Nft, chain: NftChain) -> set[str] | None:
+    """The devices admitted in another's table, None when we have no set there."""
     shown = nft.list(f"set {chain.place} {plan.NFT_SET}", elements=True)
-    if shown is None:
+    return None if shown is None else {str(each) for found in shown for each in found.get("set", {}).get("elem", ())}
+
+
+def _dismiss_nft(nft: Nft, rule: Admit, chain: NftChain) -> None:
+    there = _devices(nft, chain)
+    if there is None:
         return
-    there = {str(name) for found in shown for name in found.get("set", {}).get("elem", ())}
-    if there - {checked.device(rule.device)}:
+    if there - {rule.device}:
         if rule.device in there:
             _run(nft, plan.device(rule, chain, "delete"), chain, rule.device)
         return

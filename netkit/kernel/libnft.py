@@ -27,9 +27,6 @@ class Nft(Protocol):
     def run(self, script: str) -> str:
         """Carry out a script; returns nft's complaint, "" when it went well."""
 
-    def get(self, element: str) -> str:
-        """One element as `get element` shows it, "" when it is not there (nft 1.0.6 shows nothing as JSON)."""
-
     def list(self, what: str, elements: bool = False) -> list[dict[str, Any]] | None:
         """What `list table`, `list chain` or `list set` shows; None when there is no such thing."""
 
@@ -59,10 +56,6 @@ class Library:
         text = (lib.nft_ctx_get_error_buffer(context) or b"").decode("utf-8", "replace").strip()
         return (text or "nft failed without a word") if failed else ""
 
-    def get(self, element: str) -> str:
-        failed = self.run(f"get element {element}")
-        return "" if failed else (self._lib.nft_ctx_get_output_buffer(self._context) or b"").decode()
-
     def list(self, what: str, elements: bool = False) -> list[dict[str, Any]] | None:
         lib, context = self._lib, self._context
         lib.nft_ctx_output_set_flags(context, _JSON | _HANDLE | (0 if elements else _TERSE))
@@ -85,10 +78,6 @@ class Program:
     def run(self, script: str) -> str:
         done = spawn.run([self._path, "-f", "-"], script.encode())
         return (done.complaint or f"nft failed with status {done.status}") if done.status else ""
-
-    def get(self, element: str) -> str:
-        done = spawn.run([self._path, "-f", "-"], f"get element {element}".encode())
-        return "" if done.status else done.text
 
     def list(self, what: str, elements: bool = False) -> list[dict[str, Any]] | None:
         terse = [] if elements else ["-t"]

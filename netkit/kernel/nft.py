@@ -1,13 +1,12 @@
 """nftables: every operation is one script, so one kernel transaction.
 
-Nothing here lists another's rules: elements are written and looked for by key, and only `table inet netkit` and
-`table bridge netkit` are ever read, without their elements.
+Nothing here lists another's rules, nor its own: elements are written and looked for by key.
 """
 
 from __future__ import annotations
 
 from netkit.errors import ConflictError, KernelError
-from netkit.kernel import foreign
+from netkit.kernel import foreign, nfchains, nfelements
 from netkit.kernel.libnft import Nft, open_nft
 from netkit.plan import admit, nft_base, nftables
 from netkit.plan.rules import Admit, BaseRules, Publish
@@ -16,7 +15,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from netkit.plan.nftables import Element
     from netkit.plan.rules import Rule
 
 _TAKEN = ("File exists", "overlap", "conflicts", "Directory not empty")
@@ -28,7 +26,14 @@ class Nftables:
     name = "nftables"
 
     def __init__(self, nft: Nft | None = None) -> None:
-        self.nft = nft or open_nft()
+        self._nft = nft
+
+    @property
+    def nft(self) -> Nft:
+        """libnftables, loaded when something is written: looking needs none."""
+        if self._nft is None:
+            self._nft = open_nft()
+        return self._nft
 
     def add(self, rules: Sequence[Rule]) -> None:
         """Add rules in one transaction; what is there already, equal, is no error.
@@ -53,13 +58,8 @@ class Nftables:
         if isinstance(rule, Admit):
             return not admit.needed(rule, self.name) or foreign.admits(rule)
         if isinstance(rule, BaseRules):
-            return self._frame_stands()
-        return all(self._has(element) for element in nftables.elements(rule))
-
-    def _has(self, element: Element) -> bool:
-        """Whether an element is there, and leads where it should."""
-        shown = self.nft.get(f"{element.family} netkit {element.set} {{ {element.key} }}")
-        return f" : {element.value} " in shown if element.value else bool(shown)
+            return _frame_stands()
+        return all(nfelements.holds(element) for element in nftables.elements(rule))
 
     def _delete_singly(self, rules: Iterable[Rule]) -> None:
         """What one transaction could not delete, element by element: each is gone, ours, or another's."""
@@ -72,15 +72,13 @@ class Nftables:
             if isinstance(rule, BaseRules) and (failed := self.nft.run(nftables.delete([rule]))):
                 raise _error("delete", (rule,), failed)
 
-    def _frame_stands(self) -> bool:
-        wanted = nft_base.lengths()
-        count = dict.fromkeys(wanted, 0)
-        for family in ("inet", "bridge"):
-            for found in self.nft.list(f"table {family} netkit") or ():
-                if "rule" in found:
-                    where = (family, str(found["rule"].get("chain")))
-                    count[where] = count.get(where, 0) + 1
-        return count == wanted
+
+def _frame_stands() -> bool:
+    """Whether every chain of our tables has as many rules as it should."""
+    try:
+        return all(nfchains.rule_counts(family, "netkit") == nft_base.lengths(family) for family in ("inet", "bridge"))
+    except OSError:
+        return False
 
 
 def _elsewhere(rules: Iterable[Rule], backend: str) -> list[Admit]:

@@ -1,0 +1,95 @@
+"""Whether an element is in one of our sets or maps, and leads where it should: one question, one answer, no listing."""
+
+from __future__ import annotations
+
+import _socket
+import struct
+
+from netkit.kernel.nfnetlink import ask, name, text, unpack
+from netkit.plan.nft_base import GUARD_SETS, MAPS, SETS
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.plan.nftables import Element
+
+_GETSETELEM = 13
+_TABLE, _SET, _ELEMENTS = 1, 2, 3
+_ELEMENT = 1
+_KEY, _DATA, _KEY_END = 1, 2, 10
+_VALUE, _VERDICT = 1, 2
+_CODE, _CHAIN = 1, 2
+_VERDICTS = {"drop": 0, "goto": -4}
+_PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
+_NF_PROTOCOLS = {"ipv4": 2, "ipv6": 10}
+
+
+def holds(element: Element) -> bool:
+    """Whether the kernel has this element, with this value. Its comment does not matter."""
+    kinds, value_kinds = _kinds(element.set)
+    start, end = _encode(kinds, element.key)
+    key = (_ELEMENT, [(_KEY, [(_VALUE, start)])])
+    try:
+        found = ask(
+            _GETSETELEM, element.family, [(_TABLE, name("netkit")), (_SET, name(element.set)), (_ELEMENTS, [key])]
+        )
+    except OSError:
+        return False
+    shown = unpack(unpack(unpack(found[0][1])[_ELEMENTS])[_ELEMENT])
+    if unpack(shown[_KEY])[_VALUE] != start or (_KEY_END in shown and unpack(shown[_KEY_END])[_VALUE] != end):
+        return False
+    return not element.value or _leads_to(unpack(shown[_DATA]), value_kinds, element.value)
+
+
+def _leads_to(data: dict[int, bytes], kinds: list[str], value: str) -> bool:
+    if kinds != ["verdict"]:
+        return data.get(_VALUE) == _encode(kinds, value)[0]
+    verdict = unpack(data[_VERDICT])
+    word, _, chain = value.partition(" ")
+    code: int = struct.unpack(">i", verdict[_CODE])[0]
+    return code == _VERDICTS[word] and text(verdict.get(_CHAIN, b"")) == chain
+
+
+def _kinds(set_name: str) -> tuple[list[str], list[str]]:
+    """The types of a set's key and value, as it was declared."""
+    declared = ({**SETS, **MAPS, **GUARD_SETS})[set_name].partition(";")[0]
+    key, _, value = declared.partition(" ")[2].partition(" : ")
+    return key.split(" . "), value.split(" . ")
+
+
+def _encode(kinds: list[str], words: str) -> tuple[bytes, bytes]:
+    """Words of a key or value in the kernel's form: its start, and its end where one is an interval.
+
+    Fields of a concatenation are padded to four bytes each, a field alone is not.
+    """
+    pairs = [_ends(_ENCODERS[kind], word) for kind, word in zip(kinds, words.split(" . "), strict=True)]
+    if len(pairs) == 1:
+        return pairs[0]
+    start, end = (b"".join(field + bytes(-len(field) % 4) for field in fields) for fields in zip(*pairs, strict=True))
+    return start, end
+
+
+def _ends(encode: Callable[[str], bytes], word: str) -> tuple[bytes, bytes]:
+    if "/" in word:
+        address, length = word.split("/")
+        first = encode(address)
+        rest = (1 << (8 * len(first) - int(length))) - 1
+        return first, (int.from_bytes(first, "big") | rest).to_bytes(len(first), "big")
+    first_word, dash, last_word = word.partition("-")
+    if dash and not word.startswith('"'):
+        return encode(first_word), encode(last_word)
+    return encode(word), encode(word)
+
+
+_ENCODERS: dict[str, Callable[[str], bytes]] = {
+    "ifname": lambda word: word.strip('"').encode().ljust(16, b"\0"),
+    "iifname": lambda word: word.strip('"').encode().ljust(16, b"\0"),
+    "ipv4_addr": lambda word: _socket.inet_pton(_socket.AF_INET, word),
+    "ipv6_addr": lambda word: _socket.inet_pton(_socket.AF_INET6, word),
+    "ether_addr": lambda word: bytes.fromhex(word.replace(":", "")),
+    "inet_proto": lambda word: bytes([_PROTOCOLS[word]]),
+    "inet_service": lambda word: int(word).to_bytes(2, "big"),
+    "nf_proto": lambda word: bytes([_NF_PROTOCOLS[word]]),
+    "@th,64,128": lambda word: int(word, 16).to_bytes(16, "big"),
+}
