@@ -1,0 +1,33 @@
+"""`python -m bench`: take all figures and print them. `--quick` takes seconds, and its figures are worth nothing."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+
+from bench import attach, ipam, scale
+from bench.place import enter, machine
+
+
+def main() -> int:
+    """Take the figures that were asked for."""
+    parser = argparse.ArgumentParser(prog="python -m bench", description="Measure netkit beside public tools.")
+    parser.add_argument("what", nargs="*", metavar="attach|ipam|scale", help="which figures [all]")
+    parser.add_argument("--quick", action="store_true", help="small counts: does it run?")
+    options = parser.parse_args()
+    reports = {
+        "attach": lambda: attach.report(3 if options.quick else 40),
+        "ipam": lambda: ipam.report(*((5, 10, 100) if options.quick else (500, 10, 60_000))),
+        "scale": lambda: scale.report(*((3, 1, 10) if options.quick else (20, 1, 1_000))),
+    }
+    if unknown := [name for name in options.what if name not in reports]:
+        parser.error(f"there is no {unknown[0]}: choose of {', '.join(reports)}")
+    enter()
+    print(machine(), flush=True)
+    for name in options.what or reports:
+        print(f"\n{reports[name]()}", end="", flush=True)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
