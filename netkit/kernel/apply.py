@@ -36,6 +36,11 @@ if TYPE_CHECKING:
             """Delete all of them; what is already gone is no error."""
 
 
+#: A published port of these may be met by a flow that was tracked before; a new TCP connection is always a new entry.
+_WITHOUT_END = ("udp", "sctp")
+_PROTOCOLS = ("tcp", *_WITHOUT_END)
+
+
 class Kernel:
     """Applies ops through the namespaces of one transaction.
 
@@ -98,7 +103,7 @@ class Kernel:
         firewall = self._firewall(ops[0].backend)
         firewall.add(rules)
         try:
-            self._forget_connections(rules)
+            self._forget_connections(rules, _WITHOUT_END)
         except NetkitError:
             firewall.delete(rules[::-1])
             raise
@@ -107,15 +112,15 @@ class Kernel:
     def _rules_del(self, ops: Sequence[RulesDel], tolerant: bool) -> list[Outcome]:
         rules = [rule for op in ops for rule in op.rules]
         self._firewall(ops[0].backend).delete(rules)
-        self._forget_connections(rules)
+        self._forget_connections(rules, _PROTOCOLS)
         return [None] * len(ops)
 
-    def _forget_connections(self, rules: Sequence[Rule]) -> None:
+    def _forget_connections(self, rules: Sequence[Rule], protocols: tuple[str, ...]) -> None:
         conntrack.flush_all(
             [
                 (rule.protocol, rule.host_ip, rule.host_port, rule.host_port + rule.count - 1)
                 for rule in rules
-                if isinstance(rule, Publish)
+                if isinstance(rule, Publish) and rule.protocol in protocols
             ],
             self._namespaces.enter(None).socket,
         )

@@ -257,7 +257,8 @@ class RulesAdd(Op):
     """Add firewall rules in one transaction; `backend` is `nftables`, `iptables` or `iptables-legacy`.
 
     A rule never dies with a link: it stays until it is deleted. A `Publish` that comes or goes also makes the kernel
-    forget the tracked connections to its host ports (NAT rules are asked for a connection's first packet only).
+    forget the tracked flows to its host ports (NAT rules are asked for a flow's first packet only); a new TCP
+    connection is always a new entry, so those are forgotten only when the port goes.
     """
 
     rules: tuple[Rule, ...]

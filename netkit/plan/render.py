@@ -175,10 +175,10 @@ def _sysctl(op: SysctlSet | SysctlRestore) -> tuple[Command, ...]:
 def _rules(op: RulesAdd | RulesDel) -> tuple[Command, ...]:
     verb = "add" if isinstance(op, RulesAdd) else "delete"
     commands = [Command(tuple(argv), text) for argv, text in firewall.commands(op.rules, op.backend, verb)]
-    return (*commands, *_forget(op.rules))
+    return (*commands, *_forget(op.rules, () if isinstance(op, RulesDel) else ("tcp",)))
 
 
-def _forget(rules: Iterable[Rule]) -> tuple[Command, ...]:
+def _forget(rules: Iterable[Rule], but: tuple[str, ...]) -> tuple[Command, ...]:
     return tuple(
         Command(
             (
@@ -189,7 +189,7 @@ def _forget(rules: Iterable[Rule]) -> tuple[Command, ...]:
             may_fail=True,
         )
         for rule in rules
-        if isinstance(rule, Publish)
+        if isinstance(rule, Publish) and rule.protocol not in but
         for port in range(rule.host_port, rule.host_port + rule.count)
     )
 

@@ -208,6 +208,4 @@ add element inet netkit any4 { tcp . 8080 comment "2a9c82599f24" : 10.90.0.2 . 8
 add element inet netkit any6 { tcp . 8080 comment "2a9c82599f24" : fd00:90::2 . 80 }
 add element inet netkit host6 { fd00:2::1 . udp . 53 comment "2a9c82599f24" : fd00:90::2 . 53 }
 EOF
-conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
-conntrack -D -f ipv6 -p tcp --orig-port-dst 8080 || :
 conntrack -D -f ipv6 -p udp --orig-dst fd00:2::1 --orig-port-dst 53 || :

@@ -177,4 +177,3 @@ nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
 # host port 8080 of every matching local address leads here
 nft add element inet netkit any4 '{ tcp . 8080 comment "542a8c6fac63" : 10.90.0.2 . 80 }'
-conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :

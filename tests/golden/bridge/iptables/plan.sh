@@ -202,4 +202,3 @@ nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
 # host port 8080 of every matching local address leads here
 iptables -w -t nat -A NETKIT-DNAT -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.90.0.2:80 -m comment --comment nk:542a8c6fac63:ddda2222b8f6
-conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
