@@ -10,6 +10,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+#: No child outlives this many seconds, whatever becomes of its test.
+LIMIT = 50
 
 def start(work: Callable[[], object]) -> int:
     """Run `work` in a child; returns its process id. An exception there is printed, and makes `finish` fail."""
@@ -17,6 +19,8 @@ def start(work: Callable[[], object]) -> int:
     if pid:
         return pid
     status = 1
+    signal.signal(signal.SIGALRM, signal.SIG_DFL)
+    signal.alarm(LIMIT)
     try:
         work()
         status = 0

@@ -10,6 +10,7 @@ at all claims: it is made before the file and removed after it, so a crash leave
 from __future__ import annotations
 
 from netkit.errors import StateError
+from netkit.ipam.pool import number
 from netkit.model import NsRef
 from netkit.state.document import dump, load
 from netkit.value import Value
@@ -59,12 +60,22 @@ class Claims:
         self.directory.unlink(_link(claim.container, claim.ifname))
 
     def of(self, container: str, ifname: str) -> Claim | None:
-        """What an owner has, None when it has nothing."""
+        """What an owner has, None when it has nothing.
+
+        Only when its link does not lead to its claim (a crash, damage) are all claims looked at, and the link is mended.
+        """
         link = _link(container, ifname)
-        damaged = self.directory.exists(link) and self.directory.pointed(link) is None
+        if not self.directory.exists(link):
+            return None
         address = self.directory.pointed(link)
-        candidates = self.all() if damaged else map(self.at, [address] if address else [])
-        return next((c for c in candidates if c and (c.container, c.ifname) == (container, ifname)), None)
+        claim = self.at(address) if address and _is_address(address) else None
+        if claim and (claim.container, claim.ifname) == (container, ifname):
+            return claim
+        found = next((c for c in self.all() if (c.container, c.ifname) == (container, ifname)), None)
+        self.directory.unlink(link)
+        if found:
+            self.directory.point(link, found.address)
+        return found
 
     def at(self, address: str) -> Claim | None:
         """The claim of an address, None when it is free.
@@ -94,7 +105,7 @@ class Claims:
         for name in names:
             if _JOINT in name and self.directory.pointed(name) not in known:
                 self.directory.unlink(name)
-        return [name for name in names if name[0] in "0123456789abcdef:" and _JOINT not in name and _is_address(name)]
+        return [name for name in names if _is_address(name)]
 
     def all(self) -> Iterator[Claim]:
         """All claims; what a newer netkit wrote is passed over with a warning."""
@@ -121,4 +132,8 @@ def _link(container: str, ifname: str) -> str:
 
 
 def _is_address(name: str) -> bool:
-    return ":" in name or name.count(".") == 3
+    try:
+        number(name)
+    except ValueError:
+        return False
+    return True

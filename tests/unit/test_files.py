@@ -9,6 +9,7 @@ import os
 import stat
 import time
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -270,7 +271,7 @@ def test_durable_directories_sync_before_the_name_appears(tmp_path: Path, monkey
     place = Directory.open(str(tmp_path / "state"), durable=True)
     real = os.replace
 
-    def replace(*args: str, **given: int) -> None:
+    def replace(*args: str, **given: Any) -> None:
         seen.append("rename")
         real(*args, **given)
 
