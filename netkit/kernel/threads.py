@@ -9,6 +9,7 @@ from __future__ import annotations
 import _thread
 import os
 import sys
+from _signal import SIG_BLOCK, SIG_SETMASK, pthread_sigmask, valid_signals  # type: ignore[import-not-found]
 
 from netkit.errors import HostError
 
@@ -68,7 +69,7 @@ def run_inside(fd: int, work: Callable[[], T]) -> T:
             finished.release()
 
     try:
-        _thread.start_new_thread(helper, ())
+        _start(helper)
     except RuntimeError as error:
         raise HostError("cannot start a helper thread", "raise the limit on processes (ulimit -u)") from error
     finished.acquire()
@@ -76,3 +77,15 @@ def run_inside(fd: int, work: Callable[[], T]) -> T:
         raise failure[0]
     value: T = result[0]
     return value
+
+
+def _start(helper: Callable[[], None]) -> None:
+    """Start a thread that takes no signals: they are for the main thread, which may block them and wait for one.
+
+    The kernel would give it to a helper that has not quite ended yet, where a SIGCHLD is lost for good.
+    """
+    before = pthread_sigmask(SIG_BLOCK, valid_signals())
+    try:
+        _thread.start_new_thread(helper, ())
+    finally:
+        pthread_sigmask(SIG_SETMASK, before)
