@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 #: No child outlives this many seconds, whatever becomes of its test.
 LIMIT = 50
 
+
 def start(work: Callable[[], object]) -> int:
     """Run `work` in a child; returns its process id. An exception there is printed, and makes `finish` fail."""
     pid = os.fork()

@@ -38,8 +38,9 @@ class Claim(Value):
 class Claims:
     """The claims of one pool. All calls need the pool's lock."""
 
-    def __init__(self, directory: Directory) -> None:
+    def __init__(self, directory: Directory, boot_id: str) -> None:
         self.directory = directory
+        self.boot_id = boot_id
 
     def make(self, claim: Claim) -> bool:
         """Take an address; False when it is taken. On an error nothing is left."""
@@ -62,7 +63,7 @@ class Claims:
     def of(self, container: str, ifname: str) -> Claim | None:
         """What an owner has, None when it has nothing.
 
-        Only when its link does not lead to its claim (a crash, damage) are all claims looked at, and the link is mended.
+        Only when its link does not lead to its claim (a crash, damage) are all claims looked at.
         """
         link = _link(container, ifname)
         if not self.directory.exists(link):
@@ -71,17 +72,13 @@ class Claims:
         claim = self.at(address) if address and _is_address(address) else None
         if claim and (claim.container, claim.ifname) == (container, ifname):
             return claim
-        found = next((c for c in self.all() if (c.container, c.ifname) == (container, ifname)), None)
-        self.directory.unlink(link)
-        if found:
-            self.directory.point(link, found.address)
-        return found
+        return next((c for c in self.all() if (c.container, c.ifname) == (container, ifname)), None)
 
     def at(self, address: str) -> Claim | None:
         """The claim of an address, None when it is free.
 
         A damaged one is set aside. If an owner's link still leads to it, it is written anew, since its owner may well
-        be alive and using the address; else it was nobody's.
+        be alive and using the address, as one of this boot; else it was nobody's.
         """
 
         def parse(data: bytes) -> Claim:
@@ -108,7 +105,7 @@ class Claims:
         return [name for name in names if _is_address(name)]
 
     def all(self) -> Iterator[Claim]:
-        """All claims; what a newer netkit wrote is passed over with a warning."""
+        """All claims; what a newer netkit wrote is passed over with a warning. Owners' links are mended on the way."""
         for address in self.addresses():
             try:
                 claim = self.at(address)
@@ -116,13 +113,20 @@ class Claims:
                 self.directory.warnings.append(error.message)
                 continue
             if claim:
+                self._mend(claim)
                 yield claim
+
+    def _mend(self, claim: Claim) -> None:
+        link = _link(claim.container, claim.ifname)
+        if self.directory.pointed(link) != claim.address:
+            self.directory.unlink(link)
+            self.directory.point(link, claim.address)
 
     def _restore(self, address: str) -> Claim | None:
         for name in self.directory.names():
             if _JOINT in name and self.directory.pointed(name) == address:
                 container, _, ifname = name.rpartition(_JOINT)
-                claim = Claim(address, container, ifname)
+                claim = Claim(address, container, ifname, boot_id=self.boot_id)
                 return claim if self.directory.create(address, dump(claim)) else None
         return None
 

@@ -52,7 +52,7 @@ class FilePool:
         self.alive = alive
         self._boot_id = root.boot_id()
         self._directory = root.ipam(network).sub(subnet.cidr.replace("/", "_"))
-        self._claims = Claims(self._directory)
+        self._claims = Claims(self._directory, self._boot_id)
         self._reserved = root.reservations(network)
 
     def preview(self, requested: str | None = None) -> Lease:
@@ -143,7 +143,7 @@ class FilePool:
         return Lease(f"{address}/{self.pool.length}", self.subnet.gateway)
 
     def _is_dead(self, claim: Claim) -> bool:
-        return claim.boot_id not in ("", self._boot_id) or not self.alive(claim)
+        return claim.boot_id != self._boot_id or not self.alive(claim)
 
     def _order(self, flags: int) -> Order:
         # Each range of a subnet has an order of its own; the claims are the subnet's.

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     V = TypeVar("V", bound=Value)
 
-__all__ = ["Directory", "Telling", "dump", "load"]
+__all__ = ["Directory", "Telling", "dump", "is_full", "load"]
 
 _CORRUPT = ".corrupt-"
 _ROOT = "netkit needs root for its state: use sudo, or choose your own place with --root DIR"
@@ -56,6 +56,11 @@ class Telling:
             number = error.errno or errno.EIO
             message = f"cannot {self.doing} {self.path}: {os.strerror(number)}"
             raise StateError(message, _HINTS.get(number, "")) from error
+
+
+def is_full(error: StateError) -> bool:
+    """Whether it was the lack of space that an error tells of."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
 
 
 class Directory:

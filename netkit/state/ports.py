@@ -12,8 +12,9 @@ from __future__ import annotations
 
 import binascii
 
-from netkit.errors import ConflictError
+from netkit.errors import ConflictError, StateError
 from netkit.model import ANY, PortMap, family
+from netkit.state.files import is_full
 from netkit.state.journal import Journal
 from netkit.state.records import Records
 
@@ -38,19 +39,27 @@ class Ledger:
 
         ConflictError names the port and who has it. An owner in the way for which `alive` is false loses its ports.
         """
+        if not ports:
+            return self.release(owner)
         lines = [line for line in self._lines() if not line.endswith(f" {owner}")]
         for port in ports:
             lines = _make_room(lines, port, owner, alive)
             lines.append(_line(port, owner))
-        if ports:
-            self._write(lines)
+        return self._write(lines)
 
     def release(self, owner: str) -> None:
-        """Give back all that an owner has; nothing is written when it has nothing."""
-        lines = self._lines()
+        """Give back all that an owner has; nothing is written when it has nothing. Works on a full disk."""
+        lines = self.root.host.parse(_FILE, _parse) or []
         left = [line for line in lines if not line.endswith(f" {owner}")]
-        if len(left) < len(lines):
+        if len(left) == len(lines):
+            return
+        try:
             self._write(left)
+        except StateError as error:
+            if not is_full(error):
+                raise
+            # No room for the shorter ledger. Without any, the next reader makes it anew from the records.
+            self.root.host.unlink(_FILE)
 
     def taken(self, protocol: str, host_ip: str, first: int, last: int) -> str | None:
         """The owner of any of these ports at an address that gets in each other's way, None when they are free."""
@@ -68,8 +77,8 @@ class Ledger:
 
     def _remembered(self) -> list[str]:
         """The ledger as the records and the journal have it."""
-        owners = {record.id: record.endpoint.ports for record in Records(self.root).all()}
-        journal = Journal(self.root)
+        records, journal = Records(self.root), Journal(self.root)
+        owners = {r.id: r.endpoint.ports for r in (*records.all(), *records.detaching())}
         for network in journal.networks():
             owners.update({intent.id: intent.ports for intent in journal.open_intents(network) if intent.ports})
         return [_line(port, owner) for owner, ports in owners.items() for port in ports]

@@ -7,6 +7,7 @@ import socket
 import stat
 import time
 from collections import Counter
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -14,7 +15,9 @@ import pytest
 from netkit.errors import ConfigError, ConflictError, PoolFullError
 from netkit.ipam.claims import Claim
 from netkit.ipam.files import FilePool
+from netkit.ipam.pool import default_gateway
 from netkit.model import Lease, NsRef, Subnet
+from netkit.state import document
 from netkit.state.root import Root
 from tests import forks
 
@@ -72,8 +75,6 @@ def test_all_are_given_out_and_then_the_pool_is_full(pool: FilePool) -> None:
     [("10.0.0.0/24", 253), ("10.0.0.0/30", 1), ("10.0.0.0/31", 1), ("fd00::/120", 254), ("fd00::/127", 1)],
 )
 def test_exhaust_free_and_refill(root: Root, cidr: str, count: int) -> None:
-    from netkit.ipam.pool import default_gateway
-
     pool = FilePool(root, "web", Subnet(cidr, default_gateway(cidr)))
     for _ in range(2):
         given = {pool.claim(f"c{n}", "eth0").address for n in range(count)}
@@ -112,7 +113,7 @@ def test_an_owner_gets_no_second_address(pool: FilePool) -> None:
 def test_a_requested_address_is_given_or_refused(pool: FilePool) -> None:
     assert pool.preview("10.0.0.3").address == "10.0.0.3/29"
     assert pool.claim("a", "eth0", requested="10.0.0.3").address == "10.0.0.3/29"
-    for call in (lambda: pool.preview("10.0.0.3"), lambda: pool.claim("b", "eth0", requested="10.0.0.3")):
+    for call in (partial(pool.preview, "10.0.0.3"), partial(pool.claim, "b", "eth0", None, "10.0.0.3")):
         with pytest.raises(ConflictError, match=r"10\.0\.0\.3 is taken by eth0 of a on network web"):
             call()
     assert take(pool, *"bcde") == ["2", "4", "5", "6"]
@@ -120,7 +121,7 @@ def test_a_requested_address_is_given_or_refused(pool: FilePool) -> None:
 
 @pytest.mark.parametrize("address", ["10.0.0.0", "10.0.0.1", "10.0.0.7", "10.0.0.8", "fd00::2"])
 def test_an_address_with_a_role_is_not_given(pool: FilePool, address: str) -> None:
-    for call in (pool.preview, pool.reserve, lambda ip: pool.claim("a", "eth0", requested=ip)):
+    for call in (pool.preview, pool.reserve, partial(pool.claim, "a", "eth0", None)):
         with pytest.raises(ConfigError):
             call(address)
 
@@ -240,7 +241,9 @@ def test_a_lost_order_is_made_again(pool: FilePool, loss: str, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("damage", ["empty", "torn", "flipped", "directory", "link", "another's"])
-def test_a_damaged_claim_keeps_its_address_while_its_owner_may_live(pool: FilePool, damage: str, tmp_path: Path) -> None:
+def test_a_damaged_claim_keeps_its_address_while_its_owner_may_live(
+    pool: FilePool, damage: str, tmp_path: Path
+) -> None:
     take(pool, *"abcde")
     claim = path_of(pool, "10.0.0.3")
     data = claim.read_bytes()
@@ -357,7 +360,7 @@ def work(home: str, name: str, count: int, subnet: Subnet = WIDE) -> None:
 @pytest.mark.parametrize(("processes", "count"), [(2, 500), (8, 60)])
 def test_claims_at_the_same_time_are_never_double_and_never_lost(root: Root, processes: int, count: int) -> None:
     pool = FilePool(root, "web", WIDE)
-    forks.finish([forks.start(lambda n=n: work(root.path, f"p{n}", count)) for n in range(processes)])
+    forks.finish([forks.start(partial(work, root.path, f"p{n}", count)) for n in range(processes)])
     kept = [line for n in range(processes) for line in Path(root.path, f"kept-p{n}").read_text().splitlines()]
     assert len(kept) == sum(1 for n in range(count) if n % 3) * processes
     assert [address for address, times in Counter(line.split()[0] for line in kept).items() if times > 1] == []
@@ -385,7 +388,7 @@ def test_two_fight_for_the_last_address_and_one_wins(root: Root) -> None:
 
     ends = socket.socketpair()
     with ends[0], ends[1]:
-        forks.finish([forks.start(lambda i=i: fight(f"fighter{i}", ends[i])) for i in (0, 1)])
+        forks.finish([forks.start(partial(fight, f"fighter{i}", ends[i])) for i in (0, 1)])
     winners = Counter(path.name.split("-")[1] for path in Path(root.path).glob("won-*"))
     assert winners == Counter({str(number): 1 for number in range(100)})
 
@@ -402,7 +405,7 @@ def test_whoever_is_killed_loses_no_address(root: Root) -> None:
                 mine.claim(f"{name}-{number}", "eth0")
 
     for death in range(50):
-        pair = [forks.start(lambda n=name: churn(n)) for name in ("p", "q")]
+        pair = [forks.start(partial(churn, name)) for name in ("p", "q")]
         time.sleep(0.002 + death % 10 / 3000)
         for child in pair:
             forks.kill(child)
@@ -425,8 +428,6 @@ def test_names_of_containers_do_not_meet_addresses_or_each_other(pool: FilePool)
 
 
 def test_a_claim_of_a_newer_netkit_is_left_alone(pool: FilePool, monkeypatch: pytest.MonkeyPatch) -> None:
-    from netkit.state import document
-
     monkeypatch.setattr(document, "VERSION", 2)
     take(pool, "a")
     monkeypatch.setattr(document, "VERSION", 1)

@@ -102,6 +102,13 @@ def test_the_dead_make_room_only_when_they_stand_in_the_way(ledger: Ledger) -> N
     assert sorted((owner, entry.host_port) for owner, entry in ledger.entries()) == [("gone", 90), ("web", 80)]
 
 
+def test_whoever_has_no_ports_costs_no_look_at_the_records(ledger: Ledger, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Records, "all", None)
+    ledger.claim("web", ())
+    ledger.release("web")
+    assert not Path(ledger.root.host.path, "ports").exists()
+
+
 @pytest.mark.parametrize("damage", [b"", b"{", b"netkit ports 1 00000001\n", b"\xff" * 50])
 def test_a_damaged_ledger_is_made_again_from_the_records(ledger: Ledger, damage: bytes) -> None:
     endpoint = Endpoint("web", "bridge", "bridge", "c", "eth0", NsRef("/x"), ports=(port(80),))
