@@ -101,7 +101,8 @@ class RouteSpec(Value):
 class AttachRequest(Value):
     """What a caller wants: this namespace, on some network, under this interface name.
 
-    `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked.
+    `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked. `origin` is who
+    keeps account of the attachment (a CNI configuration's name), and alone may call it stale.
     """
 
     container: str
@@ -115,6 +116,7 @@ class AttachRequest(Value):
     ports: tuple[PortMap, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
     leases: tuple[Lease, ...] | None = None
+    origin: str = ""
 
 
 class Endpoint(Value):
@@ -135,3 +137,4 @@ class Endpoint(Value):
     gateways: tuple[str, ...] = ()
     ports: tuple[PortMap, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
+    origin: str = ""

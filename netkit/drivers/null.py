@@ -40,5 +40,5 @@ class Null:
                     word, "a null network has only a loopback", f"leave --{word} out, or use --mode bridge"
                 )
         ident = attachment_id(net.name, req.container, "lo")
-        ep = Endpoint(ident, net.name, net.mode, req.container, "lo", req.netns, req.name, req.pid)
+        ep = Endpoint(ident, net.name, net.mode, req.container, "lo", req.netns, req.name, req.pid, origin=req.origin)
         return Attachment(loopback(req.netns, host), ep)

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 BUILT_IN = {
     "null": ("netkit.drivers.null", "Null"),
     "bridge": ("netkit.drivers.bridge", "Bridge"),
+    "ipam": ("netkit.drivers.ipam", "Ipam"),
 }
 
 

@@ -69,14 +69,18 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
     return done
 
 
-def keep_only(session: Session, network: str, valid: frozenset[tuple[str, str]]) -> list[str]:
-    """Release every attachment of a network but the valid ones; returns what was released, one line each."""
+def keep_only(session: Session, network: str, valid: frozenset[tuple[str, str]], origin: str = "") -> list[str]:
+    """Release every attachment of a network but the valid ones; returns what was released, one line each.
+
+    With an `origin`, those alone that it keeps account of: a person's own attachments are none of its business.
+    """
     done: list[str] = []
     errors: list[NetkitError] = []
     _try(errors, lambda: _recover(session, network))
     for record in session.records.all():
         ep = record.endpoint
-        if ep.network == network and (ep.container, ep.ifname) not in valid:
+        mine = ep.network == network and (not origin or ep.origin == origin)
+        if mine and (ep.container, ep.ifname) not in valid:
             done.append(f"attachment {ep.id} ({ep.ifname} of {ep.container} on {ep.network})")
             _try(errors, lambda record=record: detach(session, record))
     net = session.networks.load(network)

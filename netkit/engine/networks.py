@@ -70,8 +70,10 @@ def complete(session: Session, net: Network) -> Network:
         subnets = (_free_subnet(session, net, host),)
     for at, subnet in enumerate(subnets):
         Pool.of(subnet)
-        _refuse_overlap(session, net, host, subnet, subnets[:at], f"subnets[{at}]")
-    _refuse_device(session, net)
+        if net.device:
+            _refuse_overlap(session, net, host, subnet, subnets[:at], f"subnets[{at}]")
+    if net.device:
+        _refuse_device(session, net)
     return net.replace(subnets=subnets)
 
 
@@ -187,9 +189,12 @@ def _refuse_overlap(
 
 
 def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | None:
-    """What a subnet overlaps with: another network, or a route of the host that is not this network's own."""
+    """What a subnet overlaps with: another network, or a route of the host that is not this network's own.
+
+    A network without a device gives out addresses for links that others make, whose routes are there too.
+    """
     for other in session.networks.all():
-        for theirs in other.subnets if other.name != net.name else ():
+        for theirs in other.subnets if other.name != net.name and other.device else ():
             if overlaps(subnet.cidr, theirs.cidr):
                 return f"{theirs.cidr} of network {other.name}"
     for route in host.routes(6 if ":" in subnet.cidr else 4):

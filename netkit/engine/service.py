@@ -12,6 +12,7 @@ from netkit.engine.detach import alive, collect, detach, keep_only
 from netkit.engine.recovery import reported
 from netkit.engine.repair import Difference, check_plan, reload, unreachable
 from netkit.engine.session import Session
+from netkit.engine.verify import missing_of_networks, verify
 from netkit.errors import ConflictError, NetkitError, NotFoundError
 from netkit.model import family
 from netkit.state.root import Root
@@ -79,13 +80,14 @@ class Engine:
             for choice in known.subnets:
                 pools.has_room(session, known, choice)
 
-    def keep_only(self, network: str, valid: Collection[tuple[str, str]]) -> list[str]:
+    def keep_only(self, network: str, valid: Collection[tuple[str, str]], origin: str = "") -> list[str]:
         """Release every attachment of a network that is not in `valid`, (container, ifname) pairs, and lost claims.
 
-        Goes on past errors and raises them at the end; returns what was released, one line each.
+        With an `origin`, only attachments that it made. Goes on past errors and raises them at the end; returns what
+        was released, one line each.
         """
         with self._session() as session:
-            return keep_only(session, network, frozenset(valid))
+            return keep_only(session, network, frozenset(valid), origin)
 
     def families(self, network: str = "", mode: str = "bridge") -> tuple[int, ...]:
         """The IP versions that an attachment to this network gets addresses of."""
@@ -142,6 +144,31 @@ class Engine:
                 except NetkitError as error:
                     found.append(Difference(owner, error.message))
             return found
+
+    def verify(self, ident: str, claims: bool = True) -> list[Difference]:
+        """Like `check`, of all that one attachment needs: the host's base, its network, itself, its `claims`.
+
+        What later tools may change of a link that we made is let through: its MAC, its sysctls, more of everything.
+        """
+        with self._session() as session:
+            return verify(session, session.records.find(ident), claims)
+
+    def broken(self, network: str) -> list[Difference]:
+        """What those attached to a network suffer from: what is missing of it and of the host's base."""
+        with self._session() as session:
+            used = any(record.endpoint.network == network for record in session.records.all())
+            return missing_of_networks(session, network, session.host()) if used else []
+
+    def addresses(self, dev: str, netns: NsRef) -> tuple[str, ...]:
+        """The addresses on a link inside a namespace, as they are now."""
+        with self._session() as session:
+            return session.host().addresses(dev, netns)
+
+    def macs(self, names: Sequence[str]) -> dict[str, str]:
+        """The MAC addresses of links of the host, as far as they are there."""
+        with self._session() as session:
+            host = session.host()
+            return {name: link.mac for name in names if (link := host.link(name))}
 
     def gc(self, dry_run: bool = False) -> list[str]:
         """Release what belongs to dead namespaces and dead processes; one line for each thing."""

@@ -12,6 +12,10 @@ import select
 from netkit.errors import BusyError, HostError, KernelError
 from netkit.value import Value
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
 #: Where helper programs are looked for, in this order; never the caller's PATH.
 DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
 
@@ -46,8 +50,12 @@ def find(program: str) -> str | None:
     return None
 
 
-def run(argv: list[str], stdin: bytes = b"", timeout: float = 30.0) -> Finished:
+def run(
+    argv: list[str], stdin: bytes = b"", timeout: float = 30.0, environment: Mapping[str, str] | None = None
+) -> Finished:
     """Run `argv` to its end, at most `timeout` seconds; a plain program name is looked up with `find`.
+
+    Its environment is a clean one, unless `environment` is what it must get by some protocol.
 
     Raises HostError when there is no such program, BusyError when it takes too long (it is killed), KernelError when
     the kernel cannot start it. A failing program is no error here: see `Finished.status`.
@@ -59,17 +67,17 @@ def run(argv: list[str], stdin: bytes = b"", timeout: float = 30.0) -> Finished:
     try:
         os.write(files[0], stdin)
         os.lseek(files[0], 0, os.SEEK_SET)
-        status = _wait(_start(path, argv, files), argv[0], timeout)
+        status = _wait(_start(path, argv, files, environment or _ENVIRONMENT), argv[0], timeout)
         return Finished(status, _content(files[1]), _content(files[2]))
     finally:
         for descriptor in files:
             os.close(descriptor)
 
 
-def _start(path: str, argv: list[str], files: list[int]) -> int:
+def _start(path: str, argv: list[str], files: list[int], environment: Mapping[str, str]) -> int:
     actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate(files)]
     try:
-        return os.posix_spawn(path, argv, _ENVIRONMENT, file_actions=actions, setsigmask=(), setsigdef=(_SIGPIPE,))
+        return os.posix_spawn(path, argv, environment, file_actions=actions, setsigmask=(), setsigdef=(_SIGPIPE,))
     except OSError as error:
         raise KernelError(f"cannot start {path}: {error.strerror}", error.errno or 0) from error
 

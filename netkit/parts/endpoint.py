@@ -35,6 +35,7 @@ def endpoint(net: Network, req: AttachRequest, leases: Sequence[Lease], mtu: int
         gateways=() if net.internal else tuple(lease.gateway for lease in leases if lease.gateway),
         ports=req.ports,
         routes=req.routes,
+        origin=req.origin,
     )
 
 

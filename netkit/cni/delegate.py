@@ -1,0 +1,97 @@
+"""Other people's IPAM plugins: found through CNI_PATH, given the whole configuration, their errors passed on."""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+
+from netkit.cni import result
+from netkit.cni.failure import CONFIGURATION, DELEGATE, ENVIRONMENT, CniError
+from netkit.cni.fields import Fields
+from netkit.cni.jsonin import parse
+from netkit.errors import NetkitError
+from netkit.kernel import spawn
+from netkit.model import Lease
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.cni.call import Call
+    from netkit.cni.result import Result
+
+#: A DHCP server may take its time, in seconds.
+PATIENCE = 120.0
+
+
+def add(call: Call, plugin: str) -> Result:
+    """The addresses that the plugin gives; when it fails it is told to take back what it may have begun."""
+    try:
+        found = result.from_document(Fields(parse(_run(call, plugin, "ADD"))), call.version)
+        if not found.ips:
+            raise CniError(DELEGATE, f"IPAM plugin {plugin} returned no address")
+        return found
+    except NetkitError:
+        withdraw(call, plugin)
+        raise
+
+
+def withdraw(call: Call, plugin: str) -> None:
+    """DEL on the way back from a failed ADD: its own failure must not hide the first one."""
+    try:
+        _run(call, plugin, "DEL")
+    except NetkitError as error:
+        say(f"netkit: IPAM plugin {plugin}, taking back a failed ADD: {error.message}")
+
+
+def forward(call: Call, plugin: str) -> None:
+    """The same command, for the plugin."""
+    _run(call, plugin, call.invocation.command)
+
+
+def leases(found: Result) -> tuple[Lease, ...]:
+    """A delegate's addresses in the engine's words."""
+    return tuple(Lease(ip["address"], ip.get("gateway", "")) for ip in found.ips)
+
+
+def say(text: str) -> None:
+    """A line for people, on stderr."""
+    try:
+        os.write(2, f"{text}\n".encode("utf-8", "backslashreplace"))
+    except OSError:
+        return
+
+
+def _run(call: Call, plugin: str, command: str) -> bytes:
+    """Call a plugin; its standard error goes to ours, its error becomes ours."""
+    environment = {**os.environ, "CNI_COMMAND": command}
+    path = _find(plugin, call.invocation.path)
+    done = spawn.run([path], json.dumps(call.document).encode(), PATIENCE, environment)
+    if done.stderr:
+        say(done.stderr.decode("utf-8", "replace").rstrip("\n"))
+    if done.status:
+        raise _error(plugin, done)
+    return done.stdout
+
+
+def _find(plugin: str, directories: tuple[str, ...]) -> str:
+    if not directories:
+        raise CniError(ENVIRONMENT, "required env variables [CNI_PATH] missing", f"IPAM plugin {plugin} is found there")
+    for directory in directories:
+        path = f"{directory}/{plugin}"
+        try:
+            if stat.S_ISREG(os.stat(path).st_mode):
+                return os.path.abspath(path)
+        except (OSError, ValueError):
+            continue
+    raise CniError(CONFIGURATION, f'failed to find plugin "{plugin}" in path {list(directories)}', "CNI_PATH names it")
+
+
+def _error(plugin: str, done: spawn.Finished) -> CniError:
+    """What the plugin says on stdout, if that is an error of CNI's form."""
+    try:
+        told = Fields(parse(done.stdout))
+        code, message = told.number("code", DELEGATE, 0, 0xFFFFFFFF), told.text("msg")
+        details = told.text("details")
+    except NetkitError:
+        code, message, details = DELEGATE, "", done.complaint[:2000]
+    return CniError(code or DELEGATE, message or f"IPAM plugin {plugin} failed with status {done.status}", details)

@@ -1,0 +1,177 @@
+"""Configurations of the types that make a link: `netkit`, and `bridge` as a drop-in for the reference's plugin.
+
+Both know the same keys. They differ where a key is absent: `netkit` is safe and complete (a gateway, a default route,
+masquerade, closed from outside), `bridge` is what the reference documents.
+"""
+
+from __future__ import annotations
+
+from netkit import parse
+from netkit.cni import ipamconf, portconf, result
+from netkit.cni.failure import CONFIGURATION, CniError, incapable
+from netkit.cni.fields import Fields, shown
+from netkit.cni.ipamconf import IpamConf
+from netkit.cni.wish import Wish
+from netkit.errors import ConfigError
+from netkit.model import Network, family
+from netkit.naming import check_ifname, check_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netkit.cni.call import Call
+
+#: ipam.type of the built-in IPAM; in drop-in, host-local too.
+BUILT_IN = ("", "netkit-ipam")
+POLICIES = ("open", "same-bridge", "isolated")
+_VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
+#: A network that a person made is described by netkit, not by a configuration.
+_OF_A_NETWORK = ("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "internal")
+
+
+def read(call: Call) -> Wish:
+    """What the configuration asks for, checked to its last key; nothing is touched."""
+    conf = call.conf
+    portconf.refuse_unknown_ways(conf)
+    if call.runtime.section("bandwidth").data:
+        raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
+    wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
+    call.runtime.texts("aliases")
+    return wish.replace(mac=_mac(call), dns=_dns(call) or wish.dns)
+
+
+def reads_ipam_itself(call: Call) -> bool:
+    """Whether addresses come from netkit, not from a delegate."""
+    kind = call.conf.section("ipam").text("type")
+    return kind in BUILT_IN or (kind == "host-local" and call.role == "bridge")
+
+
+def delegate(call: Call) -> str:
+    """The IPAM plugin that the configuration delegates to, "" for netkit's own."""
+    if reads_ipam_itself(call):
+        return ""
+    kind = call.conf.section("ipam").text("type")
+    try:
+        return check_name(kind, "ipam.type", "plugin type")
+    except ConfigError as error:
+        raise CniError(CONFIGURATION, error.message, error.hint) from error
+
+
+def _defined(call: Call) -> Wish:
+    conf = call.conf
+    name = check_name(conf.text("network"), "network", "network name")
+    clash = [key for key in _OF_A_NETWORK if key in conf]
+    if clash:
+        raise ConfigError(clash[0], f"network {name} is defined by netkit", f"leave {', '.join(clash)} out")
+    args = dict(call.invocation.args)
+    return Wish(
+        Network(name, ""),
+        defined=True,
+        ips=ipamconf.requested(conf, call.runtime, args),
+        ports=portconf.read(call.runtime, (4, 6)),
+        firewall=_firewall(conf),
+    )
+
+
+def _own(call: Call) -> Wish:
+    conf = call.conf
+    mode = conf.text("mode", "bridge") if call.role == "netkit" else "bridge"
+    other = delegate(call)
+    ipam = IpamConf() if other else ipamconf.read(conf.section("ipam"), call.runtime, call.version)
+    mtu = parse.mtu(conf.number("mtu", 0, 0, 65535), "mtu") if conf.number("mtu", 0, 0, 65535) else 0
+    policy = conf.choice("ingressPolicy", "open" if call.role == "bridge" else "same-bridge", POLICIES)
+    network = Network(
+        call.name,
+        mode,
+        subnets=ipam.subnets,
+        mtu=mtu,
+        internal=conf.flag("internal", False),
+        icc=policy != "isolated" and not conf.flag("portIsolation", False),
+        parent=check_ifname(conf.text("master"), "master") if "master" in conf else "",
+        options=_options(call, mode, policy, has_ipam=bool(ipam.subnets or other)),
+    )
+    families = {family(each.cidr) for each in ipam.subnets} or ({4, 6} if other else {4})
+    return Wish(
+        network,
+        ips=ipamconf.requested(conf, call.runtime, dict(call.invocation.args)),
+        ports=portconf.read(call.runtime, families),
+        routes=ipam.routes,
+        dns=ipam.dns,
+        firewall=_firewall(conf),
+        delegate=other,
+    )
+
+
+def _options(call: Call, mode: str, policy: str, has_ipam: bool) -> tuple[tuple[str, str], ...]:
+    conf = call.conf
+    made = _bridge_options(call, policy, has_ipam) if mode == "bridge" else {}
+    for key, value in conf.section("options").data.items():
+        if not isinstance(value, (str, bool, int)):
+            raise ConfigError(f"options.{key}", f"{shown(value)} is not allowed", "a text, a number, true or false")
+        made[key] = ("on" if value else "off") if isinstance(value, bool) else str(value)
+    return tuple(sorted(made.items()))
+
+
+def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
+    conf, safe = call.conf, call.role == "netkit"
+    _refuse_what_bridge_cannot(conf, has_ipam)
+    name = conf.text("bridge", "" if safe else "cni0")
+    default = conf.flag("isDefaultGateway", safe)
+    gateway = conf.flag("isGateway", safe) or default
+    # Without addresses the reference's bridge is a switch and no more; netkit's own type gets a subnet.
+    level_2 = not has_ipam and not safe
+    chosen = {
+        "gateway": gateway and not level_2,
+        "default_route": default and not level_2,
+        "masquerade": conf.flag("ipMasq", safe and gateway),
+        "guard": conf.flag("macspoofchk", safe),
+        "hairpin": conf.flag("hairpinMode", False),
+        "promisc": conf.flag("promiscMode", False),
+        "dad": conf.flag("enabledad", False),
+        "force_address": conf.flag("forceAddress", False),
+        "routed": policy == "open",
+    }
+    told = {"bridge": check_ifname(name, "bridge")} if name else {}
+    return told | {key: "on" if value else "off" for key, value in chosen.items()}
+
+
+def _refuse_what_bridge_cannot(conf: Fields, has_ipam: bool) -> None:
+    """Nothing is done by halves: what the driver lacks is said before anything changes."""
+    if conf.flag("hairpinMode", False) and conf.flag("promiscMode", False):
+        raise ConfigError("hairpinMode", "cannot set hairpin mode and promiscuous mode at the same time", "choose one")
+    if conf.number("vlan", 0, 0, 4094) or conf.sections("vlanTrunk") or conf.flag("preserveDefaultVlan", False):
+        told = next(key for key in _VLANS if conf.data.get(key))
+        raise incapable(told, "netkit's bridges do no VLAN filtering; the vlan plugin makes a link for one VLAN")
+    if conf.flag("disableContainerInterface", False):
+        if has_ipam:
+            raise ConfigError("disableContainerInterface", "cannot use IPAM when it is set", "leave one of both out")
+        raise incapable("disableContainerInterface", "netkit puts the container's end up")
+
+
+def _firewall(conf: Fields) -> str:
+    """What rules are written with: what the configuration says, else what the host uses."""
+    conf.choice("ipMasqBackend", "", portconf.BACKENDS)
+    return conf.choice("backend", "", portconf.BACKENDS) or conf.text("ipMasqBackend") or "auto"
+
+
+def _mac(call: Call) -> str:
+    """The runtime's word goes before args.cni's, and that before CNI_ARGS'."""
+    meta = call.conf.section("args").section("cni")
+    for fields, key in ((call.runtime, "mac"), (meta, "mac")):
+        if fields.text(key):
+            return parse.mac(fields.text(key), fields.path(key))
+    given = dict(call.invocation.args).get("MAC", "")
+    return parse.mac(given, "CNI_ARGS.MAC") if given else ""
+
+
+def _dns(call: Call) -> dict[str, Any]:
+    """The runtime's DNS, else the configuration's."""
+    asked = call.runtime.section("dns")
+    named = {
+        "nameservers": asked.texts("servers"),
+        "search": asked.texts("searches"),
+        "options": asked.texts("options"),
+    }
+    found = {key: list(value) for key, value in named.items() if value}
+    return found or result.dns_of(call.conf.section("dns"))

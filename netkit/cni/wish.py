@@ -1,0 +1,47 @@
+"""What a configuration asks for, in the engine's words."""
+
+from __future__ import annotations
+
+from netkit.model import AttachRequest, Network, PortMap, RouteSpec
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netkit.cni.env import Invocation
+    from netkit.model import Lease, NsRef
+
+
+class Wish(Value):
+    """The network and what one attachment to it shall get.
+
+    `defined` says that the network is one that a person has made (key `network`), not this configuration's own.
+    `delegate` names another's IPAM plugin. `leases` are addresses that the container has already, None when it gets
+    them now.
+    """
+
+    network: Network
+    defined: bool = False
+    ips: tuple[str, ...] = ()
+    mac: str = ""
+    ports: tuple[PortMap, ...] = ()
+    routes: tuple[RouteSpec, ...] = ()
+    dns: dict[str, Any] = {}
+    firewall: str = "auto"
+    delegate: str = ""
+    leases: tuple[Lease, ...] | None = None
+
+    def request(self, who: Invocation, netns: NsRef, origin: str) -> AttachRequest:
+        """The request of one attachment."""
+        return AttachRequest(
+            who.container,
+            netns,
+            who.ifname,
+            ips=() if self.delegate else self.ips,
+            mac=self.mac,
+            ports=self.ports,
+            routes=self.routes,
+            leases=self.leases,
+            origin=origin,
+        )
