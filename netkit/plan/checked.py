@@ -13,8 +13,7 @@ from netkit.naming import ID_LENGTH, check_ifname, short_id
 PROTOCOLS = ("tcp", "udp", "sctp")
 
 _HEX = frozenset("0123456789abcdef")
-_V4 = frozenset("0123456789.")
-_V6 = _HEX | {":"}
+_OCTETS = frozenset(str(number) for number in range(256))
 _IDENTIFIER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")
 
 
@@ -26,8 +25,7 @@ def _refuse(value: object, what: str) -> ConfigError:
 
 def address(text: str) -> str:
     """An address in canonical text."""
-    allowed = _V6 if family(text) == 6 else _V4
-    if isinstance(text, str) and 2 <= len(text) <= 39 and allowed.issuperset(text):
+    if _groups6(text) if family(text) == 6 else _is_v4(text):
         return text
     raise _refuse(text, "address")
 
@@ -86,12 +84,24 @@ def is_identifier(name: str) -> bool:
     return bool(name) and name[0].isalpha() and _IDENTIFIER.issuperset(name)
 
 
-def words6(text: str) -> int:
+def number6(text: str) -> int:
     """An IPv6 address as a number."""
-    head, _, tail = address(text).partition("::")
-    left, right = (part.split(":") if part else [] for part in (head, tail))
-    gap = ["0"] * (8 - len(left) - len(right)) if "::" in text else []
-    groups = [int(group, 16) for group in (*left, *gap, *right)]
-    if len(groups) != 8 or max(groups) > 0xFFFF:
+    groups = _groups6(text)
+    if not groups:
         raise _refuse(text, "IPv6 address")
-    return int.from_bytes(b"".join(group.to_bytes(2, "big") for group in groups), "big")
+    return int("".join(group.zfill(4) for group in groups), 16)
+
+
+def _is_v4(text: str) -> bool:
+    parts = text.split(".")
+    return len(parts) == 4 and _OCTETS.issuperset(parts)
+
+
+def _groups6(text: str) -> list[str]:
+    """The eight groups of an IPv6 address, [] when it is none."""
+    head, gap, tail = text.partition("::")
+    left, right = (part.split(":") if part else [] for part in (head, tail))
+    missing = 8 - len(left) - len(right)
+    groups = [*left, *(["0"] * missing), *right]
+    well = all(1 <= len(group) <= 4 and _HEX.issuperset(group) for group in groups)
+    return groups if well and len(groups) == 8 and bool(gap) == (missing > 0) else []

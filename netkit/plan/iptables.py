@@ -92,7 +92,7 @@ def _network(rule: NetworkRules) -> Iterator[Line]:
 def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterator[Line]:
     device, multicast = checked.device(rule.device), {4: "224.0.0.0/4", 6: "ff00::/8"}[number]
     for subnet in subnets:
-        if not rule.routed:
+        if not rule.by_route:
             yield Line(number, "raw", "NETKIT-DIRECT", f"-d {subnet} -j DROP")
         hairpin = f"-s {subnet} -o {device} -m conntrack --ctstate DNAT -j MASQUERADE"
         yield Line(number, "nat", "NETKIT-HAIRPIN", hairpin)

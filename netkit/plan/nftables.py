@@ -83,7 +83,7 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
         yield Element("inet", "pairs", f"{device} . {device}")
     for subnet in map(checked.prefix, rule.subnets):
         number = family(subnet)
-        if not rule.routed:
+        if not rule.by_route:
             yield Element("inet", f"nets{number}", subnet)
         if rule.masquerade and not rule.internal:
             yield Element("inet", f"masq{number}", subnet)
@@ -120,7 +120,7 @@ def _guard(rule: PortGuard) -> Iterator[Element]:
         for each in (*own, unspecified) if own else ():
             yield Element("bridge", f"bind{number}", f"{device} . {mac} . {each}")
         for each in own if number == 6 else ():
-            yield Element("bridge", "targets6", f"{device} . 0x{checked.words6(each):032x}")
+            yield Element("bridge", "targets6", f"{device} . 0x{checked.number6(each):032x}")
 
 
 _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {

@@ -32,7 +32,8 @@ class NetworkRules(Rule):
 
     Containers may reach out (masqueraded) unless `internal`; may reach each other through the host if `icc`; no other
     network reaches in, and from outside only published ports and replies do, unless `routed`: then whoever has a route
-    may open connections to the containers' own addresses. `name` marks the rules.
+    may open connections to the containers' own addresses. Without `masquerade` replies arrive by the subnet's own
+    route, and only replies. `name` marks the rules.
     """
 
     name: str
@@ -42,6 +43,11 @@ class NetworkRules(Rule):
     icc: bool = True
     masquerade: bool = True
     routed: bool = False
+
+    @property
+    def by_route(self) -> bool:
+        """Whether any packet from outside may carry a container's address as its destination."""
+        return self.routed or not (self.masquerade or self.internal)
 
 
 class Publish(Rule):

@@ -168,6 +168,24 @@ def test_hairpin_and_localhost_clients_come_from_the_bridge(world: World) -> Non
     assert assert_all(world, "host", by("127.0.0.1", 8080)) == {"10.90.0.1"}
 
 
+@pytest.mark.parametrize("routed", [False, True])
+def test_without_masquerade_sources_stay_and_only_a_routed_network_is_reached(world: World, routed: bool) -> None:
+    usual = [w.networks()[1]]
+    plain = [usual[0].replace(masquerade=False, routed=routed)]
+    assert world.firewall("delete", usual) == world.firewall("add", plain) == "None"
+    try:
+        assert assert_all(world, "other", by(w.LAN4, 80), "lan") == {"10.91.0.2"}
+        assert assert_all(world, "other", by(w.LAN6, 80), "lan") == {"fd00:91::2"}
+        inward = by("10.91.0.2", 80) + by("fd00:91::2", 80)
+        if routed:
+            assert_all(world, "lan", inward, "other")
+        else:
+            assert_none(world, "lan", inward)
+            assert_none(world, "web", inward)
+    finally:
+        assert world.firewall("delete", plain) == world.firewall("add", usual) == "None"
+
+
 def test_the_hosts_own_services_stay_as_reachable_as_they_were(world: World) -> None:
     for member in ("lan", "web", "other"):
         assert_all(world, member, by(w.HOST4, 7001), "host")

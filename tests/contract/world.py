@@ -15,14 +15,13 @@ from __future__ import annotations
 
 import contextlib
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
 
 from netkit.naming import short_id
 from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, Publish
-from netkit.value import to_json
+from tests.contract.executor import execute
 from tests.hosts import Lab, Namespace
 
 TYPE_CHECKING = False
@@ -105,17 +104,7 @@ class World:
 
     def firewall(self, verb: str, rules: Sequence[Rule]) -> str:
         """Carry out `add`, `delete` or `holds` on the host, in a process of its own; what it returned or raised."""
-        code = (
-            "import json, sys; from netkit.kernel.firewall import open_backend; from netkit.value import from_json\n"
-            "from netkit.plan import rules\n"
-            "from netkit.errors import NetkitError\n"
-            "firewall, wanted = open_backend(sys.argv[1]), from_json(json.load(sys.stdin))\n"
-            "try: print([firewall.holds(rule) for rule in wanted] if sys.argv[2] == 'holds' "
-            "else getattr(firewall, sys.argv[2])(wanted))\n"
-            "except NetkitError as error: print(type(error).__name__, error.message)\n"
-        )
-        text = json.dumps(to_json(tuple(rules)))
-        return self.host.run(sys.executable, "-c", code, self.backend, verb, input=text).stdout.strip()
+        return execute(self.host, self.backend, verb, rules)
 
     def serve(self, member: str, name: str, *places: str) -> subprocess.Popen[str]:
         process = self.members[member].popen(*PACKETS, "serve", name, *places, stderr=None)
@@ -144,12 +133,6 @@ class World:
         code = "from netkit.kernel.foreign import foreign_drops; import json; print(json.dumps(foreign_drops()))"
         found: list[str] = json.loads(self.host.python(code).stdout)
         return found
-
-    def rules(self) -> str:
-        """All firewall rules of the host, of all tools, without counters."""
-        tools = (("nft", "-s", "list", "ruleset"), ("iptables-legacy-save",), ("ip6tables-legacy-save",))
-        lines = "\n".join(self.host.run(*tool, check=False).stdout for tool in tools).splitlines()
-        return "\n".join(re.sub(r"\[\d+:\d+\]", "", line) for line in lines if not line.startswith("#"))
 
     def _uplinks(self) -> None:
         for name, net4, net6, device in (
