@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     F = TypeVar("F", bound=Callable[..., Any])
 
 FIREWALLS = ("auto", "nftables", "iptables")
-GLOBAL_OPTIONS = ("json", "root", "firewall", "verbose", "version")
-HELP = {"help_option_names": ["-h", "--help"], "max_content_width": 100}
+GLOBAL_OPTIONS = ("json", "root", "firewall", "verbose", "version", "help")
+CONTEXT = {"max_content_width": 100}
 
 
 class Command(click.Command):
@@ -27,7 +27,7 @@ class Command(click.Command):
     privileged = True
 
     def __init__(self, *args: Any, privileged: bool = True, **kwargs: Any) -> None:
-        kwargs["context_settings"] = {**HELP, **kwargs.get("context_settings", {})}
+        kwargs |= {"add_help_option": False, "context_settings": CONTEXT}
         super().__init__(*args, **kwargs)
         self.params += global_options()
         self.privileged = privileged
@@ -74,9 +74,10 @@ class Group(click.Group):
     command_class = Command
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
-        kwargs["context_settings"] = {**HELP, **kwargs.get("context_settings", {})}
         kwargs |= {
+            "add_help_option": False,
             "callback": click.pass_context(_help_alone),
+            "context_settings": CONTEXT,
             "invoke_without_command": True,
             "no_args_is_help": False,
         }
@@ -112,7 +113,7 @@ def settings_of(ctx: click.Context) -> Settings:
 
 
 def global_options() -> list[click.Parameter]:
-    """--json, --root, --firewall, -v, --version: before or after the command's name, the later one wins."""
+    """What every command takes, before or after its name (the later one wins); then --version and --help."""
     return [
         _option("--json", is_flag=True, help="One JSON document on stdout; errors as JSON on stderr."),
         _option("--root", metavar="DIR", help="Where state lives [/run/netkit and /var/lib/netkit; env NETKIT_ROOT]."),
@@ -120,9 +121,8 @@ def global_options() -> list[click.Parameter]:
             "--firewall", type=click.Choice(FIREWALLS), help="What rules are written with [auto: what the host uses]."
         ),
         _option("-v", "--verbose", is_flag=True, help="Show each change as it is made, and tracebacks of bugs."),
-        click.Option(
-            ["--version"], is_flag=True, is_eager=True, expose_value=False, callback=_version, help="Show the version."
-        ),
+        _question("--version", callback=_version, help="Show the version."),
+        _question("-h", "--help", callback=_help, help="Show this help."),
     ]
 
 
@@ -133,7 +133,7 @@ def write_options(command: click.Command, ctx: click.Context, formatter: click.H
     for param in command.get_params(ctx):
         record = param.get_help_record(ctx)
         if record is not None:
-            (shared if param.name in GLOBAL_OPTIONS or "--help" in param.opts else own).append(record)
+            (shared if param.name in GLOBAL_OPTIONS else own).append(record)
     for title, records in (("Options", own), ("Global options", shared)):
         if records:
             with formatter.section(title):
@@ -155,6 +155,10 @@ def _option(*names: str, **how: Any) -> click.Option:
     return click.Option(list(names), expose_value=False, callback=_keep, **how)
 
 
+def _question(*names: str, **how: Any) -> click.Option:
+    return click.Option(list(names), is_flag=True, is_eager=True, expose_value=False, **how)
+
+
 def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
     if value and param.name:
         setattr(settings_of(ctx), param.name, value)
@@ -163,6 +167,12 @@ def _keep(ctx: click.Context, param: click.Parameter, value: object) -> None:
 def _version(ctx: click.Context, param: click.Parameter, value: bool) -> None:
     if value and not ctx.resilient_parsing:
         show(settings_of(ctx), {"version": __version__}, f"netkit {__version__}")
+        ctx.exit()
+
+
+def _help(ctx: click.Context, param: click.Parameter, value: bool) -> None:
+    if value and not ctx.resilient_parsing:
+        write(ctx.get_help())
         ctx.exit()
 
 

@@ -59,8 +59,6 @@ def _outcome(settings: Settings, words: list[str]) -> int:
         say("netkit: interrupted")
         return 128 + signal.SIGINT
     except BrokenPipeError:
-        # The interpreter flushes stdout once more on its way out: let it, into nothing.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
         return 128 + signal.SIGPIPE
 
 

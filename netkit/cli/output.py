@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 
 from netkit.errors import NetkitError
@@ -29,9 +30,11 @@ def write(text: str) -> None:
     try:
         sys.stdout.write(f"{text.rstrip()}\n")
         sys.stdout.flush()
-    except BrokenPipeError:
-        raise
     except OSError as error:
+        # The interpreter flushes stdout once more on its way out: let it, into nothing.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        if isinstance(error, BrokenPipeError):
+            raise
         raise NetkitError(
             f"cannot write to standard output: {error.strerror}", "the command itself was done"
         ) from error
