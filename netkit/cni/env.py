@@ -69,7 +69,7 @@ def arguments(text: str) -> tuple[tuple[str, str], ...]:
             raise CniError(ENVIRONMENT, f"CNI_ARGS: {item[:80]!a} is no KEY=VALUE pair")
         pairs.append((key, value))
     unknown = [key for key, _ in pairs if key not in KNOWN_ARGS]
-    if unknown and not _ignores_unknown(dict(pairs)):
+    if not _ignores_unknown(dict(pairs)) and unknown:
         raise CniError(
             ENVIRONMENT, f"CNI_ARGS: unknown args {', '.join(map(ascii, unknown))}", "IgnoreUnknown=1 lets them pass"
         )
