@@ -5,8 +5,8 @@ from __future__ import annotations
 from time import time
 
 from netkit.drivers.registry import driver
-from netkit.engine import bringup, executor, networks, pools
-from netkit.engine.recovery import intent, recover
+from netkit.engine import bringup, networks, pools
+from netkit.engine.recovery import Transaction, recover
 from netkit.errors import ConflictError
 from netkit.model import PortMap
 from netkit.naming import attachment_id
@@ -60,18 +60,13 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
     attachment = _ask_driver(net, req, leases, host)
     ep, plan = attachment.endpoint, reserve + attachment.plan
     boot = session.root.boot_id()
-    with intent(session, _intent(ep, plan, boot)):
-        try:
-            if pools.claim(session, net, req) != leases:
-                raise ConflictError("the address was taken by another meanwhile", "try again")
-            session.ledger.claim(ep.id, ep.ports)
-            executor.apply(session.kernel, plan)
-            record = Record(ep, plan, boot_id=boot, created=int(time()))
-            session.records.save(record)
-        except BaseException:
-            session.ledger.release(ep.id)
-            pools.release(session, net, ep.container, ep.ifname)
-            raise
+    record = Record(ep, plan, boot_id=boot, created=int(time()))
+    with Transaction(session, _intent(ep, plan, boot)) as it:
+        if pools.claim(session, net, req) != leases:
+            raise ConflictError("the address was taken by another meanwhile", "try again")
+        session.ledger.claim(ep.id, ep.ports)
+        it.apply()
+        session.records.save(record)
     return record
 
 

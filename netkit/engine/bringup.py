@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.drivers.registry import driver
 from netkit.engine import executor
-from netkit.engine.recovery import intent
+from netkit.engine.recovery import Transaction, recover_locked
 from netkit.plan.steps import Plan
 from netkit.state.journal import Intent
 from netkit.state.networks import HOST, Up
@@ -36,6 +36,7 @@ def bring_up(session: Session, net: Network) -> bool:
 
 def bring_up_locked(session: Session, net: Network) -> None:
     """Bring a network up; needs its lock and the host's."""
+    recover_locked(session, HOST)  # what a dead process left half made must not count as the host's own
     for_host, for_network = plan_up(session, net, session.host())
     former = session.networks.up(HOST)
     _apply(session, HOST, for_host, former.plan if former else Plan())
@@ -64,8 +65,8 @@ def take_down_locked(session: Session, name: str) -> None:
 def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
     if not plan.steps and former.steps:
         return
-    with intent(session, Intent(f"up-{name}", "up", name, plan, boot_id=session.root.boot_id())):
-        executor.apply(session.kernel, plan)
+    with Transaction(session, Intent(f"up-{name}", "up", name, plan, boot_id=session.root.boot_id())) as it:
+        it.apply()
         session.networks.save_up(Up(name, former + plan, boot_id=session.root.boot_id()))
 
 

@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+from time import monotonic, sleep
+
 from netkit.engine import bringup, pools
-from netkit.engine.recovery import finish_detach, recover, reported
+from netkit.engine.recovery import finish_detach, recover, recover_locked, reported
 from netkit.errors import NetkitError
-from netkit.plan.ops import LoopbackUp
-from netkit.plan.steps import Plan
 from netkit.state.networks import HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
+
     from netkit.engine.session import Session
+    from netkit.ipam.files import Claim
     from netkit.model import Network
     from netkit.state.records import Record
+
+#: How long the kernel may take to clear away a namespace without processes, in seconds; usually it is 0.06.
+CLEARING = 0.5
 
 
 def detach(session: Session, record: Record) -> None:
@@ -21,9 +27,9 @@ def detach(session: Session, record: Record) -> None:
     ep = record.endpoint
     with session.network_lock(ep.network):
         recover(session, ep.network)
-        if session.records.load(ep.id) is None:
-            return
-        _hand_over_loopback(session, record)
+        now = session.records.load(ep.id)
+        if now is None or now.endpoint != ep:
+            return  # another was faster, and may have attached anew by now
         with session.host_lock():
             session.records.begin_detach(ep.id)
             finish_detach(session, ep.id)
@@ -42,6 +48,28 @@ def alive(session: Session, record: Record) -> bool:
     return bool(ep.host_ifname) and session.host().link(ep.host_ifname) is not None
 
 
+def _dead(session: Session) -> list[Record]:
+    """Records of namespaces that are gone.
+
+    One that has just lost its last process takes the kernel some milliseconds to clear away, cable and all; what looks
+    like that is waited for.
+    """
+    dead: list[Record] = []
+    dying: list[Record] = []
+    for record in session.records.all():
+        if not alive(session, record):
+            dead.append(record)
+        elif not session.namespaces.alive(record.endpoint.netns):
+            dying.append(record)
+    deadline = monotonic() + CLEARING
+    while dying and monotonic() < deadline:
+        sleep(CLEARING / 100)
+        gone = [record for record in dying if not alive(session, record)]
+        dying = [record for record in dying if record not in gone]
+        dead += gone
+    return dead
+
+
 def collect(session: Session, dry_run: bool = False) -> list[str]:
     """Release every dead attachment, every intent that nobody finishes, and every claim without an attachment.
 
@@ -49,15 +77,15 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
     """
     done: list[str] = []
     errors: list[NetkitError] = []
-    for record in session.records.all():
+    for record in _dead(session):
         ep = record.endpoint
-        if alive(session, record):
-            continue
         done.append(f"attachment {ep.id} ({ep.ifname} of {ep.container} on {ep.network})")
         if not dry_run:
             _try(errors, lambda record=record: detach(session, record))
-    for name in session.journal.networks():
+    leaving = session.records.detaching()
+    for name in sorted({*session.journal.networks(), *(record.endpoint.network for record in leaving)}):
         done += [f"unfinished {i.action} of {i.network}" for i in session.journal.open_intents(name)]
+        done += [f"unfinished detach of {r.id} from {name}" for r in leaving if r.endpoint.network == name]
         if not dry_run:
             _try(errors, lambda name=name: _recover(session, name))
     done += _unnamed(session, dry_run, errors)
@@ -90,7 +118,11 @@ def keep_only(session: Session, network: str, valid: frozenset[tuple[str, str]],
 
 
 def _recover(session: Session, name: str) -> None:
-    with session.host_lock() if name == HOST else session.network_lock(name):
+    if name == HOST:
+        with session.host_lock():
+            recover_locked(session, HOST)
+        return
+    with session.network_lock(name):
         recover(session, name)
 
 
@@ -114,37 +146,34 @@ def _take_down_unnamed(session: Session, name: str) -> None:
 
 
 def _orphans(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:
-    """Claims that no attachment and no running transaction stands behind."""
-    return [line for net in session.networks.all() for line in _orphans_of(session, net, dry_run, errors)]
+    """Claims that no attachment stands behind, and no namespace that may still use the address."""
+
+    def used(claim: Claim) -> bool:
+        here = claim.boot_id == session.root.boot_id()
+        return here and claim.netns is not None and session.namespaces.alive(claim.netns)
+
+    return [line for net in session.networks.all() for line in _orphans_of(session, net, dry_run, errors, used)]
 
 
-def _orphans_of(session: Session, net: Network, dry_run: bool, errors: list[NetkitError]) -> list[str]:
+def _orphans_of(
+    session: Session,
+    net: Network,
+    dry_run: bool,
+    errors: list[NetkitError],
+    used: Callable[[Claim], bool] = lambda claim: False,
+) -> list[str]:
     done: list[str] = []
     with session.network_lock(net.name):
         records = [record.endpoint for record in session.records.all()]
         held = {(ep.container, ep.ifname) for ep in records if ep.network == net.name}
         for pool in pools.pools(session, net):
             for claim in pool.claims():
-                if (claim.container, claim.ifname) in held:
+                if (claim.container, claim.ifname) in held or used(claim):
                     continue
                 done.append(f"address {claim.address} of {claim.container} on {net.name}")
                 if not dry_run:
                     _try(errors, lambda pool=pool, claim=claim: pool.drop(claim))
     return done
-
-
-def _hand_over_loopback(session: Session, record: Record) -> None:
-    """Another attachment of the namespace keeps `lo` up, and takes it down when it goes itself."""
-    ns = record.endpoint.netns
-    mine = tuple(step for step in record.plan if isinstance(step.op, LoopbackUp))
-    if not mine:
-        return
-    for other in session.records.of_netns(ns.inode, ns.cookie):
-        if other.endpoint.id != record.endpoint.id:
-            session.records.save(other.replace(plan=Plan(mine + other.plan.steps)))
-            rest = tuple(step for step in record.plan if step not in mine)
-            session.records.save(record.replace(plan=Plan(rest)))
-            return
 
 
 def _try(errors: list[NetkitError], action: object) -> None:

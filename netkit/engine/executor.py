@@ -20,12 +20,7 @@ def apply(kernel: Kernel, plan: Plan) -> None:
     One op is one atomic change, so the op that failed has left nothing and is not reversed; but for a LinkSet of a link
     that was there before, which may be several messages and is put back as it was.
     """
-    try:
-        outcomes = kernel.apply(plan.ops)
-    except BaseException:
-        # Interrupted (a signal): what was sent is not known, so everything is taken back, as after a crash.
-        revert(kernel, plan.undo())
-        raise
+    outcomes = kernel.apply(plan.ops)
     failures = [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError)]
     if not failures:
         return

@@ -82,6 +82,10 @@ class Records:
 
         return tuple(record for record in self.all() if same(record))
 
+    def forget(self, attachment: str) -> None:
+        """Forget an attachment that never came to be."""
+        self.root.attachments.unlink(attachment)
+
     def begin_detach(self, attachment: str) -> bool:
         """Mark an attachment as being taken down; False when it has no record."""
         return self.root.attachments.rename(attachment, self.root.detaching, attachment)

@@ -1,0 +1,121 @@
+"""Calls of the engine inside a lab host, for tests that look at what becomes of the kernel.
+
+    python -m tests.netns.calls ROOT BACKEND CALLS      CALLS: a list of [verb, {argument: value}] as JSON
+
+Prints one JSON list with one answer a call, `{"result": ...}` or `{"error": kind, "message": ..., "hint": ...}`.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+from netkit.engine.service import Engine
+from netkit.errors import NetkitError
+from netkit.kernel.netns import resolve_pid
+from netkit.model import AttachRequest, Network
+from netkit.value import from_json, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from tests.hosts import Completed, Container, HostNs
+
+    Answer = dict[str, Any]
+
+
+def _attach(engine: Engine, pid: int, network: str = "", mode: str = "bridge", **wish: Any) -> Any:
+    request = AttachRequest(wish.pop("container", str(pid)), resolve_pid(pid), pid=pid, **wish)
+    return engine.attach(request, network, mode).endpoint
+
+
+VERBS: dict[str, Callable[..., Any]] = {
+    "attach": _attach,
+    "detach": Engine.detach,
+    "leave": lambda engine, pid, ifname="": engine.detach_namespace(resolve_pid(pid), ifname),
+    "create": Engine.create_network,
+    "implicit": lambda engine, mode="bridge": engine.create_network(Network(mode, mode, made_by_mode=True)),
+    "rm": Engine.remove_network,
+    "gc": Engine.gc,
+    "check": Engine.check,
+    "reload": Engine.reload,
+    "claims": Engine.claims,
+    "reserve": Engine.reserve,
+    "reservations": Engine.reservations,
+    "networks": Engine.all_networks,
+    "attachments": lambda engine: [(record.endpoint, alive) for record, alive in engine.attachments()],
+    "boot": lambda engine, ident: os.environ.update(NETKIT_BOOT_ID=ident),
+}
+
+
+def main() -> None:
+    root, backend, text = sys.argv[1:]
+    engine = Engine(root, backend)
+    answers = []
+    for verb, arguments in json.loads(text):
+        try:
+            answers.append({"result": to_json(VERBS[verb](engine, **from_json(arguments)))})
+        except NetkitError as error:
+            answers.append({"error": error.kind, "message": error.message, "hint": error.hint})
+    print(json.dumps(answers))
+
+
+class RefusedError(Exception):
+    """The engine raised a NetkitError; `kind` is its kind."""
+
+    def __init__(self, answer: Answer) -> None:
+        super().__init__(f"{answer['error']}: {answer['message']} | {answer['hint']}")
+        self.kind = str(answer["error"])
+        self.message = str(answer["message"])
+
+
+class Remote:
+    """The engine of a lab host, one process a call."""
+
+    def __init__(self, host: HostNs, backend: str = "nftables") -> None:
+        self.host = host
+        self.backend = backend
+
+    def words(self, *calls: tuple[str, dict[str, Any]]) -> list[str]:
+        """The command line that makes these calls."""
+        text = json.dumps([[verb, {k: to_json(v) for k, v in arguments.items()}] for verb, arguments in calls])
+        return [sys.executable, "-m", "tests.netns.calls", str(self.host.root), self.backend, text]
+
+    def together(self, calls: list[tuple[str, dict[str, Any]]]) -> list[Answer]:
+        """All these calls at once, each in a process of its own; their answers, in the order of the calls."""
+        running = [self.host.popen(*self.words(call)) for call in calls]
+        return [answers(process.communicate()[0])[0] for process in running]
+
+    def call(self, verb: str, **arguments: Any) -> Any:
+        """What a call returns; raises RefusedError."""
+        answer = answers(self.host.run(*self.words((verb, arguments))).stdout)[0]
+        if "error" in answer:
+            raise RefusedError(answer)
+        return from_json(answer["result"])
+
+    def attach(self, container: Container, **wish: Any) -> Any:
+        """Attach a container; its endpoint."""
+        return self.call("attach", pid=container.pid, **{"container": container.name, **wish})
+
+    def leave(self, container: Container, ifname: str = "") -> list[str]:
+        """Detach a container."""
+        return list(self.call("leave", pid=container.pid, ifname=ifname))
+
+
+def answers(text: str) -> list[Answer]:
+    """What `main` printed."""
+    found: list[Answer] = json.loads(text)
+    return found
+
+
+def ip(place: HostNs | Container, *words: str) -> Any:
+    """What `ip -j` shows."""
+    done: Completed[str] = place.run("ip", "-j", *words)
+    return json.loads(done.stdout or "[]")
+
+
+if __name__ == "__main__":
+    main()
