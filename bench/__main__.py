@@ -24,7 +24,7 @@ def main() -> int:
         parser.error(f"there is no {unknown[0]}: choose of {', '.join(reports)}")
     enter()
     print(machine(), flush=True)
-    for name in options.what or reports:
+    for name in (name for name in reports if name in options.what or not options.what):
         print(f"\n{reports[name]()}", end="", flush=True)
     return 0
 

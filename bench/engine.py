@@ -28,12 +28,6 @@ class Attachments:
         ident = self._ids.pop(path)
         return timed(lambda: self.engine.detach(ident))
 
-    def end(self) -> None:
-        """Detach what is left, and remove the network."""
-        for path in list(self._ids):
-            self.detach(path)
-        self.engine.remove_network("bridge")
-
 
 def _request(path: str, host_port: int) -> AttachRequest:
     port = PortMap("tcp", "0.0.0.0", host_port, 80)
