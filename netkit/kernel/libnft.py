@@ -50,6 +50,11 @@ class Library:
         lib.nft_ctx_buffer_output(self._context)
         lib.nft_ctx_buffer_error(self._context)
 
+    def __del__(self) -> None:
+        """Give the context back, for it holds a socket: a process that attaches many must not collect them."""
+        if getattr(self, "_context", None):
+            self._lib.nft_ctx_free(self._context)
+
     def run(self, script: str) -> str:
         lib, context = self._lib, self._context
         failed = lib.nft_run_cmd_from_buffer(context, script.encode())
