@@ -16,7 +16,8 @@ def explain(op: Op, failure: NetkitError) -> NetkitError:
     """The failure with the op's command, and as a conflict or a lack of the host where it is one."""
     if not isinstance(failure, KernelError) or isinstance(op, (SysctlSet, SysctlRestore)):
         return failure  # it says all there is to say
-    command = "; ".join(str(command) for command in render(op))
+    # without what a command reads: a whole rule set would hide the reason (--dry-run shows it)
+    command = "; ".join(str(command.replace(stdin="")) for command in render(op))
     if failure.errno == errno.EEXIST and (taken := _taken(op)):
         return ConflictError(f"{taken} ({command})", "detach what holds it, or choose another")
     if failure.errno in (errno.EPERM, errno.EACCES):
