@@ -11,7 +11,7 @@ import os
 import click
 
 from netkit.cli.command import options
-from netkit.errors import ConflictError, NotFoundError, UsageError
+from netkit.errors import NotFoundError, UsageError
 from netkit.model import NsRef
 from netkit.naming import short_id
 from netkit.value import Value
@@ -110,16 +110,6 @@ def records_of(engine: Engine, target: Target) -> list[Record]:
     if failure and not records:
         raise failure
     return records
-
-
-def only_one(records: Iterable[Record], what: object, hint: str) -> Record:
-    """The single attachment among several, or an error that lists them."""
-    found = list(records)
-    if not found:
-        raise NotFoundError(f"nothing is attached to {what}", "netkit ps lists all attachments")
-    if len(found) > 1:
-        raise ConflictError(f"{what} has {len(found)} attachments: {listed(found)}", hint)
-    return found[0]
 
 
 def listed(records: Iterable[Record]) -> str:
