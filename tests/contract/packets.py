@@ -30,7 +30,7 @@ def _listen(what: str) -> socket.socket:
     sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if ":" in address:
         sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-    sock.bind((address, int(port)))
+    sock.bind(socket.getaddrinfo(address, int(port))[0][4])
     if sock.type == socket.SOCK_STREAM:
         sock.listen(64)
     return sock
@@ -61,7 +61,7 @@ def serve(name: str, *places: str) -> None:
 def ask_one(patience: float, proto: str, address: str, port: int) -> str:
     with contextlib.suppress(OSError), _socket(proto, address) as sock:
         sock.settimeout(patience)
-        sock.connect((address, port))
+        sock.connect(socket.getaddrinfo(address, port)[0][4])
         if proto == "udp":
             sock.send(b"?")
         return sock.recv(100).decode()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
 
-from netkit.plan.rules import Publish
+from netkit.plan.rules import ClosedTransit, Publish
 from tests.contract import world as w
 from tests.contract.world import World
 from tests.features import need
@@ -86,7 +87,9 @@ def test_hairpin_and_siblings_work_with_and_without_br_netfilter(world: World, b
 
 @pytest.mark.parametrize("member", ["host", "lan", "sibling", "web", "other"])
 def test_ranges_lead_port_by_port(world: World, member: str) -> None:
-    questions = [q for host in (w.HOST4, w.HOST6) for port in (9000, 9003, 9100, 9103) for q in by(host, port)]
+    questions = [
+        q for host in (w.HOST4, w.HOST6) for port in (9000, 9003, 9010, 9013, 9100, 9103) for q in by(host, port)
+    ]
     assert_all(world, member, questions)
 
 
@@ -125,7 +128,7 @@ def test_a_container_is_reached_from_its_host_and_its_network_alone(world: World
     questions = by(address, 80) + by(address, 81)
     for member in ("host", "sibling"):
         assert_all(world, member, questions)
-    for member in ("lan", "far", "other", "inner"):
+    for member in ("lan", "far", "other", "inner", "neighbour"):
         assert_none(world, member, questions)
 
 
@@ -184,6 +187,49 @@ def test_without_masquerade_sources_stay_and_only_a_routed_network_is_reached(wo
             assert_none(world, "web", inward)
     finally:
         assert world.firewall("delete", plain) == world.firewall("add", usual) == "None"
+
+
+def test_another_tools_containers_keep_their_fate(world: World) -> None:
+    assert_all(world, "neighbour", by(w.LAN4, 80) + by(w.LAN6, 80), "lan")
+    assert_all(world, "lan", by("10.17.0.2", 80) + by("fd00:17::2", 80), "neighbour")
+    assert_all(world, "neighbour", by(w.HOST4, 8080) + by(w.HOST6, 8080))
+
+
+def test_ours_and_another_tools_containers_do_not_reach_each_other(world: World) -> None:
+    assert_none(world, "neighbour", by(w.WEB4, 80) + by(w.WEB6, 80) + by("10.92.0.2", 80))
+    for member in ("web", "inner"):
+        assert_none(world, member, by("10.17.0.2", 80) + by("fd00:17::2", 80))
+
+
+def test_closed_transit_is_one_familys_affair(world: World) -> None:
+    assert world.firewall("delete", [ClosedTransit(6)]) == "None"
+    try:
+        assert_all(world, "lan", by(w.FAR6, 80), "far")
+        assert_none(world, "lan", by(w.FAR4, 80))
+        assert_none(world, "lan", by(w.WEB6, 80))
+    finally:
+        assert world.firewall("add", [ClosedTransit(6)]) == "None"
+
+
+def test_what_the_host_serves_on_a_gateway_address_is_for_itself_and_that_network(world: World) -> None:
+    gateways = ("10.90.0.1", "fd00:90::1")
+    server = world.serve("host", "dns", *(f"{p}:{a}:53" for p in w.BOTH for a in gateways))
+    questions = [q for address in gateways for q in by(address, 53)]
+    for member in ("host", "web"):
+        assert_all(world, member, questions, "dns")
+    for member in ("lan", "neighbour"):
+        assert_none(world, member, questions)
+    server.kill()
+
+
+def test_addresses_that_cannot_be_translated_are_left_to_the_host(world: World) -> None:
+    """::1 has no way to a container, and a link-local source cannot be forwarded."""
+    links = json.loads(world.host.run("ip", "-j", "-6", "addr", "show", "dev", "up0", "scope", "link").stdout)
+    local = next(address["local"] for link in links for address in link.get("addr_info", ()) if address)
+    server = world.serve("host", "own", *(f"{p}:{a}:8080" for p in w.BOTH for a in ("::1", f"{local}%up0")))
+    assert_all(world, "host", by("::1", 8080), "own")
+    assert_all(world, "lan", by(f"{local}%eth0", 8080), "own")
+    server.kill()
 
 
 def test_the_hosts_own_services_stay_as_reachable_as_they_were(world: World) -> None:

@@ -63,3 +63,29 @@ def test_loopback_is_closed_to_every_wire_by_the_rules_alone(world: World) -> No
     for attacker in ATTACKERS:
         for port in (7000, 8082):
             assert answers(world, attacker, port) == {"udp": 0, "tcp": 0}, (attacker, port)
+
+
+def test_nobody_speaks_as_localhost_or_out_of_turn(world: World) -> None:
+    """A published port would carry 127.0.0.1 on to a container; NAT would let a stray RST out with its own source."""
+    assert world.firewall("add", w.everything()) == "None"  # again, if the test above was run
+    mac = world.host.run("cat", "/sys/class/net/up0/address").stdout.strip()
+    way_in = Ether(src="02:00:00:00:00:66", dst=mac)
+    way_out = Ether(src="02:00:00:00:90:02", dst="02:00:00:00:90:01")
+    assert all(world.ask("lan", [("udp", w.HOST4, 8080)]))
+    inward = {
+        name: bytes(way_in / IP(src=source, dst=w.HOST4) / UDP(sport=4999, dport=8080) / Raw(name.encode()))
+        for name, source in {"honest__": w.LAN4, "loopback": "127.0.0.1"}.items()
+    }
+    with world.hear("web", {name: name.encode() for name in inward}) as seen:
+        world.send("lan", inward, COUNT)
+    assert seen == {"honest__": COUNT, "loopback": 0}
+    to_lan, source = way_out / IP(src=w.WEB4, dst=w.LAN4), 4998
+    outward = {
+        "udp": bytes(to_lan / UDP(sport=source, dport=80)),
+        "rst": bytes(to_lan / TCP(sport=source, dport=80, flags="R")),
+    }
+    tail = socket.inet_aton(w.LAN4) + source.to_bytes(2, "big")
+    patterns = {name: socket.inet_aton(address) + tail for name, address in {"own": w.WEB4, "host": w.HOST4}.items()}
+    with world.hear("lan", patterns) as seen:
+        world.send("web", outward, COUNT)
+    assert seen == {"own": 0, "host": COUNT}

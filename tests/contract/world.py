@@ -5,8 +5,9 @@
               netkit0 10.90.0.1 -- web .2, sibling .3
               netkit1 10.91.0.1 -- other .2
               netkit2 10.92.0.1 -- inner .2                    (internal)
+              docker0 10.17.0.1 -- neighbour .2                (another tool's)
 
-IPv6 the same: 2001:db8:1::/64, 2001:db8:2::/64, fd00:90::/64, fd00:91::/64, fd00:92::/64. `lan` and `far` route
+IPv6 the same: 2001:db8:1::/64, 2001:db8:2::/64, fd00:90::/64 and so on. `lan` and `far` route
 everything through the host, the containers' subnets too: they are attackers who know the way. Forwarding and
 route_localnet are on everywhere, so whatever is not reached is not reached because of rules.
 """
@@ -35,7 +36,14 @@ if TYPE_CHECKING:
 PACKETS = (sys.executable, "-m", "tests.contract.packets")
 FRAMES = (sys.executable, "-m", "tests.contract.frames")
 NETWORKS = {"netkit0": 90, "netkit1": 91, "netkit2": 92}
-PLACES = {"web": ("netkit0", 2), "sibling": ("netkit0", 3), "other": ("netkit1", 2), "inner": ("netkit2", 2)}
+BRIDGES = {**NETWORKS, "docker0": 17}
+PLACES = {
+    "web": ("netkit0", 2),
+    "sibling": ("netkit0", 3),
+    "other": ("netkit1", 2),
+    "inner": ("netkit2", 2),
+    "neighbour": ("docker0", 2),
+}
 
 WEB4, WEB6 = "10.90.0.2", "fd00:90::2"
 HOST4, HOST6 = "192.0.2.1", "2001:db8:1::1"
@@ -53,6 +61,7 @@ def published() -> list[Publish]:
                 Publish(owner, proto, any_, 8080, target, 80, "netkit0"),
                 Publish(owner, proto, host, 8081, target, 80, "netkit0"),
                 Publish(owner, proto, any_, 9000, target, 9000, "netkit0", 4),
+                Publish(owner, proto, host, 9010, target, 9010, "netkit0", 4),
                 Publish(owner, proto, any_, 9100, target, 9200, "netkit0", 4),
                 Publish(short_id("inner"), proto, any_, 8090, inner, 80, "netkit2"),
             ]
@@ -82,7 +91,7 @@ class World:
         self.members: dict[str, Namespace] = {"host": self.host}
         self.settings("net.ipv6.conf.default.accept_dad=0")  # a tentative link-local address asks for no neighbour
         self._uplinks()
-        for device, number in NETWORKS.items():
+        for device, number in BRIDGES.items():
             self._bridge(device, number)
         for name, (device, last) in PLACES.items():
             self._container(name, device, last)
@@ -153,7 +162,7 @@ class World:
         self.host.run("ip", "-batch", "-", input=lines)
 
     def _container(self, name: str, device: str, last: int) -> None:
-        number = NETWORKS[device]
+        number = BRIDGES[device]
         self.members[name] = member = self.lab.container(name)
         member.run("ip", "link", "set", "lo", "up")
         self.lab.link(self.host, member, names=(f"nk{name}", "eth0"))
@@ -168,8 +177,8 @@ class World:
         self.host.run("bridge", "link", "set", "dev", f"nk{name}", "hairpin", "on")  # needed with br_netfilter
 
     def _servers(self) -> None:
-        ports = (80, 81, *range(9000, 9004), *range(9200, 9204))
-        for name in ("web", "sibling", "other", "inner"):
+        ports = (80, 81, *range(9000, 9004), *range(9010, 9014), *range(9200, 9204))
+        for name in PLACES:
             self.serve(name, name, *(f"{p}:{a}:{n}" for p in BOTH for a in ("0.0.0.0", "::") for n in ports))
         for name, addresses in (("lan", (LAN4, LAN6)), ("far", (FAR4, FAR6))):
             self.serve(name, name, *(f"{p}:{a}:{n}" for p in BOTH for a in addresses for n in (80, 8080, 9000)))
