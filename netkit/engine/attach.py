@@ -6,13 +6,12 @@ from time import time
 
 from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
-from netkit.engine.recovery import Transaction, recover
+from netkit.engine.recovery import Attaching, recover
 from netkit.errors import ConflictError
 from netkit.model import PortMap
 from netkit.naming import attachment_id
 from netkit.plan.ops import PortsReserve
 from netkit.plan.steps import Plan
-from netkit.state.journal import Intent
 from netkit.state.probe import free_port, listening
 from netkit.state.records import Record
 
@@ -22,7 +21,7 @@ if TYPE_CHECKING:
 
     from netkit.drivers.protocols import Attachment
     from netkit.engine.session import Session
-    from netkit.model import AttachRequest, Endpoint, Lease, Network
+    from netkit.model import AttachRequest, Lease, Network
     from netkit.plan.host import Host
 
 
@@ -59,29 +58,13 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
     req, reserve = _choose_ports(session, net, req, leases)
     attachment = _ask_driver(net, req, leases, host)
     ep, plan = attachment.endpoint, reserve + attachment.plan
-    boot = session.root.boot_id()
-    record = Record(ep, plan, boot_id=boot, created=int(time()))
-    with Transaction(session, _intent(ep, plan, boot)) as it:
+    record = Record(ep, plan, boot_id=session.root.boot_id(), created=int(time()))
+    with Attaching(session, record) as attaching:
         if pools.claim(session, net, req) != leases:
             raise ConflictError("the address was taken by another meanwhile", "try again")
         session.ledger.claim(ep.id, ep.ports)
-        it.apply()
-        session.records.save(record)
+        attaching.apply()
     return record
-
-
-def _intent(ep: Endpoint, plan: Plan, boot: str) -> Intent:
-    return Intent(
-        ep.id,
-        "attach",
-        ep.network,
-        plan,
-        boot_id=boot,
-        container=ep.container,
-        ifname=ep.ifname,
-        leases=ep.addresses,
-        ports=ep.ports,
-    )
 
 
 def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
@@ -96,10 +79,8 @@ def _refuse_twice(session: Session, net: Network, req: AttachRequest) -> None:
                 f"{req.container} is already attached to {net.name} as {ifname}",
                 f"detach it first (netkit detach {old.endpoint.id}), or choose another --ifname",
             )
-    if req.name:
-        for record in session.records.all():
-            if record.endpoint.name == req.name:
-                raise ConflictError(f"the name {req.name} is taken by {record.endpoint.id}", "choose another --name")
+    if req.name and (named := session.records.named(req.name)):
+        raise ConflictError(f"the name {req.name} is taken by {named[0].id}", "choose another --name")
 
 
 def _choose_ports(

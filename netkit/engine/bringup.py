@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from netkit.drivers.registry import driver
 from netkit.engine import executor
-from netkit.engine.recovery import Transaction, recover_locked
+from netkit.engine.recovery import Raising, recover_locked
 from netkit.plan.steps import Plan
-from netkit.state.journal import Intent
-from netkit.state.networks import HOST, Up
+from netkit.state.networks import HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -63,11 +62,9 @@ def take_down_locked(session: Session, name: str) -> None:
 
 
 def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
-    if not plan.steps and former.steps:
-        return
-    with Transaction(session, Intent(f"up-{name}", "up", name, plan, boot_id=session.root.boot_id())) as it:
-        it.apply()
-        session.networks.save_up(Up(name, former + plan, boot_id=session.root.boot_id()))
+    if plan.steps or not former.steps:
+        with Raising(session, name, plan, former) as raising:
+            raising.apply()
 
 
 def take_down_unused_host(session: Session) -> None:

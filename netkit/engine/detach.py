@@ -5,7 +5,7 @@ from __future__ import annotations
 from time import monotonic, sleep
 
 from netkit.engine import bringup, pools
-from netkit.engine.recovery import finish_detach, recover, recover_locked, reported
+from netkit.engine.recovery import finish_detach, recover, recover_locked, reported, unfinished_networks
 from netkit.errors import NetkitError
 from netkit.state.networks import HOST
 
@@ -32,7 +32,7 @@ def detach(session: Session, record: Record) -> None:
             return  # another was faster, and may have attached anew by now
         with session.host_lock():
             session.records.begin_detach(ep.id)
-            finish_detach(session, ep.id)
+            finish_detach(session, now)
 
 
 def alive(session: Session, record: Record) -> bool:
@@ -82,10 +82,10 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
         done.append(f"attachment {ep.id} ({ep.ifname} of {ep.container} on {ep.network})")
         if not dry_run:
             _try(errors, lambda record=record: detach(session, record))
-    leaving = session.records.detaching()
-    for name in sorted({*session.journal.networks(), *(record.endpoint.network for record in leaving)}):
-        done += [f"unfinished {i.action} of {i.network}" for i in session.journal.open_intents(name)]
-        done += [f"unfinished detach of {r.id} from {name}" for r in leaving if r.endpoint.network == name]
+    half = [("attach", r) for r in session.records.attaching()] + [("detach", r) for r in session.records.detaching()]
+    for name in unfinished_networks(session):
+        done += [f"unfinished network {name}"] if session.journal.open_intent(name) else []
+        done += [f"unfinished {what} of {r.id} on {name}" for what, r in half if r.endpoint.network == name]
         if not dry_run:
             _try(errors, lambda name=name: _recover(session, name))
     done += _unnamed(session, dry_run, errors)

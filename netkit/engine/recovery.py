@@ -10,6 +10,8 @@ from netkit.engine import executor, pools
 from netkit.errors import ApplyError, NetkitError, StateError
 from netkit.plan.ops import LoopbackUp
 from netkit.plan.steps import Plan
+from netkit.state.journal import Intent
+from netkit.state.networks import Up
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +19,6 @@ if TYPE_CHECKING:
     from typing import Self
 
     from netkit.engine.session import Session
-    from netkit.state.journal import Intent
     from netkit.state.records import Record
 
 
@@ -28,39 +29,99 @@ class Transaction:
     it only if its changes could not all be taken back; then whoever comes next tries again.
     """
 
-    def __init__(self, session: Session, intent: Intent) -> None:
+    def __init__(self, session: Session, plan: Plan, what: str) -> None:
         self.session = session
-        self.intent = intent
+        self.plan = plan
+        self.what = what
         self._begun = False
 
     def __enter__(self) -> Self:
-        self.session.journal.begin(self.intent)
+        self.note()
         return self
 
     def apply(self) -> None:
         """Carry the plan out; ApplyError when that failed."""
         self._begun = True
-        executor.apply(self.session.kernel, self.intent.plan)
+        executor.apply(self.session.kernel, self.plan)
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if error is not None and not self._taken_back(error):
+        if error is not None:
+            self._take_back(error)
             return
-        self.session.journal.end(self.intent.id)
+        try:
+            self.done()
+        except BaseException as late:
+            self._take_back(late)
+            raise
 
-    def _taken_back(self, error: BaseException) -> bool:
-        if isinstance(error, ApplyError):  # it was, but for what it lists
+    def _take_back(self, error: BaseException) -> None:
+        if isinstance(error, ApplyError):  # it was taken back, but for what the error lists
             if error.leftovers:
-                return False
-        elif self._begun:
-            if self.intent.action == "up" and _is_done(self.session, self.intent):
-                return True
-            self.session.records.forget(self.intent.id)
-            what = f"{error or type(error).__name__}, and {self.intent.action} of {self.intent.network} is not undone"
-            executor.must_revert(self.session.kernel, self.intent.plan.undo(), what)
-        _release(self.session, self.intent)
+                return
+        elif self._begun and self.reopen():
+            what = f"{error or type(error).__name__}, and {self.what} is not undone"
+            executor.must_revert(self.session.kernel, self.plan.undo(), what)
+        self.forget()
+
+    def note(self) -> None:
+        """Write down what is about to be done."""
+
+    def done(self) -> None:
+        """Write down that it is."""
+
+    def reopen(self) -> bool:
+        """See that it is not noted as done; False when it is, for good."""
         return True
+
+    def forget(self) -> None:
+        """It is not, and nothing is left of it: forget the intent and what was claimed for it."""
+
+
+class Raising(Transaction):
+    """A network, or the host's base, coming up: an intent beside the note of what is up."""
+
+    def __init__(self, session: Session, name: str, plan: Plan, former: Plan) -> None:
+        super().__init__(session, plan, f"bringing up {name}")
+        boot = session.root.boot_id()
+        self.intent = Intent(name, plan, boot)
+        self.up = Up(name, former + plan, boot_id=boot)
+
+    def note(self) -> None:
+        self.session.journal.begin(self.intent)
+
+    def done(self) -> None:
+        self.session.networks.save_up(self.up)
+        self.session.journal.end(self.intent.network)
+
+    def reopen(self) -> bool:
+        return not _is_up(self.session, self.intent)
+
+    def forget(self) -> None:
+        self.session.journal.end(self.intent.network)
+
+
+class Attaching(Transaction):
+    """An attachment coming to be: its record is the intent, and moves on when all is done."""
+
+    def __init__(self, session: Session, record: Record) -> None:
+        super().__init__(session, record.plan, f"attaching {record.id}")
+        self.record = record
+
+    def note(self) -> None:
+        self.session.records.begin_attach(self.record)
+
+    def done(self) -> None:
+        self.session.records.finish_attach(self.record.id)
+
+    def reopen(self) -> bool:
+        self.session.records.reopen(self.record.id)
+        return True
+
+    def forget(self) -> None:
+        _release(self.session, self.record)
+        self.session.records.abandon(self.record)
 
 
 def recover(session: Session, network: str) -> None:
@@ -68,37 +129,60 @@ def recover(session: Session, network: str) -> None:
 
     Needs the network's lock; takes the host's if there is anything to do.
     """
-    if session.journal.open_intents(network) or _detaching(session, network):
+    if session.journal.open_intent(network) or _unfinished(session, network):
         with session.host_lock():
             recover_locked(session, network)
 
 
 def recover_locked(session: Session, network: str) -> None:
     """The same with the host's lock held; it alone does for the host's own base."""
-    for open_intent in session.journal.open_intents(network):
-        _take_back(session, open_intent)
-    for record in _detaching(session, network):
-        finish_detach(session, record.endpoint.id)
+    intent = session.journal.open_intent(network)
+    if intent is not None:
+        what = f"bringing up {network}"
+        if _is_up(session, intent) or _reversed(session, intent.plan, intent.boot_id, what):
+            session.journal.end(network)
+    for record in session.records.attaching():
+        what = f"attaching {record.id}"
+        if record.endpoint.network == network and _reversed(session, record.plan, record.boot_id, what):
+            _release(session, record)
+            session.records.abandon(record)
+    for record in session.records.detaching():
+        if record.endpoint.network == network:
+            finish_detach(session, record)
 
 
-def finish_detach(session: Session, ident: str) -> None:
+def unfinished_networks(session: Session) -> list[str]:
+    """The networks on which something died midway, HOST among them if it did there."""
+    records = (*session.records.attaching(), *session.records.detaching())
+    return sorted({*session.journal.networks(), *(record.endpoint.network for record in records)})
+
+
+def finish_detach(session: Session, record: Record) -> None:
     """Undo a record that is already marked as detaching, and forget it; needs the host's lock."""
-    record = session.records.load_detaching(ident)
-    if record is None:
-        return
-    ep = record.endpoint
     if record.boot_id == session.root.boot_id():
         plan = _without_shared_loopback(session, record)
-        executor.must_revert(session.kernel, plan.undo(), f"{ep.id} could not be detached")
-    session.ledger.release(ep.id)
-    net = session.networks.load(ep.network)
-    if net is not None:
-        pools.release(session, net, ep.container, ep.ifname)
-    session.records.finish_detach(ident)
+        executor.must_revert(session.kernel, plan.undo(), f"{record.id} could not be detached")
+    _release(session, record)
+    session.records.finish_detach(record)
 
 
-def _detaching(session: Session, network: str) -> list[Record]:
-    return [record for record in session.records.detaching() if record.endpoint.network == network]
+def _is_up(session: Session, intent: Intent) -> bool:
+    """Whether all was done and noted, and only the intent is left."""
+    up = session.networks.up(intent.network)
+    return up is not None and up.plan.steps[-len(intent.plan) :] == intent.plan.steps
+
+
+def _unfinished(session: Session, network: str) -> bool:
+    records = (*session.records.attaching(), *session.records.detaching())
+    return any(record.endpoint.network == network for record in records)
+
+
+def _reversed(session: Session, plan: Plan, boot_id: str, what: str) -> bool:
+    """Take back a plan that died midway; False, with a warning, when not all of it could be."""
+    left = executor.revert(session.kernel, plan.undo()) if boot_id == session.root.boot_id() else []
+    if left:
+        session.root.warnings.append(f"{what} died midway and is not all undone: {left[0][1]}")
+    return not left
 
 
 def _without_shared_loopback(session: Session, record: Record) -> Plan:
@@ -117,37 +201,13 @@ def _without_shared_loopback(session: Session, record: Record) -> Plan:
     return Plan(tuple(step for step in record.plan if step not in mine))
 
 
-def _take_back(session: Session, what: Intent) -> None:
-    if not _is_done(session, what):
-        left = []
-        if what.boot_id == session.root.boot_id():
-            left = executor.revert(session.kernel, what.plan.undo())
-        if left:
-            session.root.warnings.append(
-                f"{what.action} of {what.network} died midway and is not all undone: {left[0][1]}"
-            )
-            return
-        _release(session, what)
-    session.journal.end(what.id)
-
-
-def _is_done(session: Session, what: Intent) -> bool:
-    """Whether all was done and noted, and only the intent was left when its writer died."""
-    if what.action == "up":
-        up = session.networks.up(what.network)
-        return up is not None and up.plan.steps[-len(what.plan) :] == what.plan.steps
-    record = session.records.load(what.id)
-    return record is not None and record.boot_id == what.boot_id
-
-
-def _release(session: Session, what: Intent) -> None:
-    """Give back the ports and addresses that an intent was about."""
-    if not what.container:
-        return
-    session.ledger.release(what.id)
-    net = session.networks.load(what.network)
+def _release(session: Session, record: Record) -> None:
+    """Give back the ports and addresses of an attachment."""
+    ep = record.endpoint
+    session.ledger.release(ep.id)
+    net = session.networks.load(ep.network)
     if net is not None:
-        pools.release(session, net, what.container, what.ifname)
+        pools.release(session, net, ep.container, ep.ifname)
 
 
 def reported(errors: list[NetkitError]) -> None:

@@ -4,8 +4,8 @@
     tcp 0.0.0.0 8080 1 3f9c1a2b7d10
 
 Lines, not JSON: a thousand of them are read, searched and written in less than a millisecond. The number after the
-version is a checksum. The records and the journal know the same: a ledger that is lost or damaged is made again from
-them. All calls need the host's lock.
+version is a checksum. The records know the same: a ledger that is lost or damaged is made again from them. All calls
+need the host's lock.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ import binascii
 from netkit.errors import ConflictError, StateError
 from netkit.model import ANY, PortMap, family
 from netkit.state.files import is_full
-from netkit.state.journal import Journal
 from netkit.state.records import Records
 
 TYPE_CHECKING = False
@@ -76,11 +75,9 @@ class Ledger:
         return self._remembered() if lines is None else lines
 
     def _remembered(self) -> list[str]:
-        """The ledger as the records and the journal have it."""
-        records, journal = Records(self.root), Journal(self.root)
-        owners = {r.id: r.endpoint.ports for r in (*records.all(), *records.detaching())}
-        for network in journal.networks():
-            owners.update({intent.id: intent.ports for intent in journal.open_intents(network) if intent.ports})
+        """The ledger as the records have it."""
+        records = Records(self.root)
+        owners = {r.id: r.endpoint.ports for r in (*records.attaching(), *records.all(), *records.detaching())}
         return [_line(port, owner) for owner, ports in owners.items() for port in ports]
 
     def _write(self, lines: Sequence[str]) -> None:

@@ -1,7 +1,13 @@
 """Records: one file an attachment, all that detach, check, reload and garbage collection need to know.
 
-A record is named by its id. While an attachment is being taken down, its record stands in `detaching/`: the move needs
-no new bytes, so it works on a full disk, and whoever finds it there after a crash finishes the work.
+A record is named by its id, and tells by the directory that it stands in how far its attachment is:
+
+    attaching/   written before the first change      a crash leaves it here: take it back
+    attachments/ moved here after the last            it holds
+    detaching/   moved here before it is undone       a crash leaves it here: finish it
+
+A move needs no new bytes, so taking down works on a full disk. Beside them, `by-netns/` has a link for each
+attachment, named by its namespace: it is made before the record and removed after it, and leads to nothing at worst.
 """
 
 from __future__ import annotations
@@ -14,6 +20,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netkit.state.files import Directory
     from netkit.state.root import Root
 
 
@@ -41,8 +48,29 @@ class Records:
         self.root = root
 
     def save(self, record: Record) -> None:
-        """Put an attachment's record in place."""
-        self.root.attachments.save(record.id, record)
+        """Put an attachment's record in place of what is there."""
+        self._place(self.root.attachments, record)
+
+    def begin_attach(self, record: Record) -> None:
+        """Note what is about to be made."""
+        self._place(self.root.attaching, record)
+
+    def finish_attach(self, attachment: str) -> None:
+        """Note that an attachment is made."""
+        self.root.attaching.rename(attachment, self.root.attachments, attachment)
+
+    def reopen(self, attachment: str) -> None:
+        """Note that an attachment is not made after all, if that was noted: it is to be taken back."""
+        self.root.attachments.rename(attachment, self.root.attaching, attachment)
+
+    def abandon(self, record: Record) -> None:
+        """Forget what was about to be made, and is not."""
+        self.root.attaching.unlink(record.id)
+        self.root.by_netns.unlink(_link(record))
+
+    def attaching(self) -> tuple[Record, ...]:
+        """The attachments whose making was begun and not finished."""
+        return tuple(self.root.attaching.values(Record))
 
     def load(self, attachment: str) -> Record | None:
         """The record of exactly this id, None when there is none."""
@@ -56,8 +84,7 @@ class Records:
         """
         if text.isalnum() and (record := self.load(text)):
             return record
-        named = [record for record in self._about(text) if record.endpoint.name == text]
-        found = named or [record for record in map(self.load, self._beginning(text)) if record]
+        found = list(self.named(text)) or [record for record in map(self.load, self._beginning(text)) if record]
         if not found:
             raise NotFoundError(f"no attachment {text}", "netkit ps lists them")
         if len(found) > 1:
@@ -74,36 +101,51 @@ class Records:
         return tuple(record for record in self._about(container) if record.endpoint.container == container)
 
     def of_netns(self, inode: int, cookie: int = 0) -> tuple[Record, ...]:
-        """The records of one network namespace; a cookie of 0, here or there, matches any."""
+        """The records of one network namespace, by its cookie, or by its inode where it has none."""
+        start = f"{_key(inode, cookie)}+"
+        names = [name for name in self.root.by_netns.names() if name.startswith(start)]
+        return tuple(record for name in names if (record := self.load(name.rpartition("+")[2])))
 
-        def same(record: Record) -> bool:
-            netns = record.endpoint.netns
-            return netns.inode == inode and (not cookie or not netns.cookie or netns.cookie == cookie)
-
-        return tuple(record for record in self.all() if same(record))
-
-    def forget(self, attachment: str) -> None:
-        """Forget an attachment that never came to be."""
-        self.root.attachments.unlink(attachment)
+    def named(self, name: str) -> tuple[Record, ...]:
+        """The records that bear this name."""
+        return tuple(record for record in self._about(name) if record.endpoint.name == name)
 
     def begin_detach(self, attachment: str) -> bool:
         """Mark an attachment as being taken down; False when it has no record."""
         return self.root.attachments.rename(attachment, self.root.detaching, attachment)
 
-    def load_detaching(self, attachment: str) -> Record | None:
-        """The record of an attachment that is being taken down, None when there is none."""
-        return self.root.detaching.load(attachment, Record)
-
-    def finish_detach(self, attachment: str) -> None:
+    def finish_detach(self, record: Record) -> None:
         """Forget an attachment that was taken down."""
-        self.root.detaching.unlink(attachment)
+        self.root.detaching.unlink(record.id)
+        self.root.by_netns.unlink(_link(record))
 
     def detaching(self) -> tuple[Record, ...]:
         """The attachments whose taking down was begun and not finished."""
         return tuple(self.root.detaching.values(Record))
+
+    def _place(self, directory: Directory, record: Record) -> None:
+        index, link = self.root.by_netns, _link(record)
+        new = not index.exists(link)
+        if new:
+            index.point(link, record.id)
+        try:
+            directory.save(record.id, record)
+        except BaseException:
+            if new:
+                index.unlink(link)
+            raise
 
     def _about(self, text: str) -> tuple[Record, ...]:
         return tuple(self.root.attachments.values(Record, holding=text)) if text else ()
 
     def _beginning(self, text: str) -> list[str]:
         return [name for name in self.root.attachments.names() if text and name.startswith(text)]
+
+
+def _key(inode: int, cookie: int) -> str:
+    return f"{cookie:x}" if cookie else f"inode{inode:x}"
+
+
+def _link(record: Record) -> str:
+    netns = record.endpoint.netns
+    return f"{_key(netns.inode, netns.cookie)}+{record.id}"

@@ -1,7 +1,8 @@
 """Where state lives: what a reboot clears, and what lasts.
 
     /run/netkit             --root DIR: DIR/run         cleared by a reboot
-      attachments/ detaching/     records, one a file   netkit.state.records
+      attaching/ attachments/ detaching/   records      netkit.state.records
+      by-netns/                   which are where       netkit.state.records
       intents/                    what is under way     netkit.state.journal
       networks-up/                what networks made    netkit.state.networks
       host/                       the port ledger       netkit.state.ports
@@ -49,6 +50,16 @@ class Root:
     def attachments(self) -> Directory:
         """Records of attachments, by id."""
         return self._volatile("attachments")
+
+    @property
+    def attaching(self) -> Directory:
+        """Records of attachments that are being made, by id."""
+        return self._volatile("attaching")
+
+    @property
+    def by_netns(self) -> Directory:
+        """Which attachments a network namespace has."""
+        return self._volatile("by-netns")
 
     @property
     def detaching(self) -> Directory:

@@ -55,7 +55,7 @@ def root(disk: Path) -> Root:
     Networks(root).save(Network("web", "bridge"))
     Records(root).save(Record(ENDPOINT, PLAN))
     Ledger(root).claim("abc", ENDPOINT.ports)
-    Journal(root).begin(Intent("old", "attach", "web", PLAN))
+    Journal(root).begin(Intent("web", PLAN))
     _ = root.detaching
     with lock(root, "web"):
         pass
@@ -82,7 +82,7 @@ def test_nothing_begins_on_a_full_disk_and_nothing_is_harmed(root: Root, disk: P
             lambda: Records(root).save(Record(ENDPOINT.replace(id="new"), PLAN)),
             lambda: Records(root).save(Record(ENDPOINT.replace(name="changed"), PLAN)),
             lambda: Networks(root).save(Network("new", "bridge")),
-            lambda: Journal(root).begin(Intent("new", "attach", "web", PLAN)),
+            lambda: Journal(root).begin(Intent("new", PLAN)),
             lambda: Ledger(root).claim("new", (PortMap("tcp", "0.0.0.0", 81, 80),)),
         ):
             with pytest.raises(StateError, match="No space left") as caught:
@@ -101,12 +101,12 @@ def test_everything_ends_on_a_full_disk(root: Root, disk: Path) -> None:
         records = Records(root)
         assert records.load("abc") == Record(ENDPOINT, PLAN)
         assert records.begin_detach("abc")
-        assert records.load_detaching("abc") == Record(ENDPOINT, PLAN)
+        assert records.detaching() == (Record(ENDPOINT, PLAN),)
         pool = FilePool(root, "web", SUBNET)
         for number in range(20):
             assert pool.release(f"c{number}", "eth0")
-        records.finish_detach("abc")
-        Journal(root).end("old")
+        records.finish_detach(Record(ENDPOINT, PLAN))
+        Journal(root).end("web")
         Networks(root).remove("web")
     assert pool.claims() == ()
     assert Journal(root).networks() == ()
@@ -121,7 +121,7 @@ def test_ports_are_released_on_a_full_disk(root: Root, disk: Path) -> None:
     fill(disk)
     assert Records(root).begin_detach("abc")
     Ledger(root).release("abc")
-    Records(root).finish_detach("abc")
+    Records(root).finish_detach(Record(ENDPOINT, PLAN))
     assert [owner for owner, _ in Ledger(root).entries()] == ["def"]
     assert Ledger(root).taken("tcp", "0.0.0.0", 81, 81) == "def"
 
@@ -133,7 +133,7 @@ def test_a_release_on_a_read_only_disk_fails_loudly_and_works_later(root: Root, 
     for end in (
         lambda: pool.release("c1", "eth0"),
         lambda: Records(root).begin_detach("abc"),
-        lambda: Journal(root).end("old"),
+        lambda: Journal(root).end("web"),
         lambda: Ledger(root).release("abc"),
     ):
         with pytest.raises(StateError, match="Read-only file system") as caught:

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import pytest
 
-from netkit.model import PortMap
 from netkit.plan.ops import LinkAdd
 from netkit.plan.steps import Plan
 from netkit.state.journal import Intent, Journal
@@ -22,37 +21,33 @@ def journal(tmp_path: Path) -> Journal:
 
 
 def test_an_intent_is_open_until_it_is_ended(journal: Journal) -> None:
-    port = PortMap("tcp", "::", 80, 80)
-    intent = Intent("abc", "attach", "web", PLAN, "boot", "c", "eth0", ("10.0.0.2",), (port,))
+    intent = Intent("web", PLAN, "boot")
     journal.begin(intent)
-    assert journal.open_intents("web") == (intent,)
+    assert journal.open_intent("web") == intent
     assert journal.networks() == ("web",)
-    journal.end("abc")
-    journal.end("abc")
-    assert journal.open_intents("web") == ()
+    journal.end("web")
+    journal.end("web")
+    assert journal.open_intent("web") is None
 
 
 def test_intents_of_one_network_are_not_anothers(journal: Journal) -> None:
-    for network, ident in (("web", "a"), ("web", "b"), ("web2", "c"), (HOST, "up-@host")):
-        journal.begin(Intent(ident, "up", network, PLAN))
-    assert [intent.id for intent in journal.open_intents("web")] == ["a", "b"]
-    assert [intent.id for intent in journal.open_intents(HOST)] == ["up-@host"]
-    journal.end("up-@host")
-    journal.end("a")
-    assert [intent.id for intent in journal.open_intents("web")] == ["b"]
-    assert journal.open_intents(HOST) == ()
-    assert [intent.id for intent in journal.open_intents("web2")] == ["c"]
+    for network in ("web", "web2", HOST):
+        journal.begin(Intent(network, PLAN))
+    journal.end(HOST)
+    journal.end("web")
+    assert journal.open_intent("web") is None
+    assert journal.open_intent(HOST) is None
+    assert journal.open_intent("web2") == Intent("web2", PLAN)
 
 
 def test_beginning_again_replaces(journal: Journal) -> None:
-    journal.begin(Intent("a", "attach", "web", PLAN))
-    journal.begin(Intent("a", "attach", "web", Plan()))
-    assert journal.open_intents("web") == (Intent("a", "attach", "web", Plan()),)
+    journal.begin(Intent("web", PLAN))
+    journal.begin(Intent("web", Plan()))
+    assert journal.open_intent("web") == Intent("web", Plan())
 
 
 def test_a_damaged_intent_is_set_aside_and_named(journal: Journal) -> None:
-    journal.begin(Intent("a", "attach", "web", PLAN))
-    journal.begin(Intent("b", "attach", "web", PLAN))
-    Path(journal.root.intents.path, "web+a").write_bytes(b"{")
-    assert [intent.id for intent in journal.open_intents("web")] == ["b"]
-    assert "web+a is damaged" in journal.root.warnings[0]
+    journal.begin(Intent("web", PLAN))
+    Path(journal.root.intents.path, "web").write_bytes(b"{")
+    assert journal.open_intent("web") is None
+    assert "web is damaged" in journal.root.warnings[0]

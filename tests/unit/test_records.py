@@ -112,7 +112,10 @@ def test_records_of_a_container_and_of_a_namespace(records: Records) -> None:
     assert records.of_container("web") == (web,)
     assert records.of_container("we") == ()
     assert records.of_netns(1, 5) == (web,)
-    assert set(records.of_netns(1)) == {web, db}
+    assert records.of_netns(1, 7) == ()
+    old = record("old", inode=1)
+    records.save(old)
+    assert records.of_netns(1) == (old,)
     assert records.of_netns(2) == ()
 
 
@@ -123,10 +126,24 @@ def test_detaching_moves_the_record_and_forgets_it_at_the_end(records: Records) 
     assert not records.begin_detach(web.id)
     assert records.load(web.id) is None
     assert records.detaching() == (web,)
-    assert records.load_detaching(web.id) == web
-    records.finish_detach(web.id)
-    records.finish_detach(web.id)
+    records.finish_detach(web)
+    records.finish_detach(web)
     assert records.detaching() == ()
+    assert records.root.by_netns.names() == []
+
+
+def test_an_attachment_stands_among_the_records_once_it_is_made(records: Records) -> None:
+    web, db = record("web"), record("db")
+    records.begin_attach(web)
+    records.begin_attach(db)
+    assert records.load(web.id) is None
+    records.finish_attach(web.id)
+    records.abandon(db)
+    assert records.all() == (web,)
+    assert records.attaching() == ()
+    records.reopen(web.id)
+    assert records.attaching() == (web,)
+    assert records.all() == ()
 
 
 @pytest.mark.parametrize("damage", [b"", b"{", b"null", b"\0" * 100])
