@@ -10,6 +10,7 @@ from netkit.errors import NetkitError
 from netkit.kernel import conntrack, sysctl
 from netkit.kernel.links import Batch
 from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
+from netkit.kernel.threads import beside
 from netkit.plan.ops import PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.rules import Publish
 
@@ -58,6 +59,7 @@ class Kernel:
         self._firewall = firewall
         self._before_op = before_op
         self._indexes: Indexes = {}
+        self._running: list[tuple[Op, Callable[[], int]]] = []
 
     def apply(self, ops: Sequence[Op], *, tolerant: bool = False) -> list[Outcome]:
         """What became of each op, in their order.
@@ -71,7 +73,17 @@ class Kernel:
             outcomes += [_told(op, outcome, tolerant) for op, outcome in self._carry_out(part, tolerant)]
             if not tolerant and any(isinstance(outcome, NetkitError) for outcome in outcomes):
                 break
+        self._wait(ops, outcomes)
         return outcomes + [UNTRIED] * (len(ops) - len(outcomes))
+
+    def _wait(self, ops: Sequence[Op], outcomes: list[Outcome]) -> None:
+        """See to the end of what goes on beside, and put its failures where they belong."""
+        running, self._running = self._running, []
+        for op, wait in running:
+            try:
+                wait()
+            except NetkitError as error:
+                outcomes[ops.index(op)] = _told(op, error, tolerant=False)
 
     def _parts(self, ops: Sequence[Op]) -> Iterator[Sequence[Op]]:
         """Runs of consecutive ops that can go together."""
@@ -103,7 +115,7 @@ class Kernel:
         firewall = self._firewall(ops[0].backend)
         firewall.add(rules)
         try:
-            self._forget_connections(rules, _WITHOUT_END)
+            conntrack.flush_all(_published(rules, _WITHOUT_END))
         except NetkitError:
             firewall.delete(rules[::-1])
             raise
@@ -112,18 +124,10 @@ class Kernel:
     def _rules_del(self, ops: Sequence[RulesDel], tolerant: bool) -> list[Outcome]:
         rules = [rule for op in ops for rule in op.rules]
         self._firewall(ops[0].backend).delete(rules)
-        self._forget_connections(rules, _PROTOCOLS)
+        if targets := _published(rules, _PROTOCOLS):
+            # Beside what follows, mostly a link's deletion: there the kernel makes us wait for longer than this takes.
+            self._running.append((ops[0], beside(lambda: conntrack.flush_all(targets))))
         return [None] * len(ops)
-
-    def _forget_connections(self, rules: Sequence[Rule], protocols: tuple[str, ...]) -> None:
-        conntrack.flush_all(
-            [
-                (rule.protocol, rule.host_ip, rule.host_port, rule.host_port + rule.count - 1)
-                for rule in rules
-                if isinstance(rule, Publish) and rule.protocol in protocols
-            ],
-            self._namespaces.enter(None).socket,
-        )
 
     def _ports(self, ops: Sequence[PortsReserve | PortsFree], tolerant: bool) -> list[Outcome]:
         for op in ops:
@@ -139,6 +143,14 @@ _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
     PortsReserve: Kernel._ports,
     PortsFree: Kernel._ports,
 }
+
+
+def _published(rules: Sequence[Rule], protocols: tuple[str, ...]) -> list[conntrack.Target]:
+    return [
+        (rule.protocol, rule.host_ip, rule.host_port, rule.host_port + rule.count - 1)
+        for rule in rules
+        if isinstance(rule, Publish) and rule.protocol in protocols
+    ]
 
 
 def _lane(op: Op) -> Hashable:

@@ -12,16 +12,14 @@ from _socket import AF_INET, AF_INET6, IPPROTO_TCP, IPPROTO_UDP, inet_ntop
 from netkit.errors import HostError, KernelError, UsageError
 from netkit.kernel import sysctl
 from netkit.kernel.messages import address_bytes
-from netkit.kernel.namespaces import Namespaces
 from netkit.kernel.netlink import Netlink
+from netkit.kernel.rtnl import Rtnl
 from netkit.kernel.wire import NLA_F_NESTED, attr, attributes, u32
 from netkit.model import ANY, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-
-    from netkit.kernel.rtnl import Rtnl
+    from collections.abc import Sequence
 
     #: protocol, host address, first and last port
     Target = tuple[str, str, int, int]
@@ -41,15 +39,14 @@ _FAMILIES = {4: AF_INET, 6: AF_INET6}
 
 def flush(protocol: str, host_ip: str, first_port: int, last_port: int) -> int:
     """Forget the connections to these host ports; returns how many there were."""
-    with Namespaces() as namespaces:
-        return flush_all([(protocol, host_ip, first_port, last_port)], namespaces.enter(None).socket)
+    return flush_all([(protocol, host_ip, first_port, last_port)])
 
 
-def flush_all(targets: Sequence[Target], rtnl: Callable[[], Rtnl]) -> int:
+def flush_all(targets: Sequence[Target]) -> int:
     """Forget every connection whose original destination is one of the targets; all others stay.
 
-    A target of any address (0.0.0.0, ::) means the host's own ones, which `rtnl` is asked for: a connection that only
-    passes through to that port of some other machine is none of ours. 0 where the kernel tracks no connections.
+    A target of any address (0.0.0.0, ::) means the host's own ones: a connection that only passes through to that port
+    of some other machine is none of ours. Returns how many there were, 0 where the kernel tracks no connections.
     """
     groups: dict[tuple[int, int], list[Target]] = {}
     for target in targets:
@@ -60,19 +57,21 @@ def flush_all(targets: Sequence[Target], rtnl: Callable[[], Rtnl]) -> int:
         netlink = Netlink(_NETLINK_NETFILTER)
     except HostError:
         return 0
+    local = _Local()
     try:
-        return sum(_flush_group(netlink, af, group, rtnl) for (af, _), group in groups.items())
+        return sum(_flush_group(netlink, af, group, local) for (af, _), group in groups.items())
     finally:
+        local.close()
         netlink.close()
 
 
-def _flush_group(netlink: Netlink, af: int, targets: Sequence[Target], rtnl: Callable[[], Rtnl]) -> int:
+def _flush_group(netlink: Netlink, af: int, targets: Sequence[Target], local: _Local) -> int:
     """One dump for all targets of one family and protocol."""
     doomed = []
     for entry in _entries(netlink, af, targets):
         found = attributes(entry, 4)
         address, port = _destination(af, found.get(_CTA_TUPLE_ORIG, b""), targets[0][0])
-        if any(_concerns(target, address, port, rtnl) for target in targets):
+        if any(_concerns(target, address, port, local) for target in targets):
             doomed.append(_head(af) + b"".join(_same(found, kind) for kind in (_CTA_TUPLE_ORIG, _CTA_ZONE, _CTA_ID)))
     gone = 0
     for outcome in netlink.batch([(_CT_DELETE, 0, payload) for payload in doomed]):
@@ -119,11 +118,26 @@ def _destination(af: int, original: bytes, protocol: str) -> tuple[str, int]:
     return inet_ntop(af, packed), int.from_bytes(transport.get(_CTA_PROTO_DST_PORT, b""), "big")
 
 
-def _concerns(target: Target, address: str, port: int, rtnl: Callable[[], Rtnl]) -> bool:
+class _Local:
+    """Which addresses are the host's own; the socket to ask by is opened for the first question."""
+
+    def __init__(self) -> None:
+        self._rtnl: Rtnl | None = None
+
+    def has(self, address: str) -> bool:
+        self._rtnl = self._rtnl or Rtnl()
+        return self._rtnl.is_local(address)
+
+    def close(self) -> None:
+        if self._rtnl is not None:
+            self._rtnl.close()
+
+
+def _concerns(target: Target, address: str, port: int, local: _Local) -> bool:
     _, host_ip, first, last = target
     if not address or not first <= port <= last:
         return False
-    return rtnl().is_local(address) if host_ip in ANY.values() else address == host_ip
+    return local.has(address) if host_ip in ANY.values() else address == host_ip
 
 
 def _head(af: int) -> bytes:

@@ -1,4 +1,4 @@
-"""Run a function inside another network namespace without leaving one's own.
+"""Helper threads: to run a function inside another network namespace without leaving one's own, or beside other work.
 
 setns moves one thread, so the work is done by a short-lived helper thread that nobody uses afterwards; the calling
 thread never moves, and there is no way back to get wrong.
@@ -54,6 +54,16 @@ def run_inside(fd: int, work: Callable[[], T]) -> T:
 
     OSError when the namespace cannot be entered, so `work` must turn its own into NetkitErrors.
     """
+
+    def inside() -> T:
+        setns(fd)
+        return work()
+
+    return beside(inside)()
+
+
+def beside(work: Callable[[], T]) -> Callable[[], T]:
+    """Start `work` in a helper thread; returns what waits for its end, and then gives its value or raises its error."""
     result: list[Any] = []
     failure: list[BaseException] = []
     finished = _thread.allocate_lock()
@@ -61,22 +71,24 @@ def run_inside(fd: int, work: Callable[[], T]) -> T:
 
     def helper() -> None:
         try:
-            setns(fd)
             result.append(work())
         except BaseException as error:
             failure.append(error)  # raised again in the caller's thread
         finally:
             finished.release()
 
+    def wait() -> T:
+        finished.acquire()
+        if failure:
+            raise failure[0]
+        value: T = result[0]
+        return value
+
     try:
         _start(helper)
     except RuntimeError as error:
         raise HostError("cannot start a helper thread", "raise the limit on processes (ulimit -u)") from error
-    finished.acquire()
-    if failure:
-        raise failure[0]
-    value: T = result[0]
-    return value
+    return wait
 
 
 def _start(helper: Callable[[], None]) -> None:

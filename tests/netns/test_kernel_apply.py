@@ -192,7 +192,7 @@ def test_a_taken_link_name_is_a_conflict_that_names_it(kernel: Kernel, router: H
     failure = only_failure(kernel.apply(bridge(ref(router))))
     assert isinstance(failure, ConflictError)
     assert f"a link named br0 exists already in {router.path}" in str(failure)
-    assert "ip -n" in str(failure)
+    assert "nsenter --net=" in str(failure)
 
 
 def test_a_taken_name_inside_the_container_is_a_conflict_too(kernel: Kernel, router: HostNs, box: Container) -> None:

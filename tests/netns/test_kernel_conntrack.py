@@ -103,9 +103,9 @@ def test_nothing_tracked_is_nothing_to_forget(host: HostNs) -> None:
 
 def test_several_targets_go_in_one_pass(router: HostNs) -> None:
     code = (
-        "from netkit.kernel import conntrack; from netkit.kernel.netns import Namespaces\n"
+        "from netkit.kernel import conntrack\n"
         "targets = [('udp', '192.0.2.1', 53, 53), ('udp', '198.51.100.1', 50, 60), ('tcp', '0.0.0.0', 53, 53)]\n"
-        "with Namespaces() as spaces: print(conntrack.flush_all(targets, spaces.enter(None).socket))"
+        "print(conntrack.flush_all(targets))"
     )
     assert int(router.python(code).stdout) == 3
     assert tracked(router) == ALL - {
