@@ -58,15 +58,19 @@ def choose(prefer: str = "auto") -> str:
     raise HostError(f"there is no firewall backend {prefer!r} here", f"use auto or one of {', '.join(BACKENDS)}")
 
 
-def open_backend(name: str) -> Firewall:
-    """The executor of that name, as a record keeps it."""
+def open_backend(name: str, lasting: bool = False) -> Firewall:
+    """The executor of that name, as a record keeps it.
+
+    `lasting` is for a process that lives long: it may spend time on loading what reads faster afterwards
+    (python-iptables, where it is installed).
+    """
     if name == "nftables":
         from netkit.kernel.nft import Nftables
 
         return Nftables()
     from netkit.kernel.iptables import Iptables
 
-    return Iptables(name)
+    return Iptables(name, lasting)
 
 
 def _some_iptables(what: str) -> str:

@@ -27,12 +27,12 @@ if TYPE_CHECKING:
 class Iptables:
     """The iptables executor, for one variant."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, lasting: bool = False) -> None:
         if name not in ("iptables", "iptables-legacy"):
             raise HostError(f"there is no firewall backend {name!r}", "use nftables or iptables")
         self.name = name
         families = (4, 6) if os.path.exists("/proc/net/if_inet6") else (4,)
-        self._tables = {family: Tables(name, family) for family in families}
+        self._tables = {family: _tables(name, family, lasting) for family in families}
 
     def add(self, rules: Sequence[Rule]) -> None:
         """Add rules; when one family fails, what the other got is taken back."""
@@ -74,6 +74,15 @@ class Iptables:
     def _take_back(self, family: int, items: Iterable[Item]) -> None:
         tables = self._tables[family]
         tables.write(restore(Sight(tables).to_delete(items), "delete"))
+
+
+def _tables(name: str, family: int, lasting: bool) -> Tables:
+    if lasting and name == "iptables-legacy":
+        from netkit.kernel import pyiptables
+
+        if pyiptables.available():
+            return pyiptables.LibraryTables(family)
+    return Tables(name, family)
 
 
 def _elsewhere(rules: Iterable[Rule], backend: str) -> list[Admit]:

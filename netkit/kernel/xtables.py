@@ -123,9 +123,8 @@ class Sight:
             return self.chain(item.table, item.name) is not None
         if not item.mark:
             return self._tables.has(item)
-        return any(
-            f'"{item.mark}"' in line or f" {item.mark} " in line for line in self.chain(item.table, item.chain) or ()
-        )
+        lines = self.chain(item.table, item.chain) or ()
+        return any(item.mark in line.replace('"', " ").split() for line in lines)
 
     def to_add(self, items: Iterable[Item]) -> list[Item]:
         """What is missing; chains of the frame and their lines are always written anew."""

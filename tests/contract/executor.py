@@ -23,9 +23,13 @@ from netkit.plan import rules
 from netkit.value import from_json
 
 backend, verb = sys.argv[1:]
+lasting = backend == "python-iptables"
 if backend == "nft-program":
-    backend, nft.open_nft = "nftables", libnft.Program
-executor, wanted = firewall.open_backend(backend), from_json(json.load(sys.stdin))
+    nft.open_nft = libnft.Program
+name = {"nft-program": "nftables", "python-iptables": "iptables-legacy"}.get(backend, backend)
+executor, wanted = firewall.open_backend(name, lasting), from_json(json.load(sys.stdin))
+if lasting:
+    assert "iptc" in sys.modules
 try:
     print([executor.holds(rule) for rule in wanted] if verb == "holds" else getattr(executor, verb)(wanted))
 except NetkitError as error:

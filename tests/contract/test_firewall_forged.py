@@ -65,8 +65,23 @@ def test_loopback_is_closed_to_every_wire_by_the_rules_alone(world: World) -> No
             assert answers(world, attacker, port) == {"udp": 0, "tcp": 0}, (attacker, port)
 
 
+FIRST_LOCK = {
+    "nftables": ("nft", "flush", "chain", "inet", "netkit", "first"),
+    "iptables": ("iptables-nft", "-t", "raw", "-F", "NETKIT-RAW"),
+    "iptables-legacy": ("iptables-legacy", "-t", "raw", "-F", "NETKIT-RAW"),
+}
+
+
+def test_a_port_of_localhost_has_a_second_lock(world: World) -> None:
+    assert world.firewall("add", w.everything()) == "None"
+    world.host.run(*FIRST_LOCK[world.backend])
+    for attacker in ATTACKERS:
+        assert answers(world, attacker, 8082)["udp"] == 0, attacker
+    assert all(answers(world, "lan", 7000).values()), "the first lock is off"
+
+
 def test_nobody_speaks_as_localhost_or_out_of_turn(world: World) -> None:
-    """A published port would carry 127.0.0.1 on to a container; NAT would let a stray RST out with its own source."""
+    """A port would carry 127.9.9.9 on to a container (the kernel itself stops 127.0.0.1); NAT lets a stray RST be."""
     assert world.firewall("add", w.everything()) == "None"  # again, if the test above was run
     mac = world.host.run("cat", "/sys/class/net/up0/address").stdout.strip()
     way_in = Ether(src="02:00:00:00:00:66", dst=mac)
@@ -74,7 +89,7 @@ def test_nobody_speaks_as_localhost_or_out_of_turn(world: World) -> None:
     assert all(world.ask("lan", [("udp", w.HOST4, 8080)]))
     inward = {
         name: bytes(way_in / IP(src=source, dst=w.HOST4) / UDP(sport=4999, dport=8080) / Raw(name.encode()))
-        for name, source in {"honest__": w.LAN4, "loopback": "127.0.0.1"}.items()
+        for name, source in {"honest__": w.LAN4, "loopback": "127.9.9.9"}.items()
     }
     with world.hear("web", {name: name.encode() for name in inward}) as seen:
         world.send("lan", inward, COUNT)
