@@ -39,8 +39,21 @@ def forwarding(version: int, host: Host) -> Plan:
     steps: list[tuple[Op, str]] = [(closed, f"IPv{version} transit that is not ours stays as dead as it was")]
     if version == 6:
         steps += _keep_accepting_ra(host)
-    steps.append((SysctlSet(key, "1", was), "packets between containers and the world pass through this host"))
+    switch = SysctlSet(key, "1", was, along=_along(version, host))
+    steps.append((switch, "packets between containers and the world pass through this host"))
     return Plan.of(*steps)
+
+
+def _along(version: int, host: Host) -> tuple[tuple[str, str, str], ...]:
+    """What the kernel changes when forwarding goes off again (inet_forward_change, addrconf_forward_change).
+
+    It takes to believing ICMPv4 redirects, which a hardened host had switched off, and no link forwards by itself.
+    """
+    devices = sorted({route.dev for route in host.routes(version) if route.dev} | {"default"})
+    fates = [(f"net/ipv{version}/conf/{device}/forwarding", "1", "0") for device in devices]
+    if version == 4:
+        fates.append(("net/ipv4/conf/all/accept_redirects", "0", "1"))
+    return tuple(fate for fate in fates if host.sysctl(fate[0]) == fate[1])
 
 
 def _keep_accepting_ra(host: Host) -> list[tuple[Op, str]]:

@@ -224,7 +224,8 @@ class SysctlSet(Op):
     """Write a sysctl: `key` with slashes (`net/ipv4/ip_forward`), `was` its value before.
 
     `dev` names the interface that the key belongs to, if it does. The reverse writes `was` back, unless someone has
-    changed the value since.
+    changed the value since. `along` are other keys that the kernel changes on the way back, each with what it was
+    before and what the kernel makes of it: they get their former value, too.
     """
 
     key: str
@@ -232,9 +233,11 @@ class SysctlSet(Op):
     was: str
     ns: NsRef | None = None
     dev: str = ""
+    along: tuple[tuple[str, str, str], ...] = ()
 
     def reverse(self) -> tuple[Op, ...]:
-        return (SysctlRestore(self.key, self.was, self.value, self.ns, self.dev),)
+        along = (SysctlRestore(key, was, becomes, self.ns) for key, was, becomes in self.along)
+        return (SysctlRestore(self.key, self.was, self.value, self.ns, self.dev), *along)
 
     def holds(self, host: Host) -> bool:
         return host.sysctl(self.key, self.ns) == self.value

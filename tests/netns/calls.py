@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from tests.hosts import Completed, Container, HostNs
+    from tests.hosts import Completed, Container, HostNs, Namespace
 
     Answer = dict[str, Any]
 
@@ -111,10 +111,17 @@ def answers(text: str) -> list[Answer]:
     return found
 
 
-def ip(place: HostNs | Container, *words: str) -> Any:
+def ip(place: Namespace, *words: str) -> Any:
     """What `ip -j` shows."""
     done: Completed[str] = place.run("ip", "-j", *words)
     return json.loads(done.stdout or "[]")
+
+
+def kernel(host: HostNs, *containers: Namespace) -> Answer:
+    """What the oracle sees of the kernel, without the state files."""
+    from tests.oracle import snapshot
+
+    return {**snapshot(host, containers), "state": {}}
 
 
 if __name__ == "__main__":

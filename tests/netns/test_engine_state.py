@@ -7,8 +7,8 @@ import pytest
 from netkit.model import Network, PortMap, Subnet
 from tests.contract.test_engine_faults import ALLOWED
 from tests.hosts import Container, HostNs, Lab
-from tests.netns.calls import RefusedError, Remote, ip
-from tests.oracle import diff, snapshot
+from tests.netns.calls import RefusedError, Remote, ip, kernel
+from tests.oracle import diff
 
 PORTS = (PortMap("tcp", "0.0.0.0", 8080, 80), PortMap("udp", "0.0.0.0", 0, 53))
 BLUE = Network("blue", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"),))
@@ -34,11 +34,6 @@ class Disk:
 
     def mode(self, mode: str) -> None:
         self.host.run("mount", "-o", f"remount,{mode}", str(self.host.root))
-
-
-def kernel(host: HostNs, *containers: Container) -> dict[str, object]:
-    """What the oracle sees, without the state files: of these the test has its own view."""
-    return {**snapshot(host, containers), "state": {}}
 
 
 def warmed_up(remote: Remote, *containers: Container) -> None:
