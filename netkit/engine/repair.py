@@ -5,18 +5,14 @@ from __future__ import annotations
 from netkit.engine import executor
 from netkit.errors import NetkitError
 from netkit.plan.ops import LinkAdd, RulesAdd
-from netkit.plan.render import render
 from netkit.plan.steps import Plan, Step
 from netkit.state.networks import HOST
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
     from netkit.engine.session import Session
     from netkit.plan.host import Host
-    from netkit.state.records import Record
 
 
 class Difference(Value):
@@ -34,6 +30,8 @@ def unreachable(owner: str) -> Difference:
 
 def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
     """Each step of a plan that no longer holds."""
+    from netkit.plan.render import render  # costs start-up time that only this answer needs
+
     return [
         Difference(owner, step.why, tuple(str(command) for command in render(step.op))) for step in missing(plan, host)
     ]
@@ -60,16 +58,32 @@ def repair(session: Session, plan: Plan) -> int:
     return len(lost)
 
 
-def reload(session: Session, records: Sequence[Record]) -> tuple[dict[str, int], list[NetkitError]]:
-    """Make the kernel match every record again: the host's base first (it drops), then networks, then attachments."""
+def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
+    """Make the kernel match every record again: the host's base first (it drops), then networks, then attachments.
+
+    Each is looked up anew under its locks: what is detached meanwhile must not come back. An attachment whose namespace
+    cannot be reached is left out.
+    """
     repaired: dict[str, int] = {}
     errors: list[NetkitError] = []
+
+    def mend(owner: str, plan: Plan) -> None:
+        try:
+            if count := repair(session, plan):
+                repaired[owner] = count
+        except NetkitError as error:
+            errors.append(error)
+
     with session.host_lock():
-        ups = sorted(session.networks.all_up(), key=lambda up: up.network != HOST)
-        plans = [(up.network, up.plan) for up in ups] + [(r.endpoint.id, r.plan) for r in records]
-        for owner, plan in plans:
-            try:
-                repaired[owner] = repair(session, plan)
-            except NetkitError as error:
-                errors.append(error)
-    return {owner: count for owner, count in repaired.items() if count}, errors
+        if base := session.networks.up(HOST):
+            mend(HOST, base.plan)
+    names = [up.network for up in session.networks.all_up() if up.network != HOST]
+    records = session.records.all()
+    for name in sorted({*names, *(record.endpoint.network for record in records)}):
+        with session.network_lock(name), session.host_lock():
+            if up := session.networks.up(name):
+                mend(name, up.plan)
+            for record in (session.records.load(r.id) for r in records if r.endpoint.network == name):
+                if record and session.namespaces.alive(record.endpoint.netns):
+                    mend(record.id, record.plan)
+    return repaired, errors

@@ -13,7 +13,7 @@ from netkit.engine.recovery import reported
 from netkit.engine.repair import Difference, check_plan, reload, unreachable
 from netkit.engine.session import Session
 from netkit.engine.verify import missing_of_networks, verify
-from netkit.errors import ConflictError, NetkitError, NotFoundError
+from netkit.errors import ApplyError, ConflictError, NetkitError, NotFoundError
 from netkit.model import family
 from netkit.state.root import Root
 
@@ -178,8 +178,7 @@ class Engine:
     def reload(self) -> dict[str, int]:
         """Make the kernel match the records again, after a firewall flush for example; repaired steps by owner."""
         with self._session() as session:
-            reached = [r for r in session.records.all() if session.namespaces.alive(r.endpoint.netns)]
-            repaired, errors = reload(session, reached)
+            repaired, errors = reload(session)
             reported(errors)
             return repaired
 
@@ -236,12 +235,20 @@ class Engine:
         try:
             with self._session() as session:
                 return act(session)
-        except ConflictError:
-            with self._session() as session:
-                if not collect(session):
-                    raise
+        except NetkitError as error:
+            if not self._may_work_now(error):
+                raise
             with self._session() as session:
                 return act(session)
+
+    def _may_work_now(self, error: NetkitError) -> bool:
+        """What was in the way is collected, or came while we were at it (another network's attachment): plan anew."""
+        if isinstance(error, ApplyError):
+            return isinstance(error.cause, ConflictError) and not error.leftovers
+        if not isinstance(error, ConflictError):
+            return False
+        with self._session() as session:
+            return bool(collect(session))
 
     def _session(self) -> Session:
         return Session(self.root, self._firewall, self._before_op)
