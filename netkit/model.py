@@ -102,7 +102,8 @@ class AttachRequest(Value):
     """What a caller wants: this namespace, on some network, under this interface name.
 
     `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked. `origin` is who
-    keeps account of the attachment (a CNI configuration's name), and alone may call it stale.
+    keeps account of the attachment (a CNI configuration's name), and alone may call it stale. `link` is the host's end
+    of a cable that another tool has laid.
     """
 
     container: str
@@ -117,6 +118,7 @@ class AttachRequest(Value):
     routes: tuple[RouteSpec, ...] = ()
     leases: tuple[Lease, ...] | None = None
     origin: str = ""
+    link: str = ""
 
 
 class Endpoint(Value):

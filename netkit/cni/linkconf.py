@@ -12,6 +12,7 @@ from netkit.cni.failure import CONFIGURATION, CniError, incapable
 from netkit.cni.fields import Fields, shown
 from netkit.cni.ipamconf import IpamConf
 from netkit.cni.wish import Wish
+from netkit.drivers.registry import BUILT_IN, driver
 from netkit.errors import ConfigError
 from netkit.model import Network, family
 from netkit.naming import check_ifname, check_name
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from netkit.cni.call import Call
 
 #: ipam.type of the built-in IPAM; in drop-in, host-local too.
-BUILT_IN = ("", "netkit-ipam")
+OURS = ("", "netkit-ipam")
 POLICIES = ("open", "same-bridge", "isolated")
 _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
 #: A network that a person made is described by netkit, not by a configuration.
@@ -44,7 +45,7 @@ def read(call: Call) -> Wish:
 def reads_ipam_itself(call: Call) -> bool:
     """Whether addresses come from netkit, not from a delegate."""
     kind = call.conf.section("ipam").text("type")
-    return kind in BUILT_IN or (kind == "host-local" and call.role == "bridge")
+    return kind in OURS or (kind == "host-local" and call.role == "bridge")
 
 
 def delegate(call: Call) -> str:
@@ -76,7 +77,7 @@ def _defined(call: Call) -> Wish:
 
 def _own(call: Call) -> Wish:
     conf = call.conf
-    mode = conf.text("mode", "bridge") if call.role == "netkit" else "bridge"
+    mode = conf.choice("mode", "bridge", tuple(BUILT_IN)) if call.role == "netkit" else "bridge"
     other = delegate(call)
     ipam = IpamConf() if other else ipamconf.read(conf.section("ipam"), call.runtime, call.version)
     mtu = parse.mtu(conf.number("mtu", 0, 0, 65535), "mtu") if conf.number("mtu", 0, 0, 65535) else 0
@@ -91,6 +92,7 @@ def _own(call: Call) -> Wish:
         parent=check_ifname(conf.text("master"), "master") if "master" in conf else "",
         options=_options(call, mode, policy, has_ipam=bool(ipam.subnets or other)),
     )
+    driver(mode).parse_options(dict(network.options), "options")
     families = {family(each.cidr) for each in ipam.subnets} or ({4, 6} if other else {4})
     return Wish(
         network,

@@ -18,7 +18,7 @@ class Wish(Value):
 
     `defined` says that the network is one that a person has made (key `network`), not this configuration's own.
     `delegate` names another's IPAM plugin. `leases` are addresses that the container has already, None when it gets
-    them now.
+    them now; `link` is the host's end of its cable.
     """
 
     network: Network
@@ -31,6 +31,7 @@ class Wish(Value):
     firewall: str = "auto"
     delegate: str = ""
     leases: tuple[Lease, ...] | None = None
+    link: str = ""
 
     def request(self, who: Invocation, netns: NsRef, origin: str) -> AttachRequest:
         """The request of one attachment."""
@@ -44,4 +45,5 @@ class Wish(Value):
             routes=self.routes,
             leases=self.leases,
             origin=origin,
+            link=self.link,
         )

@@ -20,7 +20,7 @@ _ELEMENT = 1
 _KEY, _DATA, _KEY_END = 1, 2, 10
 _VALUE, _VERDICT = 1, 2
 _CODE, _CHAIN = 1, 2
-_VERDICTS = {"drop": 0, "goto": -4}
+_VERDICTS = {"drop": 0, "accept": 1, "goto": -4}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NF_PROTOCOLS = {"ipv4": 2, "ipv6": 10}
 

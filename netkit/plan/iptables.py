@@ -20,7 +20,7 @@ from netkit.naming import short_id
 from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
 from netkit.plan.iptables_text import Chain, Line, marked, restore
-from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import BaseRules, ClosedTransit, Hairpin, Neighbour, NetworkRules, PortGuard, Publish
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -135,6 +135,24 @@ def _publish(rule: Publish) -> Iterator[Line]:
     yield marked(checked.mark(rule.owner), line)
 
 
+def _hairpin(rule: Hairpin) -> Iterator[Line]:
+    address, number = checked.address(rule.address), family(rule.address)
+    for source in [checked.prefix(rule.subnet), *(["127.0.0.0/8"] if number == 4 else [])]:
+        spec = f"-s {source} -d {address} -m conntrack --ctstate DNAT -j MASQUERADE"
+        yield marked(short_id("hairpin", address), Line(number, "nat", "NETKIT-HAIRPIN", spec))
+
+
+def _neighbour(rule: Neighbour) -> Iterator[Line]:
+    device, owner = checked.device(rule.device), short_id("neighbour", rule.device)
+    specs = [("NETKIT-LET", f"-{way} {device} -j ACCEPT") for way in "io"]
+    if rule.walled:
+        specs += [("NETKIT-WALL", f"-i {device} ! -o {device} -j NETKIT-WALLED")]
+        specs += [("NETKIT-WALLED", f"-o {device} -j DROP")]
+    for number in (4, 6):
+        for chain, spec in specs:
+            yield marked(owner, Line(number, "filter", chain, spec))
+
+
 def _guard(rule: PortGuard) -> Iterator[Line]:
     raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
 
@@ -144,5 +162,7 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     ClosedTransit: _closed,
     NetworkRules: _network,
     Publish: _publish,
+    Hairpin: _hairpin,
+    Neighbour: _neighbour,
     PortGuard: _guard,
 }

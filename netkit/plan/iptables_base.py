@@ -11,6 +11,9 @@ GROWING = (
     ("filter", "NETKIT-TO"),
     ("filter", "NETKIT-PAIRS"),
     ("filter", "NETKIT-CLOSED"),
+    ("filter", "NETKIT-WALLED"),
+    ("filter", "NETKIT-WALL"),
+    ("filter", "NETKIT-LET"),
     ("nat", "NETKIT-DNAT"),
     ("nat", "NETKIT-HAIRPIN"),
     ("nat", "NETKIT-EGRESS"),
@@ -47,8 +50,7 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
         "NETKIT-NAT",
         (
             "-j NETKIT-PAIRS",
-            "-m conntrack --ctstate INVALID -j DROP",
-            _REPLIES,
+            "-m conntrack --ctstate INVALID -j DROP",  # NAT leaves those alone
             "-j NETKIT-TO",
             *(f"-o {name} -m conntrack ! --ctstate DNAT -j DROP" for name in _BRIDGES),
             "-j ACCEPT",
@@ -59,8 +61,10 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
         "filter",
         "NETKIT-FWD",
         (
+            "-j NETKIT-WALL",
             "-j NETKIT-FROM",
             "-j NETKIT-TO",
+            "-j NETKIT-LET",
             *(f"-{way} {name} -j RETURN" for name in _BRIDGES for way in "io"),
             "-m physdev --physdev-is-bridged -j RETURN",  # with br_netfilter, switched frames come by here too
             "-j NETKIT-CLOSED",

@@ -34,6 +34,11 @@ SETS = {
     "hair6": f"type ifname . ipv6_addr; {_RANGE}",
     "pairs": "type ifname . ifname",
     "closed": "type nf_proto",
+    "back4": f"type ipv4_addr . ipv4_addr; {_RANGE}",
+    "back6": f"type ipv6_addr . ipv6_addr; {_RANGE}",
+    "let": "type ifname",
+    "walls": "type ifname",
+    "selves": "type ifname . ifname",
 }
 MAPS = {
     "fwd_from": "type ifname : verdict",
@@ -94,6 +99,8 @@ CHAINS: Chains = (
             "ct status dnat oifname . ip saddr @hair4 masquerade",
             "ct status dnat oifname . ip6 saddr @hair6 masquerade",
             "ip saddr 127.0.0.0/8 oifname @nkif masquerade",
+            "ct status dnat ip saddr . ip daddr @back4 masquerade",
+            "ct status dnat ip6 saddr . ip6 daddr @back6 masquerade",
         ),
     ),
     ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
@@ -102,8 +109,7 @@ CHAINS: Chains = (
         "",
         (
             "iifname . oifname @pairs accept",
-            "ct state invalid drop",
-            "ct state established,related accept",
+            "ct state invalid drop",  # NAT leaves those alone, so they would go out with a container's address
             "oifname vmap @fwd_to",
             f"oifname {_BRIDGES} ct status ! dnat drop",
             "accept",
@@ -114,8 +120,11 @@ CHAINS: Chains = (
         "forward",
         "type filter hook forward priority filter; policy accept",
         (
+            "iifname @walls oifname @walls iifname . oifname != @selves drop",
             "iifname vmap @fwd_from",
             "oifname vmap @fwd_to",
+            "iifname @let accept",
+            "oifname @let accept",
             f"iifname {_BRIDGES} accept",
             f"oifname {_BRIDGES} accept",
             "meta nfproto != @closed accept",

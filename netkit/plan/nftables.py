@@ -11,7 +11,7 @@ from __future__ import annotations
 from netkit.errors import ConfigError
 from netkit.model import ANY, family
 from netkit.plan import checked, nft_base
-from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import BaseRules, ClosedTransit, Hairpin, Neighbour, NetworkRules, PortGuard, Publish
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -112,6 +112,20 @@ def _publish(rule: Publish) -> Iterator[Element]:
         yield Element("inet", f"{name}{number}", f"{key}{first + step}", f"{target} . {rule.port + step}", owner)
 
 
+def _hairpin(rule: Hairpin) -> Iterator[Element]:
+    address, number = checked.address(rule.address), family(rule.address)
+    for source in [checked.prefix(rule.subnet), *(["127.0.0.0/8"] if number == 4 else [])]:
+        yield Element("inet", f"back{number}", f"{source} . {address}")
+
+
+def _neighbour(rule: Neighbour) -> Iterator[Element]:
+    device = f'"{checked.device(rule.device)}"'
+    yield Element("inet", "let", device)
+    if rule.walled:
+        yield Element("inet", "walls", device)
+        yield Element("inet", "selves", f"{device} . {device}")
+
+
 def _guard(rule: PortGuard) -> Iterator[Element]:
     device, mac = f'"{checked.device(rule.device)}"', checked.mac(rule.mac)
     yield Element("bridge", "ports", device)
@@ -127,5 +141,7 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     ClosedTransit: _closed,
     NetworkRules: _network,
     Publish: _publish,
+    Hairpin: _hairpin,
+    Neighbour: _neighbour,
     PortGuard: _guard,
 }

@@ -68,6 +68,23 @@ class Publish(Rule):
     count: int = 1
 
 
+class Hairpin(Rule):
+    """Connections to a published port of `address` from its own `subnet`, or from the host's loopback, are masqueraded.
+
+    For a link that another tool made; `NetworkRules` does the same for all of a network of ours.
+    """
+
+    address: str
+    subnet: str
+
+
+class Neighbour(Rule):
+    """A bridge that another tool made: transit through `device` is let through, but between two `walled` ones."""
+
+    device: str
+    walled: bool = False
+
+
 class PortGuard(Rule):
     """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk.
 

@@ -16,6 +16,9 @@ COMMIT
 :NETKIT-TO - [0:0]
 :NETKIT-PAIRS - [0:0]
 :NETKIT-CLOSED - [0:0]
+:NETKIT-WALLED - [0:0]
+:NETKIT-WALL - [0:0]
+:NETKIT-LET - [0:0]
 :NETKIT-IN - [0:0]
 :NETKIT-INT - [0:0]
 :NETKIT-NAT - [0:0]
@@ -27,7 +30,6 @@ COMMIT
 -A NETKIT-INT -j DROP
 -A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -m conntrack --ctstate INVALID -j DROP
--A NETKIT-NAT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A NETKIT-NAT -j NETKIT-TO
 -A NETKIT-NAT -o docker0 -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o br-+ -m conntrack ! --ctstate DNAT -j DROP
@@ -37,8 +39,10 @@ COMMIT
 -A NETKIT-NAT -o lxcbr+ -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o lxdbr+ -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -j ACCEPT
+-A NETKIT-FWD -j NETKIT-WALL
 -A NETKIT-FWD -j NETKIT-FROM
 -A NETKIT-FWD -j NETKIT-TO
+-A NETKIT-FWD -j NETKIT-LET
 -A NETKIT-FWD -i docker0 -j RETURN
 -A NETKIT-FWD -o docker0 -j RETURN
 -A NETKIT-FWD -i br-+ -j RETURN
@@ -82,6 +86,9 @@ COMMIT
 :NETKIT-TO - [0:0]
 :NETKIT-PAIRS - [0:0]
 :NETKIT-CLOSED - [0:0]
+:NETKIT-WALLED - [0:0]
+:NETKIT-WALL - [0:0]
+:NETKIT-LET - [0:0]
 :NETKIT-IN - [0:0]
 :NETKIT-INT - [0:0]
 :NETKIT-NAT - [0:0]
@@ -93,7 +100,6 @@ COMMIT
 -A NETKIT-INT -j DROP
 -A NETKIT-NAT -j NETKIT-PAIRS
 -A NETKIT-NAT -m conntrack --ctstate INVALID -j DROP
--A NETKIT-NAT -m conntrack --ctstate RELATED,ESTABLISHED -j ACCEPT
 -A NETKIT-NAT -j NETKIT-TO
 -A NETKIT-NAT -o docker0 -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o br-+ -m conntrack ! --ctstate DNAT -j DROP
@@ -103,8 +109,10 @@ COMMIT
 -A NETKIT-NAT -o lxcbr+ -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -o lxdbr+ -m conntrack ! --ctstate DNAT -j DROP
 -A NETKIT-NAT -j ACCEPT
+-A NETKIT-FWD -j NETKIT-WALL
 -A NETKIT-FWD -j NETKIT-FROM
 -A NETKIT-FWD -j NETKIT-TO
+-A NETKIT-FWD -j NETKIT-LET
 -A NETKIT-FWD -i docker0 -j RETURN
 -A NETKIT-FWD -o docker0 -j RETURN
 -A NETKIT-FWD -i br-+ -j RETURN

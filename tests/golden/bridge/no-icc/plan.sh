@@ -14,6 +14,11 @@ table inet netkit {
 	set hair6 { type ifname . ipv6_addr; flags interval; }
 	set pairs { type ifname . ifname; }
 	set closed { type nf_proto; }
+	set back4 { type ipv4_addr . ipv4_addr; flags interval; }
+	set back6 { type ipv6_addr . ipv6_addr; flags interval; }
+	set let { type ifname; }
+	set walls { type ifname; }
+	set selves { type ifname . ifname; }
 	map fwd_from { type ifname : verdict; }
 	map fwd_to { type ifname : verdict; }
 	map any4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
@@ -60,6 +65,8 @@ table inet netkit {
 		ct status dnat oifname . ip saddr @hair4 masquerade
 		ct status dnat oifname . ip6 saddr @hair6 masquerade
 		ip saddr 127.0.0.0/8 oifname @nkif masquerade
+		ct status dnat ip saddr . ip daddr @back4 masquerade
+		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
 	}
 	chain to_nat {
 		ct state established,related accept
@@ -69,7 +76,6 @@ table inet netkit {
 	chain from_nat {
 		iifname . oifname @pairs accept
 		ct state invalid drop
-		ct state established,related accept
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -80,8 +86,11 @@ table inet netkit {
 	}
 	chain forward {
 		type filter hook forward priority filter; policy accept;
+		iifname @walls oifname @walls iifname . oifname != @selves drop
 		iifname vmap @fwd_from
 		oifname vmap @fwd_to
+		iifname @let accept
+		oifname @let accept
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		meta nfproto != @closed accept
