@@ -8,7 +8,7 @@ from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
 from netkit.engine.recovery import Attaching, recover
 from netkit.errors import ConflictError
-from netkit.model import PortMap
+from netkit.model import ANY, PortMap
 from netkit.naming import attachment_id
 from netkit.plan.ops import PortsReserve
 from netkit.plan.steps import Plan
@@ -97,11 +97,20 @@ def _choose_ports(
                 free[key] = free_port(session.ledger, port, chosen)
                 reserved.append((free[key], free[key] + port.count - 1))
             port = port.replace(host_port=free[key])
-        else:
-            _refuse_taken(session, port)
+        if not req.origin:  # a runtime may publish on an address that is still to come, a virtual one for example
+            _refuse_foreign(session, port.host_ip)
+        _refuse_taken(session, port)
         chosen.append(port)
     steps = ((PortsReserve(tuple(reserved)), "keep the chosen port from being given out as an ephemeral one"),)
     return req.replace(ports=tuple(chosen)), Plan.of(*steps) if reserved else Plan()
+
+
+def _refuse_foreign(session: Session, host_ip: str) -> None:
+    if host_ip not in ANY.values() and not session.namespaces.enter(None).socket().is_local(host_ip):
+        raise ConflictError(
+            f"{host_ip} is no address of this host, so none of its ports can be published",
+            "publish on an address that `ip addr` shows, or leave it out for all of them",
+        )
 
 
 def _refuse_taken(session: Session, port: PortMap) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from netkit.errors import ApplyError, NetkitError
 from netkit.kernel.apply import UNTRIED
 from netkit.plan.ops import LinkSet
-from netkit.plan.render import render
 from netkit.plan.steps import undo
 
 TYPE_CHECKING = False
@@ -49,4 +48,6 @@ def must_revert(kernel: Kernel, plan: Plan, what: str) -> None:
 
 
 def _commands(left: list[tuple[Step, NetkitError]]) -> list[str]:
+    from netkit.plan.render import render  # only when something is left: it costs start-up time
+
     return [str(command) for step, _ in left for command in render(step.op)]

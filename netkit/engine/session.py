@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from netkit.errors import ConflictError
 from netkit.kernel.apply import Kernel
 from netkit.kernel.firewall import choose, open_backend
 from netkit.kernel.foreign import foreign_drops
 from netkit.kernel.netns import Namespaces
 from netkit.kernel.observe import KernelHost
+from netkit.plan.ops import RulesAdd
 from netkit.state.journal import Journal
 from netkit.state.locks import lock
-from netkit.state.networks import Networks
+from netkit.state.networks import HOST, Networks
 from netkit.state.ports import Ledger
 from netkit.state.records import Records
 
@@ -40,6 +42,7 @@ class Session:
         self.ledger = Ledger(root)
         self.namespaces = Namespaces()
         self._wanted = firewall
+        self._backend = ""
         self._backends: dict[str, Firewall] = {}
         self.kernel = Kernel(self.namespaces, self.firewall, before_op)
 
@@ -56,10 +59,24 @@ class Session:
         return KernelHost(self.namespaces, self.backend, self._holds, foreign_drops)
 
     def backend(self) -> str:
-        """The firewall backend that new rules are written with."""
-        if self._wanted not in self._backends and self._wanted not in ("nftables", "iptables-legacy"):
-            self._wanted = choose(self._wanted)
-        return self._wanted
+        """The firewall backend that new rules are written with: that of the networks which are up, else as wanted."""
+        if not self._backend:
+            self._backend = self._in_use() or choose(self._wanted)
+        return self._backend
+
+    def _in_use(self) -> str:
+        """What the base rules that stand were written with; the rules of one host do not go half here, half there."""
+        base = self.networks.up(HOST)
+        used = next((op.backend for op in base.plan.ops if isinstance(op, RulesAdd)), "") if base else ""
+        if used and self._wanted != "auto" and choose(self._wanted) != used:
+            raise ConflictError(
+                f"the networks that are up were made with {used}, not {self._wanted}",
+                f"leave --firewall out, or remove them first: {', '.join(self._names_up())}",
+            )
+        return used
+
+    def _names_up(self) -> list[str]:
+        return [up.network for up in self.networks.all_up() if up.network != HOST]
 
     def firewall(self, backend: str) -> Firewall:
         """The executor of a backend, opened once."""

@@ -83,6 +83,8 @@ class Pool(Value):
         role = "the gateway" if value == self.gateway else self._role(value)
         if role:
             hint = f"choose from {text(self.lowest, self.family)} to {text(self.highest, self.family)}"
+            if self.gateway >= 0:
+                hint += f", but not the gateway's {text(self.gateway, self.family)}"
             raise ConfigError(at, f"{address} is {role} of {self.cidr}", hint)
         return address
 

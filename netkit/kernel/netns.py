@@ -87,7 +87,7 @@ def _check_foreign(ref: NsRef, what: str, allow_host: bool) -> NsRef:
     if not allow_host and ref.inode == os.stat(OWN).st_ino:
         raise UsageError(
             f"{what} is in the host's own network namespace",
-            "start it in its own (unshare --net, or your container tool's default), or choose --mode host",
+            "start it in its own (unshare --net, or your container tool's default)",
         )
     return ref
 
