@@ -20,7 +20,7 @@ from netkit.parts.bridge import bridge
 from netkit.parts.egress import network_mtu
 from netkit.parts.endpoint import endpoint, free_ifname
 from netkit.parts.isolation import admit, localhost, network_rules, port_guard
-from netkit.parts.ports import publish
+from netkit.parts.ports import comes_back, publish
 from netkit.parts.veth import veth
 from netkit.plan.steps import Plan
 
@@ -108,6 +108,7 @@ class Bridge:
             + addresses(ep, options.dad)
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep)
+            + comes_back(ep, host)
             + publish(ep, net.device, host),
             ep,
         )

@@ -69,7 +69,7 @@ def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
 
 def take_down_unused_host(session: Session) -> None:
     """Take back what the host got for its networks, if none is up; needs the host's lock."""
-    if any(up.network != HOST for up in session.networks.all_up()):
+    if any(up.network != HOST and up.plan.steps for up in session.networks.all_up()):
         return
     base = session.networks.up(HOST)
     if base is not None:

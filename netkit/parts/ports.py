@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.errors import ConfigError
 from netkit.model import bare, family
-from netkit.plan.ops import RulesAdd
+from netkit.plan.ops import LinkSet, RulesAdd
 from netkit.plan.rules import Publish
 from netkit.plan.steps import Plan
 
@@ -12,6 +12,19 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.model import Endpoint, PortMap
     from netkit.plan.host import Host
+
+
+def comes_back(ep: Endpoint, host: Host) -> Plan:
+    """A container reaches its own published ports.
+
+    Where br_netfilter is on, its packet is translated while it is still a frame, and then switched, not routed: it must
+    leave by the port that it came from, which a bridge does for hairpin ports only.
+    """
+    keys = {f"net/bridge/bridge-nf-call-{'ip6' if family(port.host_ip) == 6 else 'ip'}tables" for port in ep.ports}
+    if not any(host.sysctl(key) == "1" for key in keys):
+        return Plan()
+    port = LinkSet(ep.host_ifname, hairpin=True)
+    return Plan.of((port, "this host's bridges are firewalled: its own published ports lead back by the same port"))
 
 
 def publish(ep: Endpoint, device: str, host: Host) -> Plan:

@@ -184,5 +184,7 @@ nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
+# this host's bridges are firewalled: its own published ports lead back by the same port
+bridge link set dev nk542a8c6fac63 hairpin on
 # host port 8080 of every matching local address leads here
 nft add element inet netkit any4 '{ tcp . 8080 comment "542a8c6fac63" : 10.90.0.2 . 80 }'
