@@ -53,7 +53,9 @@ def _attach(call: Call, wish: Wish, netns: NsRef, leased: Result | None) -> Resu
 
 def _record(open_engine: Engine, wish: Wish, request: AttachRequest) -> Record:
     if wish.defined:
-        return open_engine.attach(request, network=wish.network.name)
+        families = open_engine.families(network=wish.network.name)
+        ports = tuple(port for port in request.ports if family(port.host_ip) in families)
+        return open_engine.attach(request.replace(ports=ports), network=wish.network.name)
     return open_engine.attach_to(wish.network, request)
 
 

@@ -39,6 +39,16 @@ class Call(Value):
         """What the runtime has put into it."""
         return self.conf.section("runtimeConfig")
 
+    @property
+    def ifname(self) -> str:
+        """The interface that the attachment is known by: a null network has lo alone, whatever CNI_IFNAME says."""
+        return "lo" if self.has_loopback_alone else self.invocation.ifname
+
+    @property
+    def has_loopback_alone(self) -> bool:
+        """Whether the configuration is one of mode null."""
+        return self.role == "loopback" or (self.role == "netkit" and self.document.get("mode") == "null")
+
     def network_name(self) -> str:
         """What the engine knows this role's network by."""
         if self.role in ("netkit", "bridge"):

@@ -31,4 +31,5 @@ def valid_attachments(call: Call) -> set[tuple[str, str]] | None:
     if not keys:
         return None
     entries = [entry for key in keys for entry in call.conf.sections(key)]
-    return {(entry.text("containerID"), entry.text("ifname")) for entry in entries}
+    known_by = "lo" if call.has_loopback_alone else ""
+    return {(entry.text("containerID"), known_by or entry.text("ifname")) for entry in entries}

@@ -21,7 +21,7 @@ def engine(call: Call, firewall: str = "auto") -> Engine:
 
 def identity(call: Call) -> str:
     """The id of the attachment that the call is about."""
-    return attachment_id(call.network_name(), call.invocation.container, call.invocation.ifname)
+    return attachment_id(call.network_name(), call.invocation.container, call.ifname)
 
 
 def namespace(call: Call) -> NsRef:
