@@ -98,3 +98,31 @@ def release(ctx: click.Context, network: str, ip: str) -> None:
         f"{address}  released on {network}" if done else f"nothing to release: {address} was not reserved on {network}"
     )
     show(settings, {"network": network, "released": [address] if done else []}, text)
+
+
+@command.command("import")
+@click.argument("directory", type=click.Path(file_okay=False))
+@click.option("--network", default="", metavar="NAME", help="Into this network [the directory's name].")
+@click.pass_context
+def import_(ctx: click.Context, directory: str, network: str) -> None:
+    """Take over the addresses of a host-local store, so that nobody gets them twice.
+
+    DIRECTORY is dataDir/NETWORK of the CNI plugin host-local. The network must be known to netkit, with these subnets.
+    Its containers keep their addresses until they are deleted by their runtime or detached here.
+
+    \b
+    Examples:
+      netkit ipam import /var/lib/cni/networks/backend
+      netkit ipam import /var/lib/cni/networks/dbnet --network backend
+    """
+    import os
+
+    from netkit.ipam.hostlocal import read
+
+    settings = settings_of(ctx)
+    name = network or os.path.basename(os.path.abspath(directory))
+    done, refused = settings.open().adopt(name, read(directory))
+    lines = [*(f"{line}  adopted" for line in done), *(f"{line}  refused" for line in refused)]
+    show(settings, {"network": name, "adopted": done, "refused": refused}, "\n".join(lines) or "nothing to adopt")
+    if refused:
+        ctx.exit(1)

@@ -69,7 +69,7 @@ def _run(call: Call, plugin: str, command: str) -> bytes:
     if done.stderr:
         say(done.stderr.decode("utf-8", "replace").rstrip("\n"))
     if done.status:
-        raise _error(plugin, done)
+        raise error_of(plugin, done)
     return done.stdout
 
 
@@ -86,12 +86,12 @@ def _find(plugin: str, directories: tuple[str, ...]) -> str:
     raise CniError(CONFIGURATION, f'failed to find plugin "{plugin}" in path {list(directories)}', "CNI_PATH names it")
 
 
-def _error(plugin: str, done: spawn.Finished) -> CniError:
-    """What the plugin says on stdout, if that is an error of CNI's form."""
+def error_of(plugin: str, done: spawn.Finished) -> CniError:
+    """What a plugin says on stdout, if that is an error of CNI's form."""
     try:
         told = Fields(parse(done.stdout))
         code, message = told.number("code", DELEGATE, 0, 0xFFFFFFFF), told.text("msg")
         details = told.text("details")
     except NetkitError:
         code, message, details = DELEGATE, "", done.complaint[:2000]
-    return CniError(code or DELEGATE, message or f"IPAM plugin {plugin} failed with status {done.status}", details)
+    return CniError(code or DELEGATE, message or f"plugin {plugin} failed with status {done.status}", details)

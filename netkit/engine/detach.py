@@ -43,8 +43,8 @@ def alive(session: Session, record: Record) -> bool:
     if record.boot_id != session.root.boot_id():
         return False
     ep = record.endpoint
-    if session.namespaces.alive(ep.netns):
-        return True
+    if not ep.netns.path or session.namespaces.alive(ep.netns):
+        return True  # without a path it was adopted from another tool, which alone knows
     return bool(ep.host_ifname) and session.host().link(ep.host_ifname) is not None
 
 

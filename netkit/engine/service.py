@@ -7,6 +7,7 @@ only (`plan_attach`) change nothing.
 from __future__ import annotations
 
 from netkit.engine import bringup, networks, pools
+from netkit.engine.adopt import adopt
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach, keep_only
 from netkit.engine.recovery import reported
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from netkit.ipam.files import Claim
+    from netkit.ipam.hostlocal import Holding
     from netkit.model import AttachRequest, Endpoint, Network, NsRef
     from netkit.plan.ops import Op
     from netkit.plan.steps import Plan
@@ -218,6 +220,11 @@ class Engine:
         """Never give this address out, until it is released."""
         with self._session() as session:
             pools.pool_of(session, networks.find(session, name), address).reserve(address)
+
+    def adopt(self, name: str, holdings: Sequence[Holding]) -> tuple[list[str], list[str]]:
+        """Take over addresses of another IPAM; what was adopted and what was not, one line each."""
+        with self._session() as session:
+            return adopt(session, name, holdings)
 
     def release(self, name: str, address: str) -> bool:
         """Give a reserved address back to the pool; False when it was not reserved."""

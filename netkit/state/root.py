@@ -7,6 +7,7 @@
       networks-up/                what networks made    netkit.state.networks
       host/                       the port ledger       netkit.state.ports
       ipam/NETWORK/               address claims        netkit.ipam.files
+      cni/                        results of plugins    netkit.cni.runtime
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
       networks/                   definitions           netkit.state.networks
@@ -80,6 +81,11 @@ class Root:
     def host(self) -> Directory:
         """Files that concern the whole host."""
         return self._volatile("host")
+
+    @property
+    def cni_results(self) -> Directory:
+        """What CNI plugins have answered to `netkit cni run`."""
+        return self._volatile("cni")
 
     @property
     def locks(self) -> Directory:
