@@ -1,4 +1,4 @@
-"""What `--dry-run` prints, run by a shell in a twin host, gives what netkit itself makes: links, addresses, rules, all."""
+"""What `--dry-run` prints, run by a shell in a twin host, gives what netkit makes: links, addresses, rules, all."""
 
 from __future__ import annotations
 
