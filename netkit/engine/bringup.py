@@ -38,8 +38,8 @@ def bring_up_locked(session: Session, net: Network) -> None:
     recover_locked(session, HOST)  # what a dead process left half made must not count as the host's own
     for_host, for_network = plan_up(session, net, session.host())
     former = session.networks.up(HOST)
-    _apply(session, HOST, for_host, former.plan if former else Plan())
     try:
+        _apply(session, HOST, for_host, former.plan if former else Plan())
         _apply(session, net.name, for_network, Plan())
     except BaseException:
         take_down_unused_host(session)

@@ -88,6 +88,7 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
         done += [f"unfinished {what} of {r.id} on {name}" for what, r in half if r.endpoint.network == name]
         if not dry_run:
             _try(errors, lambda name=name: _recover(session, name))
+    session.root.host.names()  # removes what a killed writer of the ledger left there
     done += _unnamed(session, dry_run, errors)
     done += _orphans(session, dry_run, errors)
     if not dry_run:

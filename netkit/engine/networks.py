@@ -110,6 +110,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
 
 def _make(session: Session, net: Network) -> Network:
     """Make a network; its definition is written last, so that a failure or crash leaves none."""
+    bringup.take_down_locked(session, net.name)  # what a process made that died before the definition was written
     net = complete(session, net)
     bringup.bring_up_locked(session, net)
     try:

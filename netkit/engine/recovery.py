@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netkit.engine import executor, pools
 from netkit.errors import ApplyError, NetkitError, StateError
+from netkit.kernel.signals import waiting
 from netkit.plan.ops import LoopbackUp
 from netkit.plan.steps import Plan
 from netkit.state.journal import Intent
@@ -36,7 +37,12 @@ class Transaction:
         self._begun = False
 
     def __enter__(self) -> Self:
-        self.note()
+        _heed_signals()
+        try:
+            self.note()
+        except BaseException:
+            self.forget()
+            raise
         return self
 
     def apply(self) -> None:
@@ -51,7 +57,9 @@ class Transaction:
             self._take_back(error)
             return
         try:
+            _heed_signals()
             self.done()
+            _heed_signals()
         except BaseException as late:
             self._take_back(late)
             raise
@@ -60,7 +68,8 @@ class Transaction:
         if isinstance(error, ApplyError):  # it was taken back, but for what the error lists
             if error.leftovers:
                 return
-        elif self._begun and self.reopen():
+        elif self._begun:
+            self.reopen()
             what = f"{error or type(error).__name__}, and {self.what} is not undone"
             executor.must_revert(self.session.kernel, self.plan.undo(), what)
         self.forget()
@@ -71,12 +80,16 @@ class Transaction:
     def done(self) -> None:
         """Write down that it is."""
 
-    def reopen(self) -> bool:
-        """See that it is not noted as done; False when it is, for good."""
-        return True
+    def reopen(self) -> None:
+        """See that it is not noted as done."""
 
     def forget(self) -> None:
         """It is not, and nothing is left of it: forget the intent and what was claimed for it."""
+
+
+def _heed_signals() -> None:
+    if waiting():
+        raise NetkitError("stopped by a signal", "nothing was changed")
 
 
 class Raising(Transaction):
@@ -87,6 +100,7 @@ class Raising(Transaction):
         boot = session.root.boot_id()
         self.intent = Intent(name, plan, boot)
         self.up = Up(name, former + plan, boot_id=boot)
+        self.former = former
 
     def note(self) -> None:
         self.session.journal.begin(self.intent)
@@ -95,8 +109,13 @@ class Raising(Transaction):
         self.session.networks.save_up(self.up)
         self.session.journal.end(self.intent.network)
 
-    def reopen(self) -> bool:
-        return not _is_up(self.session, self.intent)
+    def reopen(self) -> None:
+        if not _is_up(self.session, self.intent):
+            return
+        if self.former.steps:
+            self.session.networks.save_up(self.up.replace(plan=self.former))
+        else:
+            self.session.networks.forget_up(self.up.network)
 
     def forget(self) -> None:
         self.session.journal.end(self.intent.network)
@@ -115,9 +134,8 @@ class Attaching(Transaction):
     def done(self) -> None:
         self.session.records.finish_attach(self.record.id)
 
-    def reopen(self) -> bool:
+    def reopen(self) -> None:
         self.session.records.reopen(self.record.id)
-        return True
 
     def forget(self) -> None:
         _release(self.session, self.record)

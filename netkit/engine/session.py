@@ -8,6 +8,7 @@ from netkit.kernel.firewall import choose, open_backend
 from netkit.kernel.foreign import foreign_drops
 from netkit.kernel.netns import Namespaces
 from netkit.kernel.observe import KernelHost
+from netkit.kernel.signals import Undisturbed
 from netkit.plan.ops import RulesAdd
 from netkit.state.journal import Journal
 from netkit.state.locks import lock
@@ -18,7 +19,6 @@ from netkit.state.records import Records
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
-    from contextlib import AbstractContextManager
     from types import TracebackType
     from typing import Self
 
@@ -84,13 +84,13 @@ class Session:
             self._backends[backend] = open_backend(backend)
         return self._backends[backend]
 
-    def network_lock(self, network: str) -> AbstractContextManager[None]:
+    def network_lock(self, network: str) -> Undisturbed:
         """One transaction on a network at a time. Take it before `host_lock`."""
-        return lock(self.root, f"network-{network}", PATIENCE)
+        return Undisturbed(lock(self.root, f"network-{network}", PATIENCE))
 
-    def host_lock(self) -> AbstractContextManager[None]:
+    def host_lock(self) -> Undisturbed:
         """One change of what all networks share at a time: the base, ports, the set of networks."""
-        return lock(self.root, "host", PATIENCE)
+        return Undisturbed(lock(self.root, "host", PATIENCE))
 
     def _holds(self, rule: Rule, backend: str) -> bool:
         return self.firewall(backend).holds(rule)

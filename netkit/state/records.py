@@ -7,7 +7,7 @@ A record is named by its id, and tells by the directory that it stands in how fa
     detaching/   moved here before it is undone       a crash leaves it here: finish it
 
 A move needs no new bytes, so taking down works on a full disk. Beside them, `by-netns/` has a link for each
-attachment, named by its namespace: it is made before the record and removed after it, and leads to nothing at worst.
+attachment, named by its namespace: it is made after the record, while that is attaching, and removed before it.
 """
 
 from __future__ import annotations
@@ -65,8 +65,8 @@ class Records:
 
     def abandon(self, record: Record) -> None:
         """Forget what was about to be made, and is not."""
-        self.root.attaching.unlink(record.id)
         self.root.by_netns.unlink(_link(record))
+        self.root.attaching.unlink(record.id)
 
     def attaching(self) -> tuple[Record, ...]:
         """The attachments whose making was begun and not finished."""
@@ -116,8 +116,8 @@ class Records:
 
     def finish_detach(self, record: Record) -> None:
         """Forget an attachment that was taken down."""
-        self.root.detaching.unlink(record.id)
         self.root.by_netns.unlink(_link(record))
+        self.root.detaching.unlink(record.id)
 
     def detaching(self) -> tuple[Record, ...]:
         """The attachments whose taking down was begun and not finished."""
@@ -125,14 +125,13 @@ class Records:
 
     def _place(self, directory: Directory, record: Record) -> None:
         index, link = self.root.by_netns, _link(record)
-        new = not index.exists(link)
-        if new:
-            index.point(link, record.id)
+        directory.save(record.id, record)
+        if index.exists(link):
+            return
         try:
-            directory.save(record.id, record)
+            index.point(link, record.id)
         except BaseException:
-            if new:
-                index.unlink(link)
+            directory.unlink(record.id)
             raise
 
     def _about(self, text: str) -> tuple[Record, ...]:

@@ -8,7 +8,6 @@ Prints one JSON list with one answer a call, `{"result": ...}` or `{"error": kin
 from __future__ import annotations
 
 import json
-import os
 import sys
 
 from netkit.engine.service import Engine
@@ -20,6 +19,7 @@ from netkit.value import from_json, to_json
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from pathlib import Path
     from typing import Any
 
     from tests.hosts import Completed, Container, HostNs, Namespace
@@ -47,7 +47,6 @@ VERBS: dict[str, Callable[..., Any]] = {
     "reservations": Engine.reservations,
     "networks": Engine.all_networks,
     "attachments": lambda engine: [(record.endpoint, alive) for record, alive in engine.attachments()],
-    "boot": lambda engine, ident: os.environ.update(NETKIT_BOOT_ID=ident),
 }
 
 
@@ -73,16 +72,19 @@ class RefusedError(Exception):
 
 
 class Remote:
-    """The engine of a lab host, one process a call."""
+    """The engine of a lab host, one process a call; `root` is the host's own unless it is another's."""
 
-    def __init__(self, host: HostNs, backend: str = "nftables") -> None:
+    def __init__(self, host: HostNs, backend: str = "nftables", root: Path | None = None) -> None:
         self.host = host
         self.backend = backend
+        self.root = root or host.root
+        self.boot_id = ""
 
     def words(self, *calls: tuple[str, dict[str, Any]]) -> list[str]:
         """The command line that makes these calls."""
         text = json.dumps([[verb, {k: to_json(v) for k, v in arguments.items()}] for verb, arguments in calls])
-        return [sys.executable, "-m", "tests.netns.calls", str(self.host.root), self.backend, text]
+        boot = [f"NETKIT_BOOT_ID={self.boot_id}"] if self.boot_id else []
+        return ["env", *boot, sys.executable, "-m", "tests.netns.calls", str(self.root), self.backend, text]
 
     def together(self, calls: list[tuple[str, dict[str, Any]]]) -> list[Answer]:
         """All these calls at once, each in a process of its own; their answers, in the order of the calls."""
