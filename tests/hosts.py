@@ -81,6 +81,15 @@ class Namespace:
         """Run Python code inside, with netkit and the tests importable."""
         return self.run(sys.executable, "-c", code, *arguments, check=check)
 
+    def die(self) -> None:
+        """End the holder and nothing else; the namespace goes with its last process.
+
+        From then on its inode number may be another's, so nobody is taken for a leak by it.
+        """
+        self._holder.kill()
+        self._holder.wait()
+        self.inode = -1
+
     def pids(self) -> set[int]:
         """Every process in this network namespace but the holder."""
         return {pid for pid in _processes() if _inode(pid) == self.inode} - {self.pid}

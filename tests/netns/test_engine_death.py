@@ -59,11 +59,6 @@ end(heir)
 """
 
 
-def die(container: Container) -> None:
-    container._holder.kill()
-    container._holder.wait()
-
-
 def warmed_up(remote: Remote, *containers: Container, network: str = "") -> None:
     for container in containers:
         remote.attach(container, network=network, ports=PORTS)
@@ -79,7 +74,7 @@ def test_gc_releases_all_that_a_dead_process_had(host: HostNs, lab: Lab, backend
     warmed_up(remote, container, network="dual")
     before = snapshot(host)
     ep = remote.attach(container, network="dual", ports=PORTS)
-    die(container)
+    container.die()
     if waits:
         assert wait_until(lambda: ep.host_ifname not in [link["ifname"] for link in ip(host, "link")])
     assert [line.split()[:2] for line in remote.call("gc")] == [["attachment", ep.id]]
@@ -107,7 +102,7 @@ def test_the_next_attachment_takes_what_a_dead_one_had(host: HostNs, lab: Lab) -
         assert bare(ep.addresses[0]) == address
         assert [each.container for each, alive in remote.call("attachments")] == [container.name]
         assert remote.call("check") == ()
-        die(container)
+        container.die()
 
 
 def test_detach_of_the_dead_is_clean(host: HostNs, lab: Lab) -> None:
@@ -115,7 +110,7 @@ def test_detach_of_the_dead_is_clean(host: HostNs, lab: Lab) -> None:
     warmed_up(remote, container)
     before = snapshot(host)
     ep = remote.attach(container, ports=PORTS)
-    die(container)
+    container.die()
     assert remote.call("detach", ident=ep.id) is True
     assert remote.call("detach", ident=ep.id) is False
     wait_until(lambda: ep.host_ifname not in [link["ifname"] for link in ip(host, "link")])
@@ -129,7 +124,7 @@ def test_a_namespace_lives_on_through_another_process(host: HostNs, lab: Lab) ->
     ep = remote.attach(container, ports=PORTS)
     other = container.popen("sleep", "60")
     path = f"/proc/{other.pid}/ns/net"
-    die(container)
+    container.die()
     assert remote.call("gc") == ()
     assert remote.call("check") == ()
     assert [alive for _, alive in remote.call("attachments")] == [True]
@@ -144,7 +139,7 @@ def test_a_namespace_that_only_a_descriptor_holds_is_not_collected(host: HostNs,
     remote, container = Remote(host), lab.container()
     ep = remote.attach(container)
     with open(container.path):
-        die(container)
+        container.die()
         assert remote.call("gc") == ()
         assert remote.call("detach", ident=ep.id) is True
     assert remote.call("gc") == ()
@@ -160,7 +155,7 @@ def test_after_a_reboot_the_first_attachment_works_and_gc_forgets_the_rest(lab: 
         ports = (PortMap("tcp", "0.0.0.0", 8080 + gone.index(container), 80), PORTS[1])
         before.attach(container, network="dual", ports=ports, name=f"name{gone.index(container)}")
     for container in gone:
-        die(container)
+        container.die()
     after = Remote(new, root=old.root)
     after.boot_id = "another"
     web = lab.container("web")
