@@ -62,7 +62,9 @@ def _record(open_engine: Engine, wish: Wish, request: AttachRequest) -> Record:
 def _with_leases(wish: Wish, leased: Result) -> Wish:
     """A delegate's addresses tell which subnets the network has, its routes and DNS go to the container."""
     leases = delegate.leases(leased)
+    families = {family(lease.address) for lease in leases}
     return wish.replace(
+        ports=tuple(port for port in wish.ports if family(port.host_ip) in families),
         network=wish.network.replace(subnets=tuple(dict.fromkeys(map(_subnet, leases)))),
         leases=leases,
         routes=tuple(map(spec, leased.routes)),

@@ -28,7 +28,8 @@ def answer(call: Call, wish: Wish, record: Record, engine: Engine) -> Result:
     names = [name for name in (_master(record), ep.host_ifname) if name]
     macs = engine.macs(names)
     interfaces: list[dict[str, Any]] = [{"name": name, "mac": macs.get(name, "")} for name in names]
-    interfaces.append({"name": ep.ifname, "mac": ep.mac, "mtu": ep.mtu, "sandbox": call.invocation.netns})
+    mtu = ep.mtu if call.role == "netkit" else 0  # the reference's bridge tells none
+    interfaces.append({"name": ep.ifname, "mac": ep.mac, "mtu": mtu, "sandbox": call.invocation.netns})
     ips = [{"interface": len(names), **each} for each in addresses(ep)]
     return Result(
         tuple({key: value for key, value in each.items() if value} for each in interfaces),

@@ -47,7 +47,8 @@ class Plugins:
         if container is not None:
             words |= {"CONTAINERID": container.name, "NETNS": container.path, "IFNAME": "eth0"}
         words |= variables
-        env = [f"CNI_{name}={value}" for name, value in words.items() if value is not None]
+        env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
+        env += [f"CNI_{name}={value}" for name, value in words.items() if value is not None]
         text = conf if isinstance(conf, str) else json.dumps({"cniVersion": "1.1.0", **conf})
         name = plugin or (conf["type"] if isinstance(conf, dict) else "netkit")
         done = self.host.run("env", "-i", *env, str(self.bin / name), input=text, check=False)
