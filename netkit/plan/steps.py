@@ -6,7 +6,7 @@ the kernel by `check`, and turned round by `undo` for detach, rollback and crash
 
 from __future__ import annotations
 
-from netkit.plan.ops import LinkAdd, Op
+from netkit.plan.ops import LinkAdd, LinkSet, Op, RulesDel
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -57,6 +57,9 @@ def undo(steps: Iterable[Step]) -> Plan:
 
     An address, route or sysctl of a link that the same steps created goes when that link goes; deleting it first would
     only cost time (and, in a namespace that has died, could not be done).
+
+    Where links of the host and rules were made, the links go down first of all, which takes no time: from then on no
+    packet passes, so the rules can go in one transaction ahead of the links, and the kernel clears both away in one wait.
     """
     steps = tuple(steps)
     born: set[tuple[NsRef | None, str]] = set()
@@ -68,4 +71,14 @@ def undo(steps: Iterable[Step]) -> Plan:
         if not isinstance(step.op, LinkAdd) and (step.op.netns, step.op.on()) in born:
             continue
         back.extend(Step(op, f"undo: {step.why}") for op in step.op.reverse())
-    return Plan(tuple(back))
+    down = [Step(LinkSet(name, up=False), "undo: no packet passes from here on") for name in _put_up(steps, born)]
+    rules = [step for step in back if isinstance(step.op, RulesDel)]
+    if not down or not rules:
+        return Plan(tuple(back))
+    return Plan((*down, *rules, *(step for step in back if not isinstance(step.op, RulesDel))))
+
+
+def _put_up(steps: Iterable[Step], born: set[tuple[NsRef | None, str]]) -> list[str]:
+    """The host's links that these steps made and put up."""
+    ops = [step.op for step in steps]
+    return [op.dev for op in ops if isinstance(op, LinkSet) and op.up and op.ns is None and (None, op.dev) in born]

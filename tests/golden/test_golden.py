@@ -42,8 +42,8 @@ def host_of(data: dict[str, Any]) -> FakeHost:
     )
 
 
-def plan_of(case: Path) -> Plan:
-    """Everything that the first attachment on this host would do: the host's part, the network's, its own."""
+def plans_of(case: Path) -> tuple[Plan, ...]:
+    """What the first attachment on this host would do: the host's part, the network's, its own."""
     data = json.loads((case / "request.json").read_text())
     host = host_of(data.get("host", {}))
     mode = driver(case.parent.name)
@@ -57,18 +57,18 @@ def plan_of(case: Path) -> Plan:
     request["ports"] = values(PortMap, request.get("ports", []))
     request["ips"] = tuple(request.get("ips", ()))
     req = AttachRequest("web", NETNS, **request)
-    leases = values(Lease, data.get("leases", []))
-    plan = Plan()
-    if data.get("first", True):
-        plan += mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()
-        plan += mode.network_up(network, host)
-    return plan + mode.attach(network, req, leases, host).plan
+    attachment = mode.attach(network, req, values(Lease, data.get("leases", [])), host)
+    if not data.get("first", True):
+        return (attachment.plan,)
+    for_host = mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()
+    return for_host, mode.network_up(network, host), attachment.plan
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
 def test_plan_and_undo_read_as_written_down(case: Path) -> None:
-    plan = plan_of(case)
-    for name, text in (("plan.sh", script(plan, explain=True)), ("undo.sh", script(plan.undo()))):
+    plans = plans_of(case)
+    there, back = sum(plans, Plan()), sum((plan.undo() for plan in reversed(plans)), Plan())
+    for name, text in (("plan.sh", script(there, explain=True)), ("undo.sh", script(back))):
         if os.environ.get("NETKIT_UPDATE_GOLDEN"):
             (case / name).write_text(text)
         assert (case / name).read_text() == text

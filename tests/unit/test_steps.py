@@ -69,6 +69,16 @@ def test_what_lives_on_a_new_link_dies_with_it() -> None:
     assert back(*steps) == (LinkDel("nk0", "veth", 28267),)
 
 
+def test_links_go_down_before_their_rules_and_away_after_them() -> None:
+    guard, port = RulesAdd((BaseRules(),), "nftables"), RulesAdd((NETWORK,), "nftables")
+    assert back(guard, CABLE, LinkSet("nk0", master="netkit0", up=True), AddrAdd("10.0.0.2/24", "eth0", NS), port) == (
+        LinkSet("nk0", up=False),
+        RulesDel((NETWORK,), "nftables"),
+        RulesDel((BaseRules(),), "nftables"),
+        LinkDel("nk0", "veth", 28267),
+    )
+
+
 def test_the_same_name_in_another_namespace_is_another_link() -> None:
     assert back(CABLE, AddrAdd("10.0.0.2/24", "eth0", ELSEWHERE), AddrAdd("10.0.0.3/24", "eth0")) == (
         AddrDel("10.0.0.3/24", "eth0"),

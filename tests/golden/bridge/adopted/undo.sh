@@ -1,14 +1,15 @@
 #!/bin/sh
 set -e
-nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
-nsenter --net=/proc/1234/ns/net ip link set dev lo down
-ip link del dev nk68c449f5d4a2
+ip link set dev nk68c449f5d4a2 down
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk68c449f5d4a2" }
 add element bridge netkit bind4 { "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 10.90.0.2, "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 0.0.0.0 }
 delete element bridge netkit ports { "nk68c449f5d4a2" }
 delete element bridge netkit bind4 { "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 10.90.0.2, "nk68c449f5d4a2" . 02:db:dd:f4:75:4c . 0.0.0.0 }
 EOF
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
+ip link del dev nk68c449f5d4a2
 sysctl -qw net/ipv4/conf/br0/route_localnet=0
 sysctl -qw net/ipv6/conf/br0/accept_ra=1
 nft -f - <<'EOF'

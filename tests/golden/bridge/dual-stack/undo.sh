@@ -1,5 +1,6 @@
 #!/bin/sh
 set -e
+ip link set dev nk2a9c82599f24 down
 nft -f - <<'EOF'
 add element inet netkit host6 { fd00:2::1 . udp . 53 comment "2a9c82599f24" : fd00:90::2 . 53 }
 delete element inet netkit host6 { fd00:2::1 . udp . 53 }
@@ -11,9 +12,6 @@ EOF
 conntrack -D -f ipv6 -p udp --orig-dst fd00:2::1 --orig-port-dst 53 || :
 conntrack -D -f ipv6 -p tcp --orig-port-dst 8080 || :
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
-nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
-nsenter --net=/proc/1234/ns/net ip link set dev lo down
-ip link del dev nk2a9c82599f24
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk2a9c82599f24" }
 add element bridge netkit bind4 { "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . 10.90.0.2, "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . 0.0.0.0 }
@@ -24,7 +22,10 @@ delete element bridge netkit bind4 { "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . 10.9
 delete element bridge netkit bind6 { "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . fd00:90::2, "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . fe80::3e:5cff:fec8:514d, "nk2a9c82599f24" . 02:3e:5c:c8:51:4d . :: }
 delete element bridge netkit targets6 { "nk2a9c82599f24" . 0xfd000090000000000000000000000002, "nk2a9c82599f24" . 0xfe80000000000000003e5cfffec8514d }
 EOF
-ip link del dev nk-blue
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
+ip link del dev nk2a9c82599f24
+ip link set dev nk-blue down
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-blue" }
 add element inet netkit pairs { "nk-blue" . "nk-blue" }
@@ -47,6 +48,7 @@ delete element inet netkit hair6 { "nk-blue" . fd00:90::/64 }
 delete element inet netkit fwd_from { "nk-blue" }
 delete element inet netkit fwd_to { "nk-blue" }
 EOF
+ip link del dev nk-blue
 sysctl -qw net/ipv6/conf/all/forwarding=0
 sysctl -qw net/ipv6/conf/eth0/accept_ra=1
 nft -f - <<'EOF'

@@ -1,11 +1,12 @@
 #!/bin/sh
 set -e
+ip link set dev nk542a8c6fac63 down
 iptables -w -t nat -D NETKIT-DNAT -p tcp -m tcp --dport 8080 -j DNAT --to-destination 10.90.0.2:80 -m comment --comment nk:542a8c6fac63:ddda2222b8f6
 conntrack -D -f ipv4 -p tcp --orig-port-dst 8080 || :
 nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
 nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nk542a8c6fac63
-ip link del dev netkit0
+ip link set dev netkit0 down
 iptables-restore --noflush -w <<'EOF'
 *nat
 -D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:76278bb566cc
@@ -36,6 +37,7 @@ COMMIT
 -D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:0518371851e6
 COMMIT
 EOF
+ip link del dev netkit0
 sysctl -qw net/ipv4/ip_forward=0
 iptables -w -t filter -D NETKIT-CLOSED -j DROP -m comment --comment nk:25630829088c:ade61b059191
 iptables-restore --noflush -w <<'EOF'

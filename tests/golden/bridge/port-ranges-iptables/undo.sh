@@ -1,5 +1,6 @@
 #!/bin/sh
 set -e
+ip link set dev nk542a8c6fac63 down
 iptables-restore --noflush -w <<'EOF'
 *nat
 -D NETKIT-DNAT -d 192.0.2.2 -p tcp -m tcp --dport 8443 -j DNAT --to-destination 10.90.0.2:443 -m comment --comment nk:542a8c6fac63:91254810835e
