@@ -8,6 +8,7 @@ from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
 from netkit.engine.recovery import Attaching, recover
 from netkit.errors import ConflictError
+from netkit.kernel import sysctl
 from netkit.model import ANY, PortMap
 from netkit.naming import attachment_id
 from netkit.plan.ops import PortsReserve
@@ -94,7 +95,7 @@ def _choose_ports(
         if not port.host_port:
             key = (port.protocol, port.container_port, port.count)
             if key not in free:
-                free[key] = free_port(session.ledger, port, chosen)
+                free[key] = free_port(session.ledger, port, chosen, sysctl.reserved_ports())
                 reserved.append((free[key], free[key] + port.count - 1))
             port = port.replace(host_port=free[key])
         if not req.origin:  # a runtime may publish on an address that is still to come, a virtual one for example

@@ -10,7 +10,7 @@ from netkit.model import ANY, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Container, Sequence
 
     from netkit.model import PortMap
     from netkit.state.ports import Ledger
@@ -41,17 +41,22 @@ def listening(protocol: str, host_ip: str, port: int) -> bool:
     return False
 
 
-def free_port(ledger: Ledger, port: PortMap, chosen: Sequence[PortMap] = ()) -> int:
+def free_port(
+    ledger: Ledger, port: PortMap, chosen: Sequence[PortMap] = (), reserved: Container[int] = frozenset()
+) -> int:
     """A host port at which this port map, its whole range, gets in nobody's way; `chosen` are others of one request.
 
-    From the kernel's ephemeral range, without what is reserved there. A map for all addresses of one family gets a
-    port that is free in both families, so that the same can serve both. ConflictError when none is found.
+    From the kernel's ephemeral range, without what is `reserved` there: giving that back would take it from others. A
+    map for all addresses of one family gets a port that is free in both families, so that the same can serve both.
+    ConflictError when none is found.
     """
     host_ips = tuple(ANY.values()) if port.host_ip in ANY.values() else (port.host_ip,)
     for _ in range(_TRIES):
         first = _suggestion(port.protocol, port.host_ip)
         wanted = range(first, first + port.count)
-        if wanted[-1] > 65535 or any(_shares(wanted, other) for other in chosen if other.protocol == port.protocol):
+        if wanted[-1] > 65535 or any(number in reserved for number in wanted):
+            continue
+        if any(_shares(wanted, other) for other in chosen if other.protocol == port.protocol):
             continue
         if all(_is_free(ledger, port.protocol, host_ip, wanted) for host_ip in host_ips):
             return first
