@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import stat
 
@@ -11,6 +10,7 @@ from netkit.cni.failure import CONFIGURATION, DELEGATE, ENVIRONMENT, CniError
 from netkit.cni.fields import Fields
 from netkit.cni.jsonin import parse
 from netkit.errors import NetkitError
+from netkit.jsontext import dumps
 from netkit.kernel import spawn
 from netkit.model import Lease
 
@@ -65,7 +65,7 @@ def _run(call: Call, plugin: str, command: str) -> bytes:
     """Call a plugin; its standard error goes to ours, its error becomes ours."""
     environment = {**os.environ, "CNI_COMMAND": command}
     path = _find(plugin, call.invocation.path)
-    done = spawn.run([path], json.dumps(call.document).encode(), PATIENCE, environment)
+    done = spawn.run([path], dumps(call.document).encode(), PATIENCE, environment)
     if done.stderr:
         say(done.stderr.decode("utf-8", "replace").rstrip("\n"))
     if done.status:

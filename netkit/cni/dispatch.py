@@ -5,14 +5,13 @@ One document is written, whatever happens: a result, a version, or an error. Wha
 
 from __future__ import annotations
 
-import json
-
 from netkit import __version__
 from netkit.cni import env, versions
 from netkit.cni.call import make
 from netkit.cni.failure import INPUT, CniError, document
 from netkit.cni.jsonin import LARGEST, parse
 from netkit.errors import NetkitError
+from netkit.jsontext import dumps
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -96,7 +95,7 @@ def _input(streams: Streams) -> bytes:
 
 
 def _write(answer: object, streams: Streams) -> None:
-    streams.write(json.dumps(answer, ensure_ascii=True).encode("ascii") + b"\n")
+    streams.write(dumps(answer).encode("ascii") + b"\n")
 
 
 def _fail(told: dict[str, object], streams: Streams) -> int:

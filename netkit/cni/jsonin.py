@@ -6,9 +6,8 @@ through that no output can carry.
 
 from __future__ import annotations
 
-import json
-
 from netkit.cni.failure import DECODING, CniError
+from netkit.jsontext import Rules, decoder
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -27,7 +26,7 @@ def parse(data: bytes) -> dict[str, Any]:
     if len(data) > LARGEST:
         raise _error(f"it has more than {LARGEST} bytes")
     try:
-        found = _DECODER.decode(data.decode("utf-8"))
+        found = _decode(data.decode("utf-8"))
     except UnicodeDecodeError as error:
         raise _error(f"byte {error.start} is no UTF-8") from error
     except RecursionError as error:
@@ -65,11 +64,12 @@ def _integer(digits: str) -> int:
     return int(digits)
 
 
-def _constant(word: str) -> None:
-    raise _RefusedError(f"{word} is no JSON")
+class _Strict(Rules):
+    object_pairs_hook = staticmethod(_object)
+    parse_int = staticmethod(_integer)
 
 
-_DECODER = json.JSONDecoder(object_pairs_hook=_object, parse_int=_integer, parse_constant=_constant)
+_decode = decoder(_Strict())
 
 
 def _look_through(top: object) -> str:

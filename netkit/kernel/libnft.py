@@ -5,10 +5,10 @@ A script is one kernel transaction. Elements are written and looked for by key, 
 
 from __future__ import annotations
 
-import json
 import os
 
 from netkit.errors import HostError
+from netkit.jsontext import loads
 from netkit.kernel import spawn
 
 TYPE_CHECKING = False
@@ -107,7 +107,7 @@ def installed() -> bool:
 
 def _objects(text: bytes) -> list[dict[str, Any]]:
     try:
-        found: list[dict[str, Any]] = json.loads(text).get("nftables", [])
+        found: list[dict[str, Any]] = loads(text.decode("utf-8", "replace")).get("nftables", [])
     except ValueError:
         return []
     return found

@@ -12,9 +12,10 @@ value; this envelope stays.
 from __future__ import annotations
 
 import binascii
-import json
 
 from netkit.errors import StateError
+from netkit.jsontext import dumps as _compact
+from netkit.jsontext import loads
 from netkit.value import Value, from_json, to_json
 
 TYPE_CHECKING = False
@@ -24,8 +25,6 @@ if TYPE_CHECKING:
     V = TypeVar("V", bound=Value)
 
 VERSION = 1
-
-_compact = json.JSONEncoder(separators=(", ", ": ")).encode
 
 
 def dump(value: Value) -> bytes:
@@ -42,7 +41,7 @@ def load(data: bytes, kind: type[V], where: str = "a state file") -> V:
     StateError when it is whole but beyond us: written by a newer netkit, or with kinds that this one lacks.
     """
     try:
-        version, crc, body = _envelope(json.loads(data))
+        version, crc, body = _envelope(loads(data.decode("utf-8")))
         if crc != _checksum(version, body):
             raise ValueError("its checksum does not match")
     except RecursionError as error:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 #: From the foundation up. A module may import its own layer and those below; the longest matching prefix decides.
 PYRAMID: tuple[tuple[str, ...], ...] = (
-    ("netkit.value",),
+    ("netkit.value", "netkit.jsontext"),
     ("netkit.errors",),
     ("netkit.naming", "netkit.model"),
     ("netkit.plan", "netkit.ipam.pool", "netkit.parse"),
