@@ -53,6 +53,7 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.namespaces.close()
+        self._backends.clear()  # their sockets: session and kernel know each other, so they would go late
 
     def host(self) -> KernelHost:
         """A fresh observation of the host."""
