@@ -55,7 +55,9 @@ def test_what_is_no_json_is_an_error_in_a_fresh_interpreter(text: str) -> None:
     assert done.returncode == 7
 
 
-@pytest.mark.parametrize("value", [float("nan"), float("inf"), {1, 2}, b"x", object()], ids=str)
+@pytest.mark.parametrize(
+    "value", [float("nan"), float("inf"), {1, 2}, b"x", object()], ids=["nan", "inf", "set", "bytes", "object"]
+)
 def test_what_json_cannot_say_is_an_error(value: object) -> None:
     with pytest.raises((ValueError, TypeError)):
         jsontext.dumps(value)
