@@ -12,6 +12,7 @@ import json
 import os
 import sys
 
+from netkit.cni import bundle
 from netkit.cni.roles import MODULES
 from netkit.errors import ConfigError, ConflictError, StateError
 
@@ -30,6 +31,8 @@ _KEY = "installedBy"
 _LONGEST_SHEBANG = 250
 _STUB = """import sys
 sys.path.append({home!r})
+from netkit.cni.bundle import use
+use({modules!r})
 from netkit.cni.main import main
 main({role!r}, {root!r})
 """
@@ -41,15 +44,17 @@ def install(bin_dir: str, conf_dir: str = "", stand_ins: Sequence[str] = (), roo
     for name in stand_ins:
         if name not in STAND_INS:
             raise ConfigError("--as", f"netkit cannot stand in for {name!r}", f"it can for {', '.join(STAND_INS)}")
-    files = {f"{bin_dir}/{name}": stub(name, root) for name in dict.fromkeys((*OWN, *stand_ins))}
+    modules = f"{bin_dir}/{bundle.NAME}"
+    files = {f"{bin_dir}/{name}": stub(name, root, modules) for name in dict.fromkeys((*OWN, *stand_ins))}
     if conf_dir:
         files[f"{conf_dir}/{CONFLIST}"] = conflist()
     for path in files:
         found = _read(path)
         if found is not None and not _is_ours(path, found):
             raise ConflictError(f"{path} is not netkit's", "move it away, or choose another directory")
+    _write(modules, bundle.build(f"{_home()}/netkit"), 0o600)
     for path, text in files.items():
-        _write(path, text, 0o644 if path.endswith(".conflist") else 0o755)
+        _write(path, text.encode("utf-8", "surrogateescape"), 0o644 if path.endswith(".conflist") else 0o755)
     return list(files)
 
 
@@ -58,7 +63,8 @@ def uninstall(bin_dir: str, conf_dir: str = "") -> tuple[list[str], list[str]]:
     candidates = [f"{bin_dir}/{name}" for name in MODULES] + ([f"{conf_dir}/{CONFLIST}"] if conf_dir else [])
     present = [(path, text) for path in candidates if (text := _read(path)) is not None]
     ours = [path for path, text in present if _is_ours(path, text)]
-    for path in ours:
+    modules = f"{bin_dir}/{bundle.NAME}"
+    for path in [*ours, *([modules] if os.path.isfile(modules) else [])]:
         try:
             os.unlink(path)
         except OSError as error:
@@ -66,15 +72,14 @@ def uninstall(bin_dir: str, conf_dir: str = "") -> tuple[list[str], list[str]]:
     return ours, [path for path, _ in present if path not in ours]
 
 
-def stub(role: str, root: str = "") -> str:
+def stub(role: str, root: str = "", modules: str = "") -> str:
     """The executable of a role, for this interpreter and this installation of netkit."""
     python = os.path.realpath(sys.executable)
     if len(python) > _LONGEST_SHEBANG or any(char.isspace() for char in python):
         raise ConfigError(
             "", f"the kernel cannot start {python} from a script", "install Python at a plain, short path"
         )
-    home = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-    body = _STUB.format(home=home, role=role, root=os.path.abspath(root) if root else "")
+    body = _STUB.format(home=_home(), role=role, root=os.path.abspath(root) if root else "", modules=modules)
     return f"#!{python} -IS\n{_MARK}{_checksum(body)}\n{body}"
 
 
@@ -83,6 +88,11 @@ def conflist(name: str = "netkit") -> str:
     plugin = {"type": "netkit", "capabilities": dict.fromkeys(_CAPABILITIES, True)}
     document: dict[str, Any] = {"cniVersion": "1.0.0", "name": name, "plugins": [plugin]}
     return json.dumps({**document, _KEY: f"netkit {_checksum(_plain(document))}"}, indent=2) + "\n"
+
+
+def _home() -> str:
+    """The directory that this netkit is imported from."""
+    return os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def _is_ours(path: str, text: str) -> bool:
@@ -118,15 +128,15 @@ def _read(path: str) -> str | None:
         return file.read(1 << 16)
 
 
-def _write(path: str, text: str, mode: int) -> None:
+def _write(path: str, data: bytes, mode: int) -> None:
     """Appear whole, under a name that a runtime reads: a half-written plugin would be run."""
     temp = f"{os.path.dirname(path)}/.netkit-{os.getpid()}"
     try:
         os.makedirs(os.path.dirname(path), exist_ok=True)
         descriptor = os.open(temp, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)
-        with open(descriptor, "w", encoding="utf-8", errors="surrogateescape") as file:
+        with open(descriptor, "wb") as file:
             os.fchmod(descriptor, mode)
-            file.write(text)
+            file.write(data)
         os.replace(temp, path)
     except OSError as error:
         raise StateError(

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import stat
+import sys
 
 import pytest
 
 from tests.cni.test_verbs import links
+from tests.hosts import REPOSITORY
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -186,3 +189,24 @@ def test_a_damaged_cache_blocks_no_del(lab: Lab, host: HostNs, tmp_path: Path) -
     (cached,) = (host.root / "run" / "cni").iterdir()
     cached.write_text("")
     host.netkit("cni", "run", "del", *words, check=True)
+
+
+def test_modules_come_from_the_bundle_unless_their_source_has_changed(host: HostNs, tmp_path: Path) -> None:
+    """A copy of netkit, so that a source can be changed."""
+    home = tmp_path / "home"
+    shutil.copytree(REPOSITORY / "netkit", home / "netkit", ignore=shutil.ignore_patterns("__pycache__"))
+    code = "import sys; sys.path.insert(0, sys.argv[1]); from netkit.cni.install import install; install(sys.argv[2])"
+    host.python(code, str(home), str(tmp_path / "bin"))
+    look = f"import sys; sys.path.append({str(home)!r}); from netkit.cni.bundle import use; use(sys.argv[1]); "
+    look += "import netkit.cni.versions as v; print(type(v.__loader__).__name__, v.NEWEST)"
+
+    def loaded() -> str:
+        words = ("-I", "-S", "-B", "-c", look, str(tmp_path / "bin" / ".netkit-modules"))
+        return host.run(sys.executable, *words).stdout.strip()
+
+    assert loaded() == "Bundle 1.1.0"
+    source = home / "netkit" / "cni" / "versions.py"
+    source.write_text(source.read_text().replace('"1.1.0"', '"9.9.9"'))
+    assert loaded() == "SourceFileLoader 9.9.9"
+    (tmp_path / "bin" / ".netkit-modules").write_bytes(b"garbage")
+    assert loaded() == "SourceFileLoader 9.9.9"
