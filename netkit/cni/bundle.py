@@ -12,12 +12,12 @@ import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import MAGIC_NUMBER
+from _frozen_importlib_external import MAGIC_NUMBER, _LoaderBasics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
-    from types import CodeType, ModuleType
+    from types import CodeType
     from typing import Any
 
     #: Source file, size, time in nanoseconds, whether it is a package, compiled code.
@@ -28,7 +28,7 @@ NAME = ".netkit-modules"
 _HEAD = b"netkit modules 1\n" + MAGIC_NUMBER
 
 
-class Bundle:
+class Bundle(_LoaderBasics):
     """An import finder and loader for the modules of one file."""
 
     def __init__(self, entries: dict[str, Entry]) -> None:
@@ -53,14 +53,10 @@ class Bundle:
         spec.has_location = True
         return spec
 
-    def create_module(self, spec: ModuleSpec) -> ModuleType | None:
-        """Nothing special."""
-        return None
-
-    def exec_module(self, module: ModuleType) -> None:
-        """Run the module's code in it."""
-        code: CodeType = marshal.loads(self.entries[module.__name__][4])  # noqa: S302 - we wrote it, root owns it
-        exec(code, module.__dict__)  # noqa: S102 - which is what importing is
+    def get_code(self, name: str) -> CodeType:
+        """The module's code, which the interpreter's own loader runs."""
+        code: CodeType = marshal.loads(self.entries[name][4])  # noqa: S302 - we wrote it, root owns it
+        return code
 
 
 def use(path: str) -> None:
