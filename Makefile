@@ -26,7 +26,7 @@ types: setup
 	.venv/bin/mypy $(CHECKED)
 
 test: lint types
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n auto --dist loadfile
 
 bench: setup
 	$(PYTHON) -m bench
