@@ -38,7 +38,7 @@ def read(call: Call) -> Wish:
     if call.runtime.section("bandwidth").data:
         raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
-    call.runtime.texts("aliases")
+    _check_aliases(call.runtime)
     return wish.replace(mac=_mac(call), dns=_dns(call) or wish.dns)
 
 
@@ -149,6 +149,16 @@ def _refuse_what_bridge_cannot(conf: Fields, has_ipam: bool) -> None:
         if has_ipam:
             raise ConfigError("disableContainerInterface", "cannot use IPAM when it is set", "leave one of both out")
         raise incapable("disableContainerInterface", "netkit puts the container's end up")
+
+
+def _check_aliases(runtime: Fields) -> None:
+    """Names that nobody here resolves: a list by the conventions, lists by network from podman."""
+    if isinstance(runtime.data.get("aliases"), dict):
+        named = runtime.section("aliases")
+        for network in named.data:
+            named.texts(network)
+    else:
+        runtime.texts("aliases")
 
 
 def _firewall(conf: Fields) -> str:

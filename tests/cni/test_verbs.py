@@ -285,6 +285,7 @@ def test_many_at_once_get_an_address_each(cni: Plugins, lab: Lab, host: HostNs) 
 def test_requested_address_and_mac_are_given(cni: Plugins, lab: Lab) -> None:
     container = lab.container()
     conf = {**WEB, "runtimeConfig": {"ips": ["10.91.3.4/16"], "mac": "02:11:22:33:44:55", "aliases": ["db"]}}
+    cni.add({**WEB, "runtimeConfig": {"aliases": {"web": ["db"]}}}, lab.container("podman"))
     found = cni.add(conf, container)
     assert addresses(container) == ["10.91.3.4/16"]
     assert found["interfaces"][2]["mac"] == "02:11:22:33:44:55"
