@@ -24,7 +24,7 @@ pytestmark = [requires("strace", "nftables"), pytest.mark.limit(180)]
 
 PORTS = (PortMap("tcp", "0.0.0.0", 8080, 80), PortMap("udp", "0.0.0.0", 0, 53))
 #: What changes files or the kernel, and how many deaths each call gets.
-CALLS = {"sendto": 6, "sendmsg": 2, "renameat": 3, "linkat": 1, "symlinkat": 1, "unlinkat": 4, "openat": 4, "write": 2}
+CALLS = {"sendto": 4, "sendmsg": 1, "renameat": 3, "linkat": 1, "symlinkat": 1, "unlinkat": 3, "openat": 2, "write": 1}
 #: Files of the interpreter and its libraries, opened before there is anything to kill.
 _START = re.compile(r"(\d+ +)?openat\(AT_FDCWD")
 _CALL = re.compile(r"(?:\d+ +)?(\w+)\(")
@@ -101,7 +101,7 @@ def test_a_killed_attach(lab: Lab, tmp_path: Path) -> None:
         if victim.is_attached():
             victim.act("check", "leave")
         assert diff(before, victim.seen(), ALLOWED) == "", f"killed at {moment}"
-    assert killed > 12
+    assert killed > 9
 
 
 def test_a_killed_first_attach(lab: Lab, tmp_path: Path) -> None:
@@ -116,7 +116,7 @@ def test_a_killed_first_attach(lab: Lab, tmp_path: Path) -> None:
         if victim.has_network():
             victim.act("leave", "rm")
         assert diff(before, victim.seen(), ALLOWED) == "", f"killed at {moment}"
-    assert killed > 12
+    assert killed > 9
 
 
 def test_a_killed_detach(lab: Lab, tmp_path: Path) -> None:
@@ -134,7 +134,7 @@ def test_a_killed_detach(lab: Lab, tmp_path: Path) -> None:
             assert victim.remote.call("check") == (), f"killed at {moment}"
             victim.act("leave")
         assert diff(before, victim.seen(), ALLOWED) == "", f"killed at {moment}"
-    assert killed > 8
+    assert killed > 4
 
 
 def test_a_killed_removal_of_the_last_network(lab: Lab, tmp_path: Path) -> None:
@@ -150,7 +150,7 @@ def test_a_killed_removal_of_the_last_network(lab: Lab, tmp_path: Path) -> None:
         if victim.has_network():
             victim.act("rm")
         assert diff(before, victim.seen(), ALLOWED) == "", f"killed at {moment}"
-    assert killed > 6
+    assert killed > 4
 
 
 def test_after_any_death_of_a_first_attach_the_next_one_works(lab: Lab, tmp_path: Path) -> None:

@@ -7,12 +7,9 @@ from collections import Counter
 import pytest
 
 from netkit.model import Network, PortMap, Subnet
-from tests.contract.test_engine_faults import ALLOWED
 from tests.hosts import Container, HostNs, Lab
-from tests.netns.calls import Remote, ip, kernel
-from tests.oracle import diff
+from tests.netns.calls import Remote, ip
 
-MANY = 40
 BLUE = Network("blue", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"),))
 SLOW = pytest.mark.limit(120)  # forty interpreters on a busy machine
 
@@ -37,29 +34,6 @@ def counted(found: list[Answer]) -> Counter[str]:
 
 def bridges(host: HostNs) -> list[str]:
     return [link["ifname"] for link in ip(host, "link", "show", "type", "bridge")]
-
-
-@SLOW
-@pytest.mark.parametrize("backend", ("nftables", "iptables"))
-def test_forty_first_attachments_at_once_make_one_network(host: HostNs, lab: Lab, backend: str) -> None:
-    remote = Remote(host, backend)
-    containers = [lab.container(f"c{number}") for number in range(MANY)]
-    remote.attach(containers[0])
-    remote.leave(containers[0])
-    remote.call("rm", name="bridge")
-    before = kernel(host)
-    ports = [(PortMap("tcp", "0.0.0.0", 8000 + number, 80),) for number in range(MANY)]
-    found = remote.together([attach(c, ports=port) for c, port in zip(containers, ports, strict=True)])
-    assert counted(found) == {"done": MANY}, found
-    taken = {tuple(address["local"] for link in ip(c, "addr", "show", "dev", "eth0") for address in link["addr_info"])
-             for c in containers}  # fmt: skip
-    assert len(taken) == MANY
-    assert bridges(host) == ["netkit0"]
-    assert remote.call("check") == ()
-    assert counted(remote.together([leave(c) for c in containers])) == {"done": MANY}
-    assert remote.call("attachments") == ()
-    remote.call("rm", name="bridge")
-    assert diff(before, kernel(host), ALLOWED) == ""
 
 
 @SLOW
