@@ -104,6 +104,20 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "conntrack": _works("conntrack", "-L"),
     **{
         tool: _tool(tool)
-        for tool in ("tcpdump", "socat", "curl", "ping", "strace", "docker", "podman", "cnitool", "etcd")
+        for tool in (
+            "tcpdump",
+            "socat",
+            "curl",
+            "ping",
+            "strace",
+            "docker",
+            "podman",
+            "cnitool",
+            "etcd",
+            "ctr",
+            "containerd",
+            "busybox",
+            "runc",
+        )
     },
 }
