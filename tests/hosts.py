@@ -130,7 +130,7 @@ class HostNs(Namespace):
         self.run("ip", "link", "set", "lo", "up")
         self.run("mount", "-t", "sysfs", "sysfs", "/sys")
         for place in ("/run", "/var/lib/netkit"):
-            self.run("mount", "-t", "tmpfs", "tmpfs", place)
+            self.run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
 
     def netkit(self, *arguments: str, input: str | None = None, check: bool = False) -> Completed[str]:  # noqa: A002
         """Run the netkit command inside, with this host's own root; does not raise unless `check`."""

@@ -27,7 +27,7 @@ def enter() -> str:
     if libc.unshare(_CLONE_NEWNS) != 0:
         return f"needs mount namespaces: {os.strerror(ctypes.get_errno())}"
     _mount("--make-rprivate", "/")
-    _mount("-t", "tmpfs", "tmpfs", "/run")
+    _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", "/run")
     _hide_lasting_state()
     subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
     return ""
@@ -44,7 +44,7 @@ def _hide_lasting_state() -> None:
     layers = "lowerdir=/var/lib,upperdir=/run/upper,workdir=/run/work"
     subprocess.run(["mount", "-t", "overlay", "-o", layers, "overlay", "/var/lib"], capture_output=True, check=False)
     os.makedirs(_LASTING, exist_ok=True)
-    _mount("-t", "tmpfs", "tmpfs", _LASTING)
+    _mount("-t", "tmpfs", "-o", "mode=0755", "tmpfs", _LASTING)
 
 
 def guard() -> None:

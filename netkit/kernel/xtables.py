@@ -141,4 +141,5 @@ def is_frame(item: Item) -> bool:
 
 
 def is_frame_line(item: Item) -> bool:
+    """Whether it is a line of the frame's own chains, which no network or port brought."""
     return isinstance(item, Line) and not item.mark and item.chain.startswith("NETKIT-")
