@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from netkit.cni import delegate, result
-from netkit.cni.delete import delegated
+from netkit.cni import result
 from netkit.cni.failure import CONFIGURATION, DIFFERENT, CniError
+from netkit.cni.ipamtype import delegated, forward
 from netkit.cni.open import engine, identity, namespace
 from netkit.cni.roles import role
 from netkit.errors import NotFoundError
@@ -35,8 +35,7 @@ def check(call: Call) -> None:
     if missing:
         details = f"netkit check {record.id} shows it, netkit reload puts it right"
         raise CniError(DIFFERENT, f"missing: {'; '.join(dict.fromkeys(missing))}", details)
-    if plugin:
-        delegate.forward(call, plugin)
+    forward(call, plugin)
 
 
 def _not_told(ep: Endpoint, expected: Result) -> list[str]:

@@ -8,16 +8,19 @@ import stat
 from netkit.cni import result
 from netkit.cni.failure import CONFIGURATION, DELEGATE, ENVIRONMENT, CniError
 from netkit.cni.fields import Fields
+from netkit.cni.ipamconf import spec
 from netkit.cni.jsonin import parse
 from netkit.errors import NetkitError
+from netkit.ipam.pool import default_gateway, prefix_length, span, text
 from netkit.jsontext import dumps
 from netkit.kernel import spawn
-from netkit.model import Lease
+from netkit.model import Lease, Subnet, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.cni.call import Call
     from netkit.cni.result import Result
+    from netkit.cni.wish import Wish
 
 #: A DHCP server may take its time, in seconds.
 PATIENCE = 120.0
@@ -48,9 +51,17 @@ def forward(call: Call, plugin: str) -> None:
     _run(call, plugin, call.invocation.command)
 
 
-def leases(found: Result) -> tuple[Lease, ...]:
-    """A delegate's addresses in the engine's words."""
-    return tuple(Lease(ip["address"], ip.get("gateway", "")) for ip in found.ips)
+def with_leases(wish: Wish, leased: Result) -> Wish:
+    """A delegate's addresses tell which subnets the network has, its routes and DNS go to the container."""
+    leases = tuple(Lease(ip["address"], ip.get("gateway", "")) for ip in leased.ips)
+    families = {family(lease.address) for lease in leases}
+    return wish.replace(
+        ports=tuple(port for port in wish.ports if family(port.host_ip) in families),
+        network=wish.network.replace(subnets=tuple(dict.fromkeys(map(_subnet, leases)))),
+        leases=leases,
+        routes=tuple(map(spec, leased.routes)),
+        dns=wish.dns or leased.dns,
+    )
 
 
 def say(text: str) -> None:
@@ -95,3 +106,9 @@ def error_of(plugin: str, done: spawn.Finished) -> CniError:
     except NetkitError:
         code, message, details = DELEGATE, "", done.complaint[:2000]
     return CniError(code or DELEGATE, message or f"plugin {plugin} failed with status {done.status}", details)
+
+
+def _subnet(lease: Lease) -> Subnet:
+    version = family(lease.address)
+    cidr = f"{text(span(lease.address)[0], version)}/{prefix_length(lease.address)}"
+    return Subnet(cidr, lease.gateway or default_gateway(cidr))

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.cni import delegate
 from netkit.cni.failure import in_turn
-from netkit.cni.linkconf import delegate as delegate_of
+from netkit.cni.ipamtype import delegated, forward
 from netkit.cni.open import engine, identity
 
 TYPE_CHECKING = False
@@ -17,12 +16,5 @@ def delete(call: Call) -> None:
     plugin = delegated(call)
     in_turn(
         lambda: engine(call).detach(identity(call)),
-        lambda: delegate.forward(call, plugin) if plugin else None,
+        lambda: forward(call, plugin),
     )
-
-
-def delegated(call: Call) -> str:
-    """The IPAM plugin of a call, "" for our own; a broken configuration has none that could be asked."""
-    if call.role not in ("netkit", "bridge") or not isinstance(call.document.get("ipam", {}), dict):
-        return ""
-    return delegate_of(call)

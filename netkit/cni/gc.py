@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.cni import delegate
-from netkit.cni.delete import delegated
 from netkit.cni.failure import in_turn
+from netkit.cni.ipamtype import delegated, forward
 from netkit.cni.open import engine
 
 TYPE_CHECKING = False
@@ -21,7 +20,7 @@ def collect(call: Call) -> None:
     plugin = delegated(call)
     in_turn(
         lambda: None if valid is None else engine(call).keep_only(call.network_name(), valid, call.name),
-        lambda: delegate.forward(call, plugin) if plugin else None,
+        lambda: forward(call, plugin),
     )
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from netkit import parse
 from netkit.cni import ipamconf, portconf, result
-from netkit.cni.failure import CONFIGURATION, CniError, incapable
+from netkit.cni.failure import incapable
 from netkit.cni.fields import Fields, shown
 from netkit.cni.ipamconf import IpamConf
+from netkit.cni.ipamtype import delegate
 from netkit.cni.wish import Wish
 from netkit.drivers.registry import BUILT_IN, driver
 from netkit.errors import ConfigError
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
 
     from netkit.cni.call import Call
 
-#: ipam.type of the built-in IPAM; in drop-in, host-local too.
-OURS = ("", "netkit-ipam")
 POLICIES = ("open", "same-bridge", "isolated")
 _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
 #: A network that a person made is described by netkit, not by a configuration.
@@ -40,23 +39,6 @@ def read(call: Call) -> Wish:
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
     _check_aliases(call.runtime)
     return wish.replace(mac=_mac(call), dns=_dns(call) or wish.dns)
-
-
-def reads_ipam_itself(call: Call) -> bool:
-    """Whether addresses come from netkit, not from a delegate."""
-    kind = call.conf.section("ipam").text("type")
-    return kind in OURS or (kind == "host-local" and call.role == "bridge")
-
-
-def delegate(call: Call) -> str:
-    """The IPAM plugin that the configuration delegates to, "" for netkit's own."""
-    if reads_ipam_itself(call):
-        return ""
-    kind = call.conf.section("ipam").text("type")
-    try:
-        return check_name(kind, "ipam.type", "plugin type")
-    except ConfigError as error:
-        raise CniError(CONFIGURATION, error.message, error.hint) from error
 
 
 def _defined(call: Call) -> Wish:

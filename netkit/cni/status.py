@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.cni import delegate
-from netkit.cni.delete import delegated
 from netkit.cni.failure import SUFFERING, UNAVAILABLE, CniError
+from netkit.cni.ipamtype import delegated, forward
 from netkit.cni.open import engine
 from netkit.cni.roles import role
 from netkit.errors import ConfigError, NetkitError
@@ -22,8 +21,7 @@ def status(call: Call) -> None:
         return
     try:
         _ready(call, wish)
-        if plugin := delegated(call):
-            delegate.forward(call, plugin)
+        forward(call, delegated(call))
     except (ConfigError, CniError):
         raise
     except NetkitError as error:

@@ -1,19 +1,17 @@
 """The engine as its front ends see it: one method a verb.
 
 Every method opens a session, does its work under the locks that it needs, and leaves nothing open. Methods that plan
-only (`plan_attach`) change nothing.
+only (`plan_attach`) change nothing. What neither attach nor detach needs is imported where it is needed: a CNI process
+pays for every module.
 """
 
 from __future__ import annotations
 
 from netkit.engine import bringup, networks, pools
-from netkit.engine.adopt import adopt
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach, keep_only
 from netkit.engine.recovery import reported
-from netkit.engine.repair import Difference, check_plan, reload, unreachable
 from netkit.engine.session import Session
-from netkit.engine.verify import missing_of_networks, verify
 from netkit.errors import ApplyError, ConflictError, NetkitError, NotFoundError
 from netkit.model import family
 from netkit.state.root import Root
@@ -22,6 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from netkit.engine.repair import Difference
     from netkit.ipam.files import Claim
     from netkit.ipam.hostlocal import Holding
     from netkit.model import AttachRequest, Endpoint, Network, NsRef
@@ -133,6 +132,8 @@ class Engine:
 
     def check(self, ident: str = "") -> list[Difference]:
         """Each difference between the records (of one attachment, or of all and the networks) and the kernel."""
+        from netkit.engine.repair import Difference, check_plan, unreachable
+
         with self._session() as session:
             plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
             records = [session.records.find(ident)] if ident else session.records.all()
@@ -152,11 +153,15 @@ class Engine:
 
         What later tools may change of a link that we made is let through: its MAC, its sysctls, more of everything.
         """
+        from netkit.engine.verify import verify
+
         with self._session() as session:
             return verify(session, session.records.find(ident), claims)
 
     def broken(self, network: str) -> list[Difference]:
         """What those attached to a network suffer from: what is missing of it and of the host's base."""
+        from netkit.engine.verify import missing_of_networks
+
         with self._session() as session:
             used = any(record.endpoint.network == network for record in session.records.all())
             return missing_of_networks(session, network, session.host()) if used else []
@@ -179,6 +184,8 @@ class Engine:
 
     def reload(self) -> dict[str, int]:
         """Make the kernel match the records again, after a firewall flush for example; repaired steps by owner."""
+        from netkit.engine.repair import reload
+
         with self._session() as session:
             repaired, errors = reload(session)
             reported(errors)
@@ -223,6 +230,8 @@ class Engine:
 
     def adopt(self, name: str, holdings: Sequence[Holding]) -> tuple[list[str], list[str]]:
         """Take over addresses of another IPAM; what was adopted and what was not, one line each."""
+        from netkit.engine.adopt import adopt
+
         with self._session() as session:
             return adopt(session, name, holdings)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from copy import deepcopy
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _mutate(document: dict[str, Any], random: Random) -> None:
         place = inner
     action = random.random()
     if action < 0.7:
-        place[key] = random.choice(ODD)
+        place[key] = deepcopy(random.choice(ODD))
     elif action < 0.85:
         del place[key]
     else:
