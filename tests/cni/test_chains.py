@@ -313,3 +313,26 @@ def test_a_host_local_store_is_imported(cni: Plugins, lab: Lab, host: HostNs) ->
     claims = {each["address"] for each in json.loads(host.netkit("ipam", "ls", "dbnet", "--json").stdout)}
     assert claims == {"10.22.0.3"}
     assert links(lab.members["second"]) == {"lo", "eth0"}
+
+
+@pytest.mark.requires("iptables")
+def test_a_chain_with_the_iptables_backend(cni: Plugins, lab: Lab, host: HostNs) -> None:
+    """The keys that choose iptables in an existing list are obeyed by each plugin."""
+    first, second = lab.container("first"), lab.container("second")
+    chain = [
+        {**BRIDGE, "ipMasqBackend": "iptables"},
+        publishing({**PORTMAP, "backend": "iptables"}, PORT),
+        {**FIREWALL, "backend": "iptables"},
+    ]
+    result = add_chain(cni, first, *chain)
+    add_chain(cni, second, chain[0], {**chain[2]})
+    serve(first)
+    assert fetch(host, "http://127.0.0.1:8080/") == "200"
+    assert fetch(second, "http://10.22.0.1:8080/") == "200"
+    for plugin in chain:
+        cni.fine("CHECK", {"cniVersion": "1.0.0", **after(plugin, result)}, first)
+    rules = host.run("iptables-save", "-t", "nat").stdout
+    assert "--dport 8080" in rules
+    for plugin in reversed(chain):
+        cni.fine("DEL", {"cniVersion": "1.0.0", **after(plugin, result)}, first)
+    assert "--dport 8080" not in host.run("iptables-save", "-t", "nat").stdout
