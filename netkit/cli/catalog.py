@@ -28,7 +28,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("network", "network", "Make, list, show and remove networks."),
             ("ipam", "ipam", "List, reserve and release addresses."),
-            ("cni", "cni", "Install the CNI plugins, run a conflist."),
+            ("cni", "cni", "Install netkit as CNI plugins, or run CNI plugins without a runtime."),
         ),
     ),
     (
