@@ -32,6 +32,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
+        "Packets",
+        (("capture", "capture", "Show the packets that pass, tunnels unwrapped."),),
+    ),
+    (
         "Care",
         (
             ("check", "check", "Compare the kernel with the records."),
