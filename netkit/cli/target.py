@@ -102,6 +102,8 @@ def records_of(engine: Engine, target: Target) -> list[Record]:
         ref = failure = None
     except UsageError as error:
         ref, failure = None, error
+    if ref is not None and (found := engine.of_namespace(ref)):
+        return found
     records = [
         record
         for record, alive in engine.attachments()

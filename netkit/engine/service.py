@@ -124,6 +124,11 @@ class Engine:
             records = sorted(session.records.all(), key=lambda record: (record.created, record.endpoint.id))
             return [(record, alive(session, record)) for record in records]
 
+    def of_namespace(self, netns: NsRef) -> list[Record]:
+        """The attachments of a namespace."""
+        with self._session() as session:
+            return list(session.records.of_netns(netns.inode, netns.cookie))
+
     def attachment(self, ident: str) -> tuple[Record, bool]:
         """One attachment by id, unique start of an id, or name, and whether its namespace is alive."""
         with self._session() as session:
