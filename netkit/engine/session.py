@@ -5,7 +5,6 @@ from __future__ import annotations
 from netkit.errors import ConflictError
 from netkit.kernel.apply import Kernel
 from netkit.kernel.firewall import choose, open_backend
-from netkit.kernel.foreign import foreign_drops
 from netkit.kernel.netns import Namespaces
 from netkit.kernel.observe import KernelHost
 from netkit.kernel.signals import Undisturbed
@@ -57,7 +56,7 @@ class Session:
 
     def host(self) -> KernelHost:
         """A fresh observation of the host."""
-        return KernelHost(self.namespaces, self.backend, self._holds, foreign_drops)
+        return KernelHost(self.namespaces, self.backend, self._holds, _foreign_drops)
 
     def backend(self) -> str:
         """The firewall backend that new rules are written with: that of the networks which are up, else as wanted."""
@@ -95,3 +94,9 @@ class Session:
 
     def _holds(self, rule: Rule, backend: str) -> bool:
         return self.firewall(backend).holds(rule)
+
+
+def _foreign_drops() -> tuple[str, ...]:
+    from netkit.kernel.foreign import foreign_drops  # only a network that comes up asks
+
+    return foreign_drops()

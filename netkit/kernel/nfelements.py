@@ -1,23 +1,26 @@
-"""Whether an element is in one of our sets or maps, and leads where it should: one question, one answer, no listing."""
+"""Elements of our sets and maps, one by one: written, deleted, and looked for, without a listing of anything."""
 
 from __future__ import annotations
 
 import _socket
 import struct
 
-from netkit.kernel.nfnetlink import ask, name, text, unpack
+from netkit.kernel.nfnetlink import ask, name, text, transact, unpack
 from netkit.plan.nft_base import GUARD_SETS, MAPS, SETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
+    from netkit.kernel.nfnetlink import Attribute
     from netkit.plan.nftables import Element
 
-_GETSETELEM = 13
+_NEWSETELEM, _GETSETELEM, _DELSETELEM = 12, 13, 14
+#: More elements than this in one transaction are libnftables' work: it splits what a socket does not take at once.
+MOST = 100
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
 _ELEMENT = 1
-_KEY, _DATA, _KEY_END = 1, 2, 10
+_KEY, _DATA, _USERDATA, _KEY_END = 1, 2, 6, 10
 _VALUE, _VERDICT = 1, 2
 _CODE, _CHAIN = 1, 2
 _VERDICTS = {"drop": 0, "accept": 1, "goto": -4}
@@ -40,6 +43,43 @@ def holds(element: Element) -> bool:
     if unpack(shown[_KEY])[_VALUE] != start or (_KEY_END in shown and unpack(shown[_KEY_END])[_VALUE] != end):
         return False
     return not element.value or _leads_to(unpack(shown[_DATA]), value_kinds, element.value)
+
+
+def plain(elements: Sequence[Element]) -> bool:
+    """Whether `add` and `delete` take these: few, and of sets without intervals and maps without verdicts."""
+    declared = {**SETS, **MAPS, **GUARD_SETS}
+    return len(elements) <= MOST and not any(
+        "interval" in declared[each.set] or declared[each.set].endswith("verdict") for each in elements
+    )
+
+
+def add(elements: Sequence[Element]) -> None:
+    """Add elements in one transaction; an equal one that is there is no error, EBUSY when a key leads elsewhere."""
+    transact([(_NEWSETELEM, each.family, _written(each)) for each in elements])
+
+
+def delete(elements: Sequence[Element]) -> None:
+    """Delete elements in one transaction, whether or not they are there. OSError EBUSY when a key leads elsewhere."""
+    new = [(_NEWSETELEM, each.family, _written(each)) for each in elements]
+    transact(new + [(_DELSETELEM, each.family, _named(each, [_key(each)])) for each in elements])
+
+
+def _written(element: Element) -> list[Attribute]:
+    parts = [_key(element)]
+    if element.value:
+        parts.append((_DATA, [(_VALUE, _encode(_kinds(element.set)[1], element.value)[0])]))
+    if element.comment:
+        comment = name(element.comment)
+        parts.append((_USERDATA, bytes([0, len(comment)]) + comment))
+    return _named(element, parts)
+
+
+def _named(element: Element, parts: Sequence[Attribute]) -> list[Attribute]:
+    return [(_TABLE, name("netkit")), (_SET, name(element.set)), (_ELEMENTS, [(_ELEMENT, parts)])]
+
+
+def _key(element: Element) -> Attribute:
+    return _KEY, [(_VALUE, _encode(_kinds(element.set)[0], element.key)[0])]
 
 
 def _leads_to(data: dict[int, bytes], kinds: list[str], value: str) -> bool:

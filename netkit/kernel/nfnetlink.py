@@ -1,12 +1,14 @@
 """Questions to nf_tables in its own messages: nothing is loaded, and nothing is read but what was asked for.
 
 libnftables reads the elements of every set on the host before it shows one element (nft 1.0.6); for `check` beside a
-set of a million addresses that will not do. Writing is left to libnftables.
+set of a million addresses that will not do. Elements of plain sets are written here, too: loading libnftables takes
+longer than all else of a CNI process's work. Tables, chains, rules and intervals are left to it.
 """
 
 from __future__ import annotations
 
 import _socket
+import os
 import struct
 
 TYPE_CHECKING = False
@@ -17,7 +19,8 @@ if TYPE_CHECKING:
     Attribute = tuple[int, bytes | Sequence["Attribute"]]
 
 _NETLINK_NETFILTER, _SUBSYSTEM = 12, 10
-_REQUEST, _ACK, _DUMP = 0x1, 0x4, 0x300
+_REQUEST, _ACK, _DUMP, _CREATE = 0x1, 0x4, 0x300, 0x400
+_BATCH_BEGIN, _BATCH_END = 16, 17
 _ERROR, _DONE = 2, 3
 _NESTED, _KIND = 0x8000, 0x3FFF
 
@@ -37,6 +40,42 @@ def ask(
         return list(_answers(sock))
     finally:
         sock.close()
+
+
+def transact(messages: Sequence[tuple[int, str, Sequence[Attribute]]]) -> None:
+    """Carry out (message, family, attributes) in one transaction; on the first refusal OSError, and nothing is done."""
+    if not messages:
+        return
+    parts = [_head(_BATCH_BEGIN, 0, struct.pack(">BBH", 0, 0, _SUBSYSTEM))]
+    for number, (message, family, attributes) in enumerate(messages, 1):
+        body = struct.pack("=BBH", FAMILIES[family], 0, 0) + pack(attributes)
+        parts.append(_head(_SUBSYSTEM << 8 | message, number, body, _ACK | _CREATE))
+    parts.append(_head(_BATCH_END, len(messages) + 1, struct.pack(">BBH", 0, 0, _SUBSYSTEM)))
+    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)
+    try:
+        sock.send(b"".join(parts))
+        _refusals(sock)
+    finally:
+        sock.close()
+
+
+def _head(kind: int, sequence: int, body: bytes, flags: int = 0) -> bytes:
+    return struct.pack("=IHHII", 16 + len(body), kind, _REQUEST | flags, sequence, 0) + body
+
+
+def _refusals(sock: _socket.socket) -> None:
+    """Read what the kernel has answered by the time that it has taken the batch; OSError with the first refusal."""
+    while True:
+        try:
+            data = sock.recv(1 << 18, _socket.MSG_DONTWAIT)
+        except BlockingIOError:
+            return
+        while len(data) >= 20:
+            length, kind = struct.unpack_from("=IH", data)
+            code = -struct.unpack_from("=i", data, 16)[0]
+            if kind == _ERROR and code:
+                raise OSError(code, os.strerror(code))
+            data = data[length + 3 & ~3 :]
 
 
 def pack(attributes: Sequence[Attribute]) -> bytes:

@@ -5,18 +5,23 @@ Nothing here lists another's rules, nor its own: elements are written and looked
 
 from __future__ import annotations
 
+import errno
+
 from netkit.errors import ConflictError, KernelError
-from netkit.kernel import foreign, nfchains, nfelements
+from netkit.kernel import nfelements
 from netkit.kernel.libnft import Nft, open_nft
-from netkit.plan import admit, nft_base, nftables
+from netkit.plan import nft_base, nftables
 from netkit.plan.rules import Admit, BaseRules, Publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
+    from types import ModuleType
 
     from netkit.plan.rules import Rule
 
+#: What libnftables would say.
+_COMPLAINTS = {errno.EBUSY: "File exists", errno.EEXIST: "File exists", errno.ENOENT: "No such file or directory"}
 _TAKEN = ("File exists", "overlap", "conflicts", "Directory not empty")
 
 
@@ -40,26 +45,51 @@ class Nftables:
 
         Raises ConflictError when a port or network of these leads elsewhere already, KernelError for any other refusal.
         """
-        script, elsewhere = nftables.add(_own(rules)), _elsewhere(rules, self.name)
-        foreign.admit_all(elsewhere)
-        if script and (failed := self.nft.run(script)):
-            foreign.dismiss_all(elsewhere)
+        elsewhere = _elsewhere(rules, self.name)
+        if elsewhere:
+            foreign().admit_all(elsewhere)
+        if failed := self._written(rules):
+            if elsewhere:
+                foreign().dismiss_all(elsewhere)
             raise _error("add", rules, failed)
 
     def delete(self, rules: Sequence[Rule]) -> None:
         """Delete rules in one transaction; what is gone, or belongs to another by now, is left alone."""
-        foreign.dismiss_all(_elsewhere(rules, self.name))
-        script = nftables.delete(_own(rules))
-        if script and self.nft.run(script):
+        if elsewhere := _elsewhere(rules, self.name):
+            foreign().dismiss_all(elsewhere)
+        if not self._deleted(rules):
             self._delete_singly(rules)
 
     def holds(self, rule: Rule) -> bool:
         """Whether this rule is in force, as far as our own tables tell."""
         if isinstance(rule, Admit):
-            return not admit.needed(rule, self.name) or foreign.admits(rule)
+            return not _elsewhere([rule], self.name) or foreign().admits(rule)
         if isinstance(rule, BaseRules):
             return _frame_stands()
         return all(nfelements.holds(element) for element in nftables.elements(rule))
+
+    def _written(self, rules: Sequence[Rule]) -> str:
+        """Write rules; what the kernel or libnftables complains of, "" when all is written."""
+        elements = _plain(rules)
+        if elements is None:
+            script = nftables.add(_own(rules))
+            return self.nft.run(script) if script else ""
+        try:
+            nfelements.add(elements)
+        except OSError as error:
+            return _COMPLAINTS.get(error.errno or 0, error.strerror or "the kernel refuses")
+        return ""
+
+    def _deleted(self, rules: Sequence[Rule]) -> bool:
+        elements = _plain(rules)
+        if elements is None:
+            script = nftables.delete(_own(rules))
+            return not script or not self.nft.run(script)
+        try:
+            nfelements.delete(elements)
+        except OSError:
+            return False
+        return True
 
     def _delete_singly(self, rules: Iterable[Rule]) -> None:
         """What one transaction could not delete, element by element: each is gone, ours, or another's."""
@@ -75,14 +105,35 @@ class Nftables:
 
 def _frame_stands() -> bool:
     """Whether every chain of our tables has as many rules as it should."""
+    from netkit.kernel import nfchains
+
     try:
         return all(nfchains.rule_counts(family, "netkit") == nft_base.lengths(family) for family in ("inet", "bridge"))
     except OSError:
         return False
 
 
+def _plain(rules: Iterable[Rule]) -> list[nftables.Element] | None:
+    """The elements of rules that need no libnftables; None when some do."""
+    own = _own(rules)
+    elements = [element for rule in own for element in nftables.elements(rule)]
+    return None if any(isinstance(rule, BaseRules) for rule in own) or not nfelements.plain(elements) else elements
+
+
 def _elsewhere(rules: Iterable[Rule], backend: str) -> list[Admit]:
-    return [rule for rule in rules if isinstance(rule, Admit) and admit.needed(rule, backend)]
+    admits = [rule for rule in rules if isinstance(rule, Admit)]
+    if admits:
+        from netkit.plan import admit  # like `foreign`, of no use to most attachments
+
+        admits = [rule for rule in admits if admit.needed(rule, backend)]
+    return admits
+
+
+def foreign() -> ModuleType:
+    """What writes into other tools' chains; loaded when a rule is for one."""
+    from netkit.kernel import foreign as module
+
+    return module
 
 
 def _own(rules: Iterable[Rule]) -> list[Rule]:
