@@ -5,14 +5,14 @@ from __future__ import annotations
 import _socket
 import struct
 
-from netkit.kernel.nfnetlink import ask, name, text, transact, unpack
+from netkit.kernel.nfnetlink import ask, name, text, unpack
 from netkit.plan.nft_base import GUARD_SETS, MAPS, SETS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netkit.kernel.nfnetlink import Attribute
+    from netkit.kernel.nfnetlink import Attribute, Writer
     from netkit.plan.nftables import Element
 
 _NEWSETELEM, _GETSETELEM, _DELSETELEM = 12, 13, 14
@@ -53,15 +53,15 @@ def plain(elements: Sequence[Element]) -> bool:
     )
 
 
-def add(elements: Sequence[Element]) -> None:
+def add(writer: Writer, elements: Sequence[Element]) -> None:
     """Add elements in one transaction; an equal one that is there is no error, EBUSY when a key leads elsewhere."""
-    transact([(_NEWSETELEM, each.family, _written(each)) for each in elements])
+    writer.transact([(_NEWSETELEM, each.family, _written(each)) for each in elements])
 
 
-def delete(elements: Sequence[Element]) -> None:
+def delete(writer: Writer, elements: Sequence[Element]) -> None:
     """Delete elements in one transaction, whether or not they are there. OSError EBUSY when a key leads elsewhere."""
     new = [(_NEWSETELEM, each.family, _written(each)) for each in elements]
-    transact(new + [(_DELSETELEM, each.family, _named(each, [_key(each)])) for each in elements])
+    writer.transact(new + [(_DELSETELEM, each.family, _named(each, [_key(each)])) for each in elements])
 
 
 def _written(element: Element) -> list[Attribute]:

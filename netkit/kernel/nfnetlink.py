@@ -42,21 +42,28 @@ def ask(
         sock.close()
 
 
-def transact(messages: Sequence[tuple[int, str, Sequence[Attribute]]]) -> None:
-    """Carry out (message, family, attributes) in one transaction; on the first refusal OSError, and nothing is done."""
-    if not messages:
-        return
-    parts = [_head(_BATCH_BEGIN, 0, struct.pack(">BBH", 0, 0, _SUBSYSTEM))]
-    for number, (message, family, attributes) in enumerate(messages, 1):
-        body = struct.pack("=BBH", FAMILIES[family], 0, 0) + pack(attributes)
-        parts.append(_head(_SUBSYSTEM << 8 | message, number, body, _ACK | _CREATE))
-    parts.append(_head(_BATCH_END, len(messages) + 1, struct.pack(">BBH", 0, 0, _SUBSYSTEM)))
-    sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)
-    try:
-        sock.send(b"".join(parts))
-        _refusals(sock)
-    finally:
-        sock.close()
+class Writer:
+    """What carries transactions to nf_tables.
+
+    It closes with its owner and not before: closing waits for the kernel to clear away what was deleted, some 20 ms,
+    most of which has then passed beside other work.
+    """
+
+    def __init__(self) -> None:
+        self._socket = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)
+
+    def __del__(self) -> None:
+        self._socket.close()
+
+    def transact(self, messages: Sequence[tuple[int, str, Sequence[Attribute]]]) -> None:
+        """Carry out (message, family, attributes) in one transaction; OSError on a refusal, and nothing is done."""
+        parts = [_head(_BATCH_BEGIN, 0, struct.pack(">BBH", 0, 0, _SUBSYSTEM))]
+        for number, (message, family, attributes) in enumerate(messages, 1):
+            body = struct.pack("=BBH", FAMILIES[family], 0, 0) + pack(attributes)
+            parts.append(_head(_SUBSYSTEM << 8 | message, number, body, _ACK | _CREATE))
+        parts.append(_head(_BATCH_END, len(messages) + 1, struct.pack(">BBH", 0, 0, _SUBSYSTEM)))
+        self._socket.send(b"".join(parts))
+        _refusals(self._socket)
 
 
 def _head(kind: int, sequence: int, body: bytes, flags: int = 0) -> bytes:
@@ -65,16 +72,19 @@ def _head(kind: int, sequence: int, body: bytes, flags: int = 0) -> bytes:
 
 def _refusals(sock: _socket.socket) -> None:
     """Read what the kernel has answered by the time that it has taken the batch; OSError with the first refusal."""
+    refused: OSError | None = None
     while True:
         try:
             data = sock.recv(1 << 18, _socket.MSG_DONTWAIT)
         except BlockingIOError:
+            if refused is not None:
+                raise refused from None
             return
         while len(data) >= 20:
             length, kind = struct.unpack_from("=IH", data)
             code = -struct.unpack_from("=i", data, 16)[0]
-            if kind == _ERROR and code:
-                raise OSError(code, os.strerror(code))
+            if kind == _ERROR and code and refused is None:
+                refused = OSError(code, os.strerror(code))
             data = data[length + 3 & ~3 :]
 
 

@@ -10,6 +10,7 @@ import errno
 from netkit.errors import ConflictError, KernelError
 from netkit.kernel import nfelements
 from netkit.kernel.libnft import Nft, open_nft
+from netkit.kernel.nfnetlink import Writer
 from netkit.plan import nft_base, nftables
 from netkit.plan.rules import Admit, BaseRules, Publish
 
@@ -32,6 +33,7 @@ class Nftables:
 
     def __init__(self, nft: Nft | None = None) -> None:
         self._nft = nft
+        self._opened: Writer | None = None
 
     @property
     def nft(self) -> Nft:
@@ -68,6 +70,10 @@ class Nftables:
             return _frame_stands()
         return all(nfelements.holds(element) for element in nftables.elements(rule))
 
+    def _writer(self) -> Writer:
+        self._opened = self._opened or Writer()
+        return self._opened
+
     def _written(self, rules: Sequence[Rule]) -> str:
         """Write rules; what the kernel or libnftables complains of, "" when all is written."""
         elements = _plain(rules)
@@ -75,7 +81,7 @@ class Nftables:
             script = nftables.add(_own(rules))
             return self.nft.run(script) if script else ""
         try:
-            nfelements.add(elements)
+            nfelements.add(self._writer(), elements)
         except OSError as error:
             return _COMPLAINTS.get(error.errno or 0, error.strerror or "the kernel refuses")
         return ""
@@ -86,7 +92,7 @@ class Nftables:
             script = nftables.delete(_own(rules))
             return not script or not self.nft.run(script)
         try:
-            nfelements.delete(elements)
+            nfelements.delete(self._writer(), elements)
         except OSError:
             return False
         return True
