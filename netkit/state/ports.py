@@ -108,7 +108,7 @@ def _in_the_way(lines: Sequence[str], port: PortMap) -> str | None:
     wildcard = ANY[family(port.host_ip)]
     everywhere = port.host_ip == wildcard
     v6 = ":" in port.host_ip
-    for line in lines:
+    for line in _possible(lines, port):
         protocol, host_ip, start, count, _ = line.split(" ")
         begin = int(start)
         if begin > last or begin + int(count) <= first or protocol != port.protocol:
@@ -116,6 +116,14 @@ def _in_the_way(lines: Sequence[str], port: PortMap) -> str | None:
         if host_ip in (port.host_ip, wildcard) or (everywhere and (":" in host_ip) == v6):
             return line
     return None
+
+
+def _possible(lines: Sequence[str], port: PortMap) -> Sequence[str]:
+    """The lines that are worth a closer look: for a single port the ranges, and those that bear its number."""
+    if port.count > 1:
+        return lines
+    single = f" {port.host_port} 1 "
+    return [line for line in lines if single in line or not line.rpartition(" ")[0].endswith(" 1")]
 
 
 def _make_room(lines: list[str], port: PortMap, owner: str, alive: Callable[[str], bool]) -> list[str]:
