@@ -33,7 +33,7 @@ def test_every_figure_is_taken_and_nothing_is_left(lab: Lab, unchanged: Unchange
 def test_unknown_figures_are_refused(lab: Lab) -> None:
     done = lab.host().run(*BENCH, "nothing", check=False)
     assert done.returncode == 2
-    assert "there is no nothing: choose of attach, addresses, scale" in done.stderr
+    assert "there is no nothing: choose of attach, addresses, cni, scale" in done.stderr
 
 
 def test_the_page_names_every_table() -> None:
