@@ -59,7 +59,7 @@ def undo(steps: Iterable[Step]) -> Plan:
     only cost time (and, in a namespace that has died, could not be done).
 
     Where links of the host and rules were made, the links go down first of all, which takes no time: from then on no
-    packet passes, so the rules can go in one transaction ahead of the links, and the kernel clears both away in one wait.
+    packet passes, so the rules can go in one transaction ahead of the links, and the kernel clears away both at once.
     """
     steps = tuple(steps)
     born: set[tuple[NsRef | None, str]] = set()
