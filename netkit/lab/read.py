@@ -8,7 +8,7 @@ from netkit.errors import ConfigError
 from netkit.ipam.pool import overlaps
 from netkit.lab import words
 from netkit.lab.document import load, nearest, shown
-from netkit.lab.shapes import TOPOLOGY
+from netkit.lab.shapes import NAME, TOPOLOGY
 from netkit.lab.topology import Lab, Step, Switch
 
 TYPE_CHECKING = False
@@ -36,6 +36,14 @@ def read(path: str, name: str = "") -> Lab:
         containers=tuple(one.replace(name=own) for own, one in sections.get("containers", ())),
     )
     return _Reading(lab, root).finish(sections)
+
+
+def name_in(path: str) -> str:
+    """The name of the lab in a file, which may be wrong otherwise: `down` must work all the same."""
+    root = load(os.path.abspath(path))
+    root.file = shown(root.file)
+    named = [value for word, _, value in root.items() if word == "name"]
+    return NAME.read(named[0]) if named else _stem(path)
 
 
 def _stem(path: str) -> str:
@@ -91,10 +99,8 @@ class _Reading:
 
     def _container(self, container: Container) -> Container:
         path = f"containers.{container.name}"
-        hosts = [host.name for host in self.lab.hosts]
-        if not container.host and len(hosts) > 1:
-            raise self.fail(container.line, path, "which host attaches it?", f"host: one of {', '.join(hosts)}")
-        host = container.host or hosts[0]
+        host = container.host or self._host_of(container, path)
+        hosts = [one.name for one in self.lab.hosts]
         if host not in hosts:
             raise self.fail(container.line, f"{path}.host", f"there is no host {host}", nearest(host, hosts))
         known = [wish.network.name for one in self.lab.hosts if one.name == host for wish in one.networks]
@@ -108,6 +114,16 @@ class _Reading:
             taken.add(joined[-1].ifname)
         self.used[container.name] = taken
         return container.replace(host=host, joined=tuple(joined))
+
+    def _host_of(self, container: Container, path: str) -> str:
+        """The host of a container that names none: the only one that has its networks."""
+        wanted = {one.network for one in container.joined if one.network}
+        able = [host.name for host in self.lab.hosts if wanted <= {wish.network.name for wish in host.networks}]
+        if len(able) == 1:
+            return able[0]
+        hosts = ", ".join(able or [host.name for host in self.lab.hosts])
+        problem = "which host attaches it?" if able or not wanted else f"no host has {' and '.join(sorted(wanted))}"
+        raise self.fail(container.line, path, problem, f"host: one of {hosts}")
 
     def _wire(self, wire: Wire, node: Node) -> Wire:
         for end in wire.ends:

@@ -225,7 +225,7 @@ _HOST = Shape(
 _CONTAINER = Shape(
     _container,
     {
-        "host": Field(Text(words.member_name), "The host that attaches it [the only one there is]."),
+        "host": Field(Text(words.member_name), "The host that attaches it [the one that has its networks]."),
         "network": Field(Text(words.network_name), "The network that it is attached to [none]."),
         "mode": Field(Text(), "Instead of a network: a mode, whose own network is used."),
         "networks": Field(MapOf(Shape(Joined, _JOINED), words.network_name), "Several networks, in order."),
@@ -311,10 +311,12 @@ def _topology(line: int, **sections: Any) -> dict[str, Any]:
     return sections
 
 
+#: A lab's name.
+NAME = Text(words.member_name)
 TOPOLOGY = Shape(
     _topology,
     {
-        "name": Field(Text(words.member_name), "What the lab is called [as its file]."),
+        "name": Field(NAME, "What the lab is called [as its file]."),
         "hosts": Field(MapOf(_HOST, words.member_name), "Machines: namespaces in which netkit runs.", needed=True),
         "switches": Field(
             MapOf(Shape(lambda line, mtu=1500: (mtu, line), {"mtu": Field(_MTU, "What fits through [1500].")}),

@@ -8,6 +8,7 @@
       host/                       the port ledger       netkit.state.ports
       ipam/NETWORK/               address claims        netkit.ipam.files
       cni/                        results of plugins    netkit.cni.runtime
+      lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
       networks/                   definitions           netkit.state.networks
@@ -86,6 +87,16 @@ class Root:
     def cni_results(self) -> Directory:
         """What CNI plugins have answered to `netkit cni run`."""
         return self._volatile("cni")
+
+    @property
+    def labs(self) -> Directory:
+        """Labs that stand, by name."""
+        return self._volatile("lab")
+
+    @property
+    def lab_hosts(self) -> Directory:
+        """The roots of the hosts of labs, by lab and host."""
+        return self._volatile("lab-hosts")
 
     @property
     def locks(self) -> Directory:

@@ -1,0 +1,182 @@
+"""What builds a lab, as data: namespaces to hold, then commands in order. `up` runs it, `plan` prints it.
+
+A word of a command may hold what is only known when namespaces are there: `{web}` is the path of web's namespace,
+`{root}` the directory in which netkit keeps its state on that host.
+"""
+
+from __future__ import annotations
+
+import re
+
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from typing import TypeAlias
+
+    from netkit.lab.topology import Container, Host, Joined, Lab, Member, NetworkWish, Switch, Wire
+
+    Part: TypeAlias = "str | Place | Home"
+
+#: First words that stand for a program of ours, wherever it is installed.
+NETKIT, SERVE = "netkit", "netkit-serve"
+_NETEM = "the kernel has no netem (sch_netem): leave out delay and loss, or load the module"
+
+
+class Place(Value):
+    """The path of a member's network namespace."""
+
+    member: str
+
+
+class Home(Value):
+    """The directory of a member's netkit root."""
+
+    member: str
+
+
+class Word(Value):
+    """One word of a command, in parts."""
+
+    parts: tuple[Part, ...]
+
+
+class Hold(Value):
+    """A namespace to be made and held: lo is up in hosts, down in what a container runtime hands over."""
+
+    member: str
+    kind: str
+    line: int
+
+
+class Act(Value):
+    """One command in a member; `hint` says what to do when it fails."""
+
+    member: str
+    argv: tuple[Word, ...]
+    line: int
+    hint: str = ""
+
+
+def plan(lab: Lab) -> tuple[Hold | Act, ...]:
+    """Everything that builds a lab, in order."""
+    return tuple(_plan(lab))
+
+
+def _plan(lab: Lab) -> Iterator[Hold | Act]:
+    names = frozenset([*(one.name for one in lab.members), *(one.name for one in lab.switches)])
+    yield from (Hold(one.name, "host", one.line) for one in lab.hosts)
+    yield from (Hold(one.name, "switch", one.line) for one in lab.switches)
+    yield from (Hold(one.name, "container", one.line) for one in lab.containers)
+    yield from map(_bridge, lab.switches)
+    switches = frozenset(one.name for one in lab.switches)
+    for wire in lab.wires:
+        yield from _wire(wire, switches)
+    for host in lab.hosts:
+        yield from _prepared(host, names)
+        yield from (_network(host, wish) for wish in host.networks)
+    for container in lab.containers:
+        yield from (_attach(lab, container, one, at) for at, one in enumerate(container.joined))
+        yield from _prepared(container, names)
+    for member in lab.members:
+        yield from _started(member, names)
+    yield from (_written(step.member, step.command.argv, step.command.line, names) for step in lab.steps)
+
+
+def _bridge(switch: Switch) -> Act:
+    mtu = ("mtu", str(switch.mtu))
+    return _act(switch.name, switch.line, "ip", "link", "add", "br0", *mtu, "up", "type", "bridge")
+
+
+def _wire(wire: Wire, switches: frozenset[str]) -> Iterator[Act]:
+    one, other = wire.ends
+    peer = ("peer", "name", other.ifname, "mtu", str(wire.mtu), "netns", Place(other.member))
+    cable = ("ip", "link", "add", one.ifname, "mtu", str(wire.mtu), "type", "veth", *peer)
+    yield _act(one.member, wire.line, *cable)
+    for end in wire.ends:
+        at, dev = end.member, ("dev", end.ifname)
+        for address in end.addresses:
+            nodad = ("nodad",) if ":" in address else ()
+            yield _act(at, wire.line, "ip", "addr", "add", address, *dev, *nodad)
+        master = ("master", "br0") if at in switches else ()
+        yield _act(at, wire.line, "ip", "link", "set", *dev, *master, "up")
+        yield from _shaped(wire, at, end.ifname)
+
+
+def _shaped(wire: Wire, member: str, ifname: str) -> Iterator[Act]:
+    head = ("tc", "qdisc", "add", "dev", ifname, "root")
+    if wire.delay or wire.loss:
+        words = [("delay", wire.delay), ("loss", wire.loss), ("rate", wire.rate)]
+        given = [word for pair in words if pair[1] for word in pair]
+        yield _act(member, wire.line, *head, "netem", *given, hint=_NETEM)
+    elif wire.rate:
+        yield _act(member, wire.line, *head, "tbf", "rate", wire.rate, "burst", "64kb", "latency", "50ms")
+
+
+def _prepared(member: Member, names: frozenset[str]) -> Iterator[Act]:
+    for key, value in member.sysctls:
+        yield _act(member.name, member.line, "sysctl", "-qw", f"{key}={value}")
+    for route in member.routes:
+        family = ("-6",) if ":" in route.via else ()
+        yield _act(member.name, route.line, "ip", *family, "route", "add", route.to, "via", route.via)
+    yield from (_written(member.name, command.argv, command.line, names) for command in member.run)
+
+
+def _started(member: Member, names: frozenset[str]) -> Iterator[Act]:
+    for server in member.serve:
+        yield _act(member.name, server.line, SERVE, f"{server.protocol}:{server.port}")
+    for command in member.start:
+        yield _written(member.name, ("setsid", "--fork", *command.argv), command.line, names)
+
+
+def _network(host: Host, wish: NetworkWish) -> Act:
+    net = wish.network
+    words = ["network", "create", net.name, "--mode", net.mode]
+    for subnet in net.subnets:
+        words += ["--subnet", subnet.cidr]
+        words += ["--gateway", subnet.gateway] if subnet.gateway else []
+        words += ["--ip-range", subnet.ip_range] if subnet.ip_range else []
+    words += ["--mtu", str(net.mtu)] if net.mtu else []
+    words += ["--internal"] if net.internal else []
+    words += [] if net.icc else ["--no-icc"]
+    for key, value in net.options:
+        words += ["-o", f"{key}={value}"]
+    return _act(host.name, wish.line, NETKIT, *_firewall(host), *words)
+
+
+def _attach(lab: Lab, container: Container, joined: Joined, at: int) -> Act:
+    host = next(one for one in lab.hosts if one.name == container.host)
+    words: list[Part] = ["attach", "--netns", Place(container.name)]
+    words += ["--network", joined.network] if joined.network else ["--mode", joined.mode]
+    words += ["--name", container.name if at == 0 else f"{container.name}-{joined.ifname}"]
+    words += ["--ifname", joined.ifname]
+    words += ["--mac", joined.mac] if joined.mac else []
+    words += ["--mtu", str(joined.mtu)] if joined.mtu else []
+    words += [word for ip in joined.ip for word in ("--ip", ip)]
+    words += [word for ports in joined.publish for word in ("-p", ports)]
+    return _act(host.name, joined.line, NETKIT, *_firewall(host), *words)
+
+
+def _firewall(host: Host) -> tuple[str, ...]:
+    return () if host.firewall == "auto" else ("--firewall", host.firewall)
+
+
+def _act(member: str, line: int, *words: Part, hint: str = "") -> Act:
+    return Act(member, tuple(Word((word,)) for word in words), line, hint)
+
+
+def _written(member: str, argv: tuple[str, ...], line: int, names: frozenset[str]) -> Act:
+    """A command as a person wrote it, `{web}` and `{root}` understood, all other braces left alone."""
+    return Act(member, tuple(Word(tuple(_parts(word, member, names))) for word in argv), line)
+
+
+def _parts(word: str, member: str, names: frozenset[str]) -> Iterator[Part]:
+    for text in re.split(r"(\{[\w.-]+\})", word):
+        name = text[1:-1]
+        if text == "{root}":
+            yield Home(member)
+        elif text.startswith("{") and name in names:
+            yield Place(name)
+        elif text:
+            yield text

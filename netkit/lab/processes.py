@@ -1,0 +1,160 @@
+"""The processes of a lab: started with its mark, and found by mark or namespace, so that none is forgotten.
+
+A holder is `sleep` in namespaces of its own. A process that died and whose PID another got is never taken for ours:
+the mark is read through a pidfd's lifetime, a namespace is known by its cookie.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+from netkit.errors import HostError, KernelError, NetkitError
+from netkit.kernel.netns import resolve_pid
+from netkit.kernel.spawn import DIRECTORIES, find, run
+from netkit.lab.running import MARK, Held
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netkit.kernel.spawn import Finished
+    from netkit.lab.running import Running
+
+#: How long a holder may take to enter its namespaces, and the dead to go, in seconds.
+_PATIENCE = 5.0
+_SIGPIPE = 13
+_LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+
+
+def environment(token: str, home: str = "") -> dict[str, str]:
+    """What a process of a lab finds in its environment."""
+    found = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C.UTF-8", "PYTHONPATH": _LIBRARY, MARK: token}
+    if term := os.environ.get("TERM"):
+        found["TERM"] = term
+    return {**found, "NETKIT_ROOT": home} if home else found
+
+
+def hold(name: str, kind: str, token: str) -> Held:
+    """Make a member's namespaces (network, mounts, host name) and the process that holds them."""
+    unshare = program("unshare")
+    argv = ["unshare", "--net", "--mount", "--uts", "--propagation", "slave", program("sleep"), "infinity"]
+    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
+        env = {**environment(token), "NETKIT_LAB_MEMBER": name}
+        pid = os.posix_spawn(
+            unshare, argv, env, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=(_SIGPIPE, signal.SIGINT)
+        )
+    except OSError as error:
+        raise KernelError(f"cannot start {unshare}: {error.strerror}", error.errno or 0) from error
+    finally:
+        os.close(null)
+    _wait_inside(pid, name)
+    return Held(name, kind, pid, resolve_pid(pid))
+
+
+def enter(held: Held, argv: list[str], directory: str) -> list[str]:
+    """The words that run a command inside a member."""
+    pid = str(held.pid)
+    return ["nsenter", "--target", pid, "--net", "--mount", "--uts", f"--wd={directory}", *argv]
+
+
+def run_in(held: Held, argv: list[str], token: str, home: str, directory: str) -> Finished:
+    """Run a command inside a member, to its end."""
+    return run(enter(held, argv, directory), timeout=60.0, environment=environment(token, home))
+
+
+def python(*words: str) -> list[str]:
+    """The words that run a module of this very Python."""
+    return [sys.executable, "-m", *words]
+
+
+def end(lab: Running) -> None:
+    """Kill every process of a lab, and return when they are gone; HostError when one cannot be killed."""
+    deadline = time.monotonic() + _PATIENCE
+    while pids := sorted(members(lab)):
+        if time.monotonic() > deadline:
+            raise HostError(f"these processes of the lab {lab.name} do not end: {pids}", "they wait for the kernel")
+        for pid in pids:
+            _collect(pid)
+        time.sleep(0.005)
+
+
+def members(lab: Running) -> Iterator[int]:
+    """Every living process of a lab but this one, killed on sight."""
+    inodes = {held.netns.inode: held.netns.cookie for held in lab.members}
+    for word in os.listdir("/proc"):
+        pid = int(word) if word.isdigit() else 0
+        if pid and pid != os.getpid() and _kill_if_ours(pid, lab.token, inodes):
+            yield pid
+
+
+def _kill_if_ours(pid: int, token: str, inodes: dict[int, int]) -> bool:
+    try:
+        pidfd = os.pidfd_open(pid)
+    except OSError:
+        return False
+    try:
+        if not (_marked(pid, token) or _inside(pid, inodes)):
+            return False
+        signal.pidfd_send_signal(pidfd, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    finally:
+        os.close(pidfd)
+    return True
+
+
+def _marked(pid: int, token: str) -> bool:
+    try:
+        with open(f"/proc/{pid}/environ", "rb") as file:
+            return f"{MARK}={token}".encode() in file.read().split(b"\0")
+    except OSError:
+        return False
+
+
+def _inside(pid: int, inodes: dict[int, int]) -> bool:
+    """Whether a process is in a namespace of the lab; an inode number may be another's by now, a cookie not."""
+    try:
+        inode = os.stat(f"/proc/{pid}/ns/net").st_ino
+        return inode in inodes and resolve_pid(pid).cookie == inodes[inode]
+    except (OSError, NetkitError):
+        return False
+
+
+def _collect(pid: int) -> None:
+    """A child of ours stays a zombie until we look."""
+    try:
+        os.waitpid(pid, os.WNOHANG)
+    except ChildProcessError:
+        return
+
+
+def _wait_inside(pid: int, name: str) -> None:
+    """Until the holder is `sleep` (unshare has done its work by then), or NetkitError."""
+    deadline = time.monotonic() + _PATIENCE
+    while _comm(pid) != "sleep":
+        if os.waitpid(pid, os.WNOHANG) != (0, 0):
+            raise HostError(f"cannot make namespaces for {name}", "this takes CAP_SYS_ADMIN; try `unshare --net true`")
+        if time.monotonic() > deadline:
+            raise HostError(f"the namespaces for {name} are not ready after {_PATIENCE:g} s", "is the machine busy?")
+        time.sleep(0.001)
+
+
+def _comm(pid: int) -> str:
+    try:
+        with open(f"/proc/{pid}/comm", encoding="utf-8", errors="replace") as file:
+            return file.read().strip()
+    except OSError:
+        return ""
+
+
+def program(name: str) -> str:
+    """The absolute path of a program that labs need; HostError without it."""
+    path = find(name)
+    if path is None:
+        raise HostError(f"the program {name} is missing", "install util-linux and coreutils")
+    return path
