@@ -81,7 +81,7 @@ def chains() -> list[Chain]:
     install(str(OURS))
     bridge = {"type": "bridge", "isGateway": True, "isDefaultGateway": True, "ipMasq": True}
     found = [Chain("netkit", OURS, "10.80.0.0/16", {"type": "netkit", "bridge": "nk-bench"})]
-    found[0].plugins[0]["ipam"] = {"ranges": [[{"subnet": "10.80.0.0/16"}]]}
+    found[0].plugins[0] |= {"ipam": {"ranges": [[{"subnet": "10.80.0.0/16"}]]}, "root": str(OURS / "state")}
     if not all((REFERENCE / name).exists() for name in ("bridge", "host-local", "portmap")):
         return found
     for number, backend in enumerate(("iptables", "nftables"), 81):

@@ -174,6 +174,10 @@ class Recorded:
         """All of them."""
         return list(self.records)
 
+    def of_namespace(self, netns: NsRef) -> list[Record]:
+        """None is known by its namespace."""
+        return []
+
 
 def recorded(pid: int = 0, path: str = "/proc/42/ns/net", container: str = "c1") -> Record:
     return Record(endpoint(pid=pid, netns=NsRef(path, 7, 70), container=container), Plan())
