@@ -33,7 +33,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Packets",
-        (("capture", "capture", "Show the packets that pass, tunnels unwrapped."),),
+        (("capture", "capture", "Show the packets that pass the links of an attachment, a target or the host."),),
     ),
     (
         "Care",
