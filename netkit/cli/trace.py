@@ -48,7 +48,7 @@ def command(
     size: int | None,
     wait: float,
 ) -> int:
-    """Send a probe, and say hop by hop where it went or died, and why.
+    """Send a probe, say hop by hop where it went or died, and why.
 
     FROM is an attachment (id or name) or `host`; or give a TARGET (--pid, --netns or --container) in its place. TO is
     an address, an attachment (its address), or `host`. One packet is sent from there: an ICMP echo, a TCP SYN with
@@ -124,8 +124,8 @@ def _to(engine: Engine, source: Located, word: str, wanted: Probe) -> tuple[Prob
 def _text(evidence: Evidence, found: Cause | None) -> str:
     lines = [f"{evidence.probe}, from {evidence.source.place}"]
     if steps := _steps(evidence):
-        lines += ["", *_columns(steps), ""]
-    return "\n".join([*lines, *_verdict(evidence, found)])
+        lines += ["", *_columns(steps)]
+    return "\n".join([*lines, "", *_verdict(evidence, found)])
 
 
 def _columns(steps: tuple[Step, ...]) -> list[str]:
@@ -146,10 +146,10 @@ def _verdict(evidence: Evidence, found: Cause | None) -> list[str]:
 
 
 def _steps(evidence: Evidence) -> tuple[Step, ...]:
-    from netkit.probe.sighting import ANSWER, REQUEST
+    from netkit.probe.sighting import ANSWER, ERROR, REQUEST
     from netkit.probe.walk import walk
 
-    return walk(evidence, REQUEST) + walk(evidence, ANSWER)
+    return walk(evidence, REQUEST) + walk(evidence, ERROR) + walk(evidence, ANSWER)
 
 
 def _document(evidence: Evidence, found: Cause | None) -> dict[str, object]:

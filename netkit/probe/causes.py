@@ -23,6 +23,14 @@ if TYPE_CHECKING:
     Rule = Callable[["Evidence", str], "Cause | None"]
 
 
+#: What netkit's own chains drop, by the end of the chain's name.
+_KEPT_APART = {
+    "to_nat": "from outside, only published ports and answers come into a network",
+    "from_int": "an internal network has no way out",
+    "from_nat": "other tools' container networks are reached by published ports only",
+    "first": "a container's own address is reached from its network only, loopback addresses from inside only",
+    "forward": "containers that may not reach each other, an internal network, or transit that is not netkit's",
+}
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
 
 
@@ -87,10 +95,11 @@ def _guard(evidence: Evidence, said: Said, sender: End) -> Cause:
 
 
 def _isolated(said: Said) -> Cause:
+    reason = _KEPT_APART.get(said.where.split()[-1].lower(), f"by the rule: {said.rule}")
     return Cause(
         "isolated",
         said.where,
-        f"netkit keeps these apart, as it is meant to: {said.rule}",
+        f"netkit keeps these apart: {reason}",
         "networks reach each other by published ports only; an --internal network reaches nobody else",
         meant=True,
     )
@@ -226,7 +235,7 @@ def _not_forwarding(evidence: Evidence, leg: str) -> Cause | None:
 def _no_fdb_entry(evidence: Evidence, leg: str) -> Cause | None:
     """A bridge that does not flood, or a VXLAN device, does not know where the MAC is."""
     last, host = evidence.last(leg), evidence.place(HOST)
-    if not last or last.place != HOST or last.tunneled:
+    if not last or last.place != HOST or last.inside:
         return None
     mac = last.packet.dst_mac
     port = host.port(last.link)

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
 _CHAIN = re.compile(r"^\tchain (\S+) \{")
 _HOOK = re.compile(r"^\t\ttype \S+ hook (\w+)")
+_ELEMENTS = re.compile(r"elements = \{ (.*?) \}", re.DOTALL)
 _RULE = re.compile(r"^\t\t(.+) # handle (\d+)$")
 
 
@@ -59,6 +60,16 @@ def read_rules(tables: Iterable[tuple[str, str]]) -> Rulebook:
             return book  # libnftables without its program: rules go by their handles
         book.add(f"{family} {table}", listed.text)
     return book
+
+
+def element(place: str, name: str, key: str) -> str:
+    """The element of a map that a key leads to, as nft writes it, "" when there is none."""
+    try:
+        found = spawn.run(["nft", "get", "element", *place.split(), name, f"{{ {key} }}"])
+    except NetkitError:
+        return ""
+    shown = _ELEMENTS.search(found.text)
+    return " ".join(shown[1].split()) if shown else ""
 
 
 def _may_be(family: str, table: str) -> list[tuple[str, str]]:

@@ -9,12 +9,12 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_ntop
 
 from netkit.probe.packet import ACK, ARP, ICMP, ICMP6, RST, SYN, TCP, UDP, of_ip, parse
-from netkit.probe.tunnel import VXLAN_PORTS, layers
+from netkit.probe.tunnel import VXLAN_PORTS, unwrap
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     from netkit.probe.packet import Packet
     from netkit.probe.probe import Probe
@@ -27,7 +27,7 @@ _SOLICIT, _ADVERT = 135, 136
 
 
 class Sighting(Value):
-    """One packet of the probe's story at one link; `tunneled` when it was seen inside another packet."""
+    """One packet of the probe's story at one link; `inside` says what it was seen in, "" when in nothing."""
 
     place: str
     link: str
@@ -35,7 +35,7 @@ class Sighting(Value):
     leg: str
     packet: Packet
     time: int = 0
-    tunneled: bool = False
+    inside: str = ""
 
     @property
     def way(self) -> str:
@@ -51,11 +51,23 @@ def recognise(
     known = _Known(probe)
     first: dict[tuple[object, ...], Sighting] = {}
     for place, frame in ordered:
-        for depth, packet in enumerate(layers(parse(frame.data), vxlan_ports)):
+        for inside, packet in _peeled(parse(frame.data), vxlan_ports):
             if leg := known.leg(packet):
-                found = Sighting(place, frame.link, frame.outgoing, leg, packet, frame.time, depth > 0)
-                first.setdefault((place, frame.link, frame.outgoing, leg, depth, _asked(packet)), found)
+                found = Sighting(place, frame.link, frame.outgoing, leg, packet, frame.time, inside)
+                first.setdefault((place, frame.link, frame.outgoing, leg, inside, _asked(packet)), found)
     return tuple(first.values())
+
+
+def _peeled(packet: Packet, vxlan_ports: Sequence[int]) -> Iterator[tuple[str, Packet]]:
+    """A packet and those in it, each with what it is in."""
+    inside = ""
+    while True:
+        yield inside, packet
+        tunnel = unwrap(packet, vxlan_ports)
+        if tunnel is None:
+            return
+        name = f"VXLAN, VNI {tunnel.vni}" if tunnel.vni >= 0 else "the UDP overlay"
+        inside, packet = f"inside {name}, to {packet.dst}", tunnel.inner
 
 
 class _Known:

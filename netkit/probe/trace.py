@@ -12,7 +12,7 @@ from netkit.kernel.namespaces import Namespaces
 from netkit.probe.evidence import HOST, Evidence
 from netkit.probe.nftrace import NfTrace
 from netkit.probe.probe import Result, Sender
-from netkit.probe.rulebook import Rulebook, read_rules
+from netkit.probe.rulebook import Rulebook, element, read_rules
 from netkit.probe.sighting import REQUEST, recognise
 from netkit.probe.sniffer import Sniffer
 from netkit.probe.story import told
@@ -22,6 +22,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.kernel.namespaces import Handle
     from netkit.probe.ends import Located
+    from netkit.probe.evidence import Said
     from netkit.probe.nftrace import Event
     from netkit.probe.probe import Probe
     from netkit.probe.sighting import Sighting
@@ -91,10 +92,20 @@ def _followed(handles: dict[str, Handle], source: Located, target: Located, want
         target.end,
         _places(handles, source, target, probe, sightings),
         sightings,
-        told(probe, recording.events, book),
+        tuple(_with_element(said, probe) for said in told(probe, recording.events, book)),
         tracer is not None,
         _silent(tracer is not None),
     )
+
+
+def _with_element(said: Said, probe: Probe) -> Said:
+    """A rule of netkit's that publishes a port, with the element of its map that decided."""
+    rule, _, name = said.rule.partition(" map @")
+    if not rule.startswith("dnat ") or not said.where.startswith("inet netkit "):
+        return said
+    key = f"{probe.protocol} . {probe.port}"
+    found = element("inet netkit", name, key if "any" in name else f"{probe.dst} . {key}")
+    return said.replace(rule=f"{said.rule}: {found}") if found else said
 
 
 def _tracer(probe: Probe, source: Located) -> NfTrace | None:

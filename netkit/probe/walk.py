@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from netkit.probe.evidence import HOST
 from netkit.probe.packet import RST, TCP
-from netkit.probe.sighting import REQUEST
+from netkit.probe.sighting import ERROR, REQUEST
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -45,6 +45,9 @@ def walk(evidence: Evidence, leg: str) -> tuple[Step, ...]:
 
 
 def _ordered(evidence: Evidence, leg: str) -> Iterator[Sighting | Step]:
+    if leg == ERROR:
+        yield from evidence.of(ERROR)
+        return
     sender, receiver = evidence.ends(leg)
     seen = [one for one in evidence.of(leg) if one.place in (HOST, sender.place, receiver.place)]
     words = [one for one in evidence.said if one.leg == leg]
@@ -75,8 +78,7 @@ def _spoken(words: list[Said]) -> Iterator[Step]:
 
 def _passed(evidence: Evidence, one: Sighting) -> Step:
     place = evidence.place(one.place)
-    tunneled = "inside VXLAN or the UDP overlay" if one.tunneled else ""
-    return Step(one.leg, one.place, one.link, one.way, _ends(one), tunneled or _decided(place, one))
+    return Step(one.leg, one.place, one.link, one.way, _ends(one), one.inside or _decided(place, one))
 
 
 def _ends(one: Sighting) -> str:
@@ -85,6 +87,9 @@ def _ends(one: Sighting) -> str:
 
 
 def _kind(one: Sighting) -> str:
+    if one.leg == ERROR:
+        kind, code = one.packet.code
+        return f" ICMP error, type {kind} code {code}"
     if one.packet.protocol == TCP:
         return " RST" if one.packet.flags & RST else " SYN" if one.leg == REQUEST else " SYN-ACK"
     return ""
@@ -101,7 +106,7 @@ def _decided(place: Place, one: Sighting) -> str:
     port = place.port(one.link)
     if port and port.link.master:
         return _port(place, one) if one.outgoing else f"port of {port.link.master}"
-    if not one.outgoing:
+    if not one.outgoing or one.leg == ERROR:
         return ""
     hop = place.there if one.leg == REQUEST else place.back
     if hop.dev != one.link:

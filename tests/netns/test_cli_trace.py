@@ -43,6 +43,9 @@ class Net:
     def cable(self, name: str) -> str:
         return str(json.loads(self.host.netkit("inspect", name, "--json", check=True).stdout)["host_ifname"])
 
+    def ident(self, name: str) -> str:
+        return self.cable(name).removeprefix("nk")
+
     def trace(self, *words: str, code: int = 1) -> dict[str, Any]:
         done = self.host.netkit("trace", *words, "--json", "--wait", "0.6")
         assert done.returncode == code, done.stdout + done.stderr
@@ -108,7 +111,7 @@ def test_a_published_port_is_followed_through_its_translation(net: Net) -> None:
     assert told["to"] == "db"
     assert ("db", "eth0", "in") in way(told)
     (publish,) = (step for step in told["steps"] if step["at"] == "inet netkit publish")
-    assert "map @any4" in publish["by"]
+    assert f'map @any4: tcp . 8080 comment "{net.ident("db")}" : 10.90.0.3 . 80' in publish["by"]
     assert net.trace("web", "host", "--port", "8080", code=0)["to"] == "db"
 
 
@@ -232,6 +235,9 @@ def test_a_packet_that_is_too_big(net: Net) -> None:
     found = net.cause("web", "192.0.2.2", "--size", "1400")
     assert (found["name"], found["where"]) == ("mtu", "10.90.0.1")
     assert "1300" in found["why"]
+    steps = net.trace("web", "192.0.2.2", "--size", "1400")["steps"]
+    error = next(step["packet"] for step in steps if step["leg"] == "error")
+    assert error == "10.90.0.1 > 10.90.0.2 ICMP error, type 3 code 4"
     assert net.trace("web", "192.0.2.2", "--size", "1200", code=0)["answered"]
     assert net.cause("web", "192.0.2.2", "--size", "1490")["where"] == "web eth0"
 
@@ -242,6 +248,42 @@ def test_networks_that_are_kept_apart(net: Net) -> None:
     found = net.cause("web", "apart")
     assert (found["name"], found["meant"]) == ("isolated", True)
     assert found["where"].startswith("inet netkit")
+
+
+def vxlan(host: HostNs, address: str, *words: str) -> None:
+    host.run("ip", "link", "add", "vx", "type", "vxlan", "id", "42", "dstport", "4789", "nolearning", *words)
+    host.run("sysctl", "-qw", "net/ipv6/conf/vx/disable_ipv6=1")
+    host.run("ip", "addr", "add", address, "dev", "vx")
+    host.run("ip", "link", "set", "vx", "up")
+
+
+@requires("vxlan")
+def test_a_tunnel_is_followed_and_one_that_does_not_know_its_peer_is_named(net: Net) -> None:
+    vxlan(net.host, "10.9.0.1/24", "local", "192.0.2.1")
+    vxlan(net.world, "10.9.0.2/24", "remote", "192.0.2.1")
+    peer = json.loads(net.world.run("ip", "-j", "link", "show", "vx").stdout)[0]["address"]
+    net.host.run("ip", "neigh", "replace", "10.9.0.2", "lladdr", peer, "dev", "vx")
+    found = net.cause("host", "10.9.0.2")
+    assert (found["name"], found["where"]) == ("no-fdb-entry", "host vx")
+    assert found["hint"] == f"bridge fdb append {peer} dev vx dst PEER"
+    net.host.run("bridge", "fdb", "append", peer, "dev", "vx", "dst", "192.0.2.2")
+    told = net.trace("host", "10.9.0.2", code=0)
+    by = {(step["at"], step["way"]): step["by"] for step in told["steps"]}
+    assert by["vx", "out"].startswith("route 10.9.0.0/24 dev vx")
+    assert by["up0", "out"] == "inside VXLAN, VNI 42, to 192.0.2.2"
+
+
+@requires("iptables")
+def test_with_iptables_the_rules_are_told_all_the_same(lab: Lab) -> None:
+    host, inside = lab.host(), lab.container("web")
+    host.netkit("--firewall", "iptables", "attach", "--pid", str(inside.pid), "--name", "web", check=True)
+    done = host.netkit("trace", "web", "10.90.0.77", "--json", "--wait", "0.3")
+    assert json.loads(done.stdout)["cause"]["name"] == "no-neighbour"
+    host.netkit("--firewall", "iptables", "network", "create", "other", check=True)
+    other = lab.container("apart")
+    host.netkit("attach", "--pid", str(other.pid), "--name", "apart", "--network", "other", check=True)
+    found = json.loads(host.netkit("trace", "web", "apart", "--json", "--wait", "0.3").stdout)["cause"]
+    assert (found["name"], found["meant"]) == ("isolated", True), found
 
 
 def test_nothing_listens(net: Net) -> None:
