@@ -33,7 +33,10 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
     ),
     (
         "Packets",
-        (("capture", "capture", "Show the packets that pass the links of an attachment, a target or the host."),),
+        (
+            ("capture", "capture", "Show the packets that pass the links of an attachment, a target or the host."),
+            ("trace", "trace", "Send a probe, say hop by hop where it went or died, and why."),
+        ),
     ),
     (
         "Care",

@@ -29,22 +29,20 @@ _SIGPIPE = 13
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def environment(token: str, home: str = "") -> dict[str, str]:
-    """What a process of a lab finds in its environment."""
-    found = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C.UTF-8", "PYTHONPATH": _LIBRARY, MARK: token}
-    if term := os.environ.get("TERM"):
-        found["TERM"] = term
-    return {**found, "NETKIT_ROOT": home} if home else found
+def environment(token: str, home: str) -> dict[str, str]:
+    """What a process of a lab finds in its environment: the lab's mark, and its member's netkit root."""
+    found = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C.UTF-8", "PYTHONPATH": _LIBRARY}
+    return {**found, MARK: token, "NETKIT_ROOT": home}
 
 
-def hold(name: str, kind: str, token: str) -> Held:
+def hold(name: str, kind: str, token: str, home: str) -> Held:
     """Make a member's namespaces (network, mounts, host name) and the process that holds them."""
     unshare = program("unshare")
     argv = ["unshare", "--net", "--mount", "--uts", "--propagation", "slave", program("sleep"), "infinity"]
     null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
         actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
-        env = {**environment(token), "NETKIT_LAB_MEMBER": name}
+        env = environment(token, home)
         pid = os.posix_spawn(
             unshare, argv, env, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=(_SIGPIPE, signal.SIGINT)
         )

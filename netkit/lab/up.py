@@ -88,7 +88,8 @@ class _Builder:
         return self.running
 
     def _hold(self, step: Hold) -> None:
-        held = processes.hold(step.member, step.kind, self.running.token)
+        home = self.labs.home(self.lab.name, step.member)
+        held = processes.hold(step.member, step.kind, self.running.token, home)
         self.running = self.running.replace(members=(*self.running.members, held))
         self.labs.save(self.running)
         births = [*_BIRTH, ("hostname", step.member), *((_LO,) if step.kind != "container" else ())]

@@ -1,0 +1,338 @@
+"""trace: what breaks a way in one particular manner is diagnosed by name, and a way that holds is told step by step."""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import pytest
+
+from tests.features import need, requires
+from tests.hosts import Container, HostNs, Lab
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+pytestmark = requires("nftables", "nft-bridge")
+SERVER = "import socket, sys; s = socket.create_server(('', 80)); print(flush=True)\nwhile True: s.accept()[0].close()"
+
+
+class Net:
+    """A host with two attachments, `web` and `db` (where port 80 is served), and a machine of the world."""
+
+    def __init__(self, lab: Lab) -> None:
+        self.lab = lab
+        self.host = lab.host()
+        self.world = lab.host("world")
+        lab.link(self.host, self.world, ("192.0.2.1/24", "192.0.2.2/24"), names=("up0", "eth0"))
+        self.host.run("ip", "route", "add", "default", "via", "192.0.2.2")
+        self.web, self.db = self.attach("web"), self.attach("db", "-p", "8080:80")
+
+    def attach(self, name: str, *words: str) -> Container:
+        inside = self.lab.container(name)
+        self.host.netkit("attach", "--pid", str(inside.pid), "--name", name, *words, check=True)
+        return inside
+
+    def serve(self, inside: Container) -> None:
+        server = inside.popen(sys.executable, "-c", SERVER)
+        assert server.stdout is not None
+        server.stdout.readline()
+
+    def cable(self, name: str) -> str:
+        return str(json.loads(self.host.netkit("inspect", name, "--json", check=True).stdout)["host_ifname"])
+
+    def ident(self, name: str) -> str:
+        return self.cable(name).removeprefix("nk")
+
+    def trace(self, *words: str, code: int = 1) -> dict[str, Any]:
+        done = self.host.netkit("trace", *words, "--json", "--wait", "0.6")
+        assert done.returncode == code, done.stdout + done.stderr
+        told: dict[str, Any] = json.loads(done.stdout)
+        return told
+
+    def cause(self, *words: str) -> dict[str, Any]:
+        told = self.trace(*words)
+        assert told["cause"] is not None
+        found: dict[str, Any] = told["cause"]
+        return found
+
+
+@pytest.fixture
+def net(lab: Lab) -> Net:
+    return Net(lab)
+
+
+def sysctl(member: HostNs, key: str, value: str) -> None:
+    member.run("sysctl", "-qw", f"{key}={value}")
+
+
+def way(told: dict[str, Any]) -> list[tuple[str, str, str]]:
+    return [(step["where"], step["at"], step["way"]) for step in told["steps"]]
+
+
+def test_a_way_that_holds_is_told_step_by_step(net: Net) -> None:
+    told = net.trace("web", "192.0.2.2", code=0)
+    cable = net.cable("web")
+    steps = way(told)
+    expected = [
+        ("web", "eth0", "out"),
+        ("host", cable, "in"),
+        ("host", "bridge netkit prerouting", "goto port"),
+        ("host", "netkit0", "in"),
+        ("host", "inet netkit forward", "goto from_nat"),
+        ("host", "inet netkit from_nat", "accept"),
+        ("host", "inet netkit postrouting", "accept"),
+        ("host", "up0", "out"),
+        ("host", "up0", "in"),
+        ("host", "netkit0", "out"),
+        ("host", cable, "out"),
+        ("web", "eth0", "in"),
+    ]
+    assert [step for step in steps if step in expected] == expected
+    by = {(step["where"], step["at"], step["way"]): step["by"] for step in told["steps"]}
+    assert by["web", "eth0", "out"].startswith("route default via 10.90.0.1 dev eth0; 10.90.0.1 is 02:")
+    assert "masquerade" in by["host", "inet netkit postrouting", "accept"]
+    assert by["host", cable, "out"].startswith("fdb 02:")
+    assert (told["delivered"], told["answered"], told["cause"]) == (True, True, None)
+
+
+@pytest.mark.parametrize(
+    "words", [("web", "db"), ("host", "db"), ("web", "10.90.0.1"), ("host", "host"), ("db", "web")]
+)
+def test_an_echo_is_answered(net: Net, words: tuple[str, ...]) -> None:
+    assert net.trace(*words, code=0)["answered"]
+
+
+def test_a_published_port_is_followed_through_its_translation(net: Net) -> None:
+    net.serve(net.db)
+    told = net.trace("host", "192.0.2.1", "--port", "8080", code=0)
+    assert told["to"] == "db"
+    assert ("db", "eth0", "in") in way(told)
+    (publish,) = (step for step in told["steps"] if step["at"] == "inet netkit publish")
+    assert f'map @any4: tcp . 8080 comment "{net.ident("db")}" : 10.90.0.3 . 80' in publish["by"]
+    assert net.trace("web", "host", "--port", "8080", code=0)["to"] == "db"
+
+
+def test_a_target_may_send(net: Net) -> None:
+    told = net.trace("--pid", str(net.web.pid), "192.0.2.2", code=0)
+    assert told["from"] == f"process {net.web.pid}"
+    assert told["steps"][0]["where"] == f"process {net.web.pid}"
+
+
+def test_nothing_is_left_of_a_trace(net: Net) -> None:
+    before = net.host.run("nft", "list", "tables").stdout
+    net.trace("web", "192.0.2.2", code=0)
+    assert net.host.run("nft", "list", "tables").stdout == before
+
+
+# What each of these breaks, it breaks alone; the name says what trace must find.
+
+
+def forwarding_off(net: Net) -> None:
+    sysctl(net.host, "net.ipv4.ip_forward", "0")
+
+
+def nft_policy_drop(net: Net) -> None:
+    net.host.run(
+        "nft", "add table inet other; add chain inet other f { type filter hook forward priority 5; policy drop; }"
+    )
+
+
+def nft_rule_drop(net: Net) -> None:
+    net.host.run(
+        "nft",
+        "-f",
+        "-",
+        input="table inet other { chain f { type filter hook forward priority 5; ip daddr 192.0.2.2 drop; }; }",
+    )
+
+
+def iptables_policy_drop(net: Net) -> None:
+    need("iptables")
+    net.host.run("iptables-nft", "-P", "FORWARD", "DROP")
+
+
+def legacy_policy_drop(net: Net) -> None:
+    need("iptables-legacy")
+    net.host.run("iptables-legacy", "-P", "FORWARD", "DROP")
+
+
+def no_default_route(net: Net) -> None:
+    net.web.run("ip", "route", "del", "default")
+
+
+def link_down_inside(net: Net) -> None:
+    net.web.run("ip", "link", "set", "eth0", "down")
+
+
+def cable_down(net: Net) -> None:
+    net.host.run("ip", "link", "set", net.cable("web"), "down")
+
+
+def bridge_down(net: Net) -> None:
+    net.host.run("ip", "link", "set", "netkit0", "down")
+
+
+def changed_mac(net: Net) -> None:
+    net.web.run("ip", "link", "set", "eth0", "address", "02:00:00:00:00:99")
+
+
+def foreign_address(net: Net) -> None:
+    net.web.run("ip", "addr", "flush", "dev", "eth0")
+    net.web.run("ip", "addr", "add", "10.90.0.77/16", "dev", "eth0")
+    net.web.run("ip", "route", "add", "default", "via", "10.90.0.1")
+
+
+def unreachable(net: Net) -> None:
+    net.host.run("ip", "route", "add", "unreachable", "192.0.2.2/32")
+
+
+BROKEN: list[tuple[Callable[[Net], None], str, str]] = [
+    (forwarding_off, "forwarding-off", "host netkit0"),
+    (nft_policy_drop, "nft-policy-drop", "inet other f"),
+    (nft_rule_drop, "nft-rule-drop", "inet other f"),
+    (iptables_policy_drop, "iptables-policy-drop", "ip filter FORWARD"),
+    (legacy_policy_drop, "untraceable-drop", "host netkit0"),
+    (no_default_route, "no-route", "web"),
+    (link_down_inside, "link-down", "web eth0"),
+    (cable_down, "link-down", "host nk"),
+    (bridge_down, "link-down", "host netkit0"),
+    (changed_mac, "port-guard", "bridge netkit port"),
+    (foreign_address, "port-guard", "bridge netkit port"),
+    (unreachable, "wrong-route", "host"),
+]
+
+
+@pytest.mark.parametrize(("broken", "name", "where"), BROKEN, ids=[case[0].__name__ for case in BROKEN])
+def test_what_is_broken_is_named(net: Net, broken: Callable[[Net], None], name: str, where: str) -> None:
+    broken(net)
+    found = net.cause("web", "192.0.2.2")
+    assert (found["name"], found["where"][: len(where)]) == (name, where), found
+    assert found["hint"]
+
+
+def test_a_route_on_the_host_that_leads_elsewhere(net: Net) -> None:
+    net.host.run("ip", "route", "add", "10.90.0.3/32", "dev", "up0")
+    found = net.cause("host", "db")
+    assert (found["name"], found["where"]) == ("wrong-route", "host")
+    assert "up0" in found["why"] and "netkit0" in found["why"]
+
+
+def test_a_bridge_that_neither_knows_nor_floods(net: Net) -> None:
+    cable = net.cable("db")
+    net.trace("web", "db", code=0)
+    net.host.run("bridge", "link", "set", "dev", cable, "learning", "off", "flood", "off")
+    net.host.run("ip", "link", "set", cable, "type", "bridge_slave", "fdb_flush")
+    found = net.cause("web", "db")
+    assert (found["name"], found["where"]) == ("no-fdb-entry", "host netkit0")
+    assert f"dev {cable}" in found["hint"]
+
+
+def test_a_packet_that_is_too_big(net: Net) -> None:
+    net.host.run("ip", "link", "set", "up0", "mtu", "1300")
+    found = net.cause("web", "192.0.2.2", "--size", "1400")
+    assert (found["name"], found["where"]) == ("mtu", "10.90.0.1")
+    assert "1300" in found["why"]
+    steps = net.trace("web", "192.0.2.2", "--size", "1400")["steps"]
+    error = next(step["packet"] for step in steps if step["leg"] == "error")
+    assert error == "10.90.0.1 > 10.90.0.2 ICMP error, type 3 code 4"
+    assert net.trace("web", "192.0.2.2", "--size", "1200", code=0)["answered"]
+    assert net.cause("web", "192.0.2.2", "--size", "1490")["where"] == "web eth0"
+
+
+def test_networks_that_are_kept_apart(net: Net) -> None:
+    net.host.netkit("network", "create", "other", check=True)
+    net.attach("apart", "--network", "other")
+    found = net.cause("web", "apart")
+    assert (found["name"], found["meant"]) == ("isolated", True)
+    assert found["where"].startswith("inet netkit")
+
+
+def vxlan(host: HostNs, address: str, *words: str) -> None:
+    host.run("ip", "link", "add", "vx", "type", "vxlan", "id", "42", "dstport", "4789", "nolearning", *words)
+    host.run("sysctl", "-qw", "net/ipv6/conf/vx/disable_ipv6=1")
+    host.run("ip", "addr", "add", address, "dev", "vx")
+    host.run("ip", "link", "set", "vx", "up")
+
+
+@requires("vxlan")
+def test_a_tunnel_is_followed_and_one_that_does_not_know_its_peer_is_named(net: Net) -> None:
+    vxlan(net.host, "10.9.0.1/24", "local", "192.0.2.1")
+    vxlan(net.world, "10.9.0.2/24", "remote", "192.0.2.1")
+    peer = json.loads(net.world.run("ip", "-j", "link", "show", "vx").stdout)[0]["address"]
+    net.host.run("ip", "neigh", "replace", "10.9.0.2", "lladdr", peer, "dev", "vx")
+    found = net.cause("host", "10.9.0.2")
+    assert (found["name"], found["where"]) == ("no-fdb-entry", "host vx")
+    assert found["hint"] == f"bridge fdb append {peer} dev vx dst PEER"
+    net.host.run("bridge", "fdb", "append", peer, "dev", "vx", "dst", "192.0.2.2")
+    told = net.trace("host", "10.9.0.2", code=0)
+    by = {(step["at"], step["way"]): step["by"] for step in told["steps"]}
+    assert by["vx", "out"].startswith("route 10.9.0.0/24 dev vx")
+    assert by["up0", "out"] == "inside VXLAN, VNI 42, to 192.0.2.2"
+
+
+@requires("iptables")
+def test_with_iptables_the_rules_are_told_all_the_same(lab: Lab) -> None:
+    host, inside = lab.host(), lab.container("web")
+    host.netkit("--firewall", "iptables", "attach", "--pid", str(inside.pid), "--name", "web", check=True)
+    done = host.netkit("trace", "web", "10.90.0.77", "--json", "--wait", "0.3")
+    assert json.loads(done.stdout)["cause"]["name"] == "no-neighbour"
+    host.netkit("--firewall", "iptables", "network", "create", "other", check=True)
+    other = lab.container("apart")
+    host.netkit("attach", "--pid", str(other.pid), "--name", "apart", "--network", "other", check=True)
+    found = json.loads(host.netkit("trace", "web", "apart", "--json", "--wait", "0.3").stdout)["cause"]
+    assert (found["name"], found["meant"]) == ("isolated", True), found
+
+
+def test_nothing_listens(net: Net) -> None:
+    for words in (("--port", "81"), ("--port", "81", "--udp")):
+        told = net.trace("web", "db", *words)
+        assert told["delivered"]
+        assert (told["cause"]["name"], told["cause"]["where"]) == ("nothing-listens", "db")
+        assert "port 81" in told["cause"]["why"]
+
+
+def test_nobody_has_the_address(net: Net) -> None:
+    assert net.cause("web", "10.90.0.200")["where"] == "web eth0"
+    found = net.cause("web", "192.0.2.77")
+    assert (found["name"], found["where"]) == ("no-neighbour", "host up0")
+
+
+def test_an_answer_that_finds_no_way_back(net: Net) -> None:
+    net.db.run("ip", "route", "del", "default")
+    net.db.run("ip", "route", "del", "10.90.0.0/16")
+    net.db.run("ip", "route", "add", "10.90.0.1", "dev", "eth0")
+    told = net.trace("web", "db")
+    assert told["delivered"] and not told["answered"]
+    assert (told["cause"]["name"], told["cause"]["where"]) == ("no-route", "db")
+
+
+def test_a_datagram_that_nobody_answers_is_delivered(net: Net) -> None:
+    net.db.popen("socat", "-u", "UDP-RECV:53", "OPEN:/dev/null")
+    told = net.trace("web", "db", "--port", "53", "--udp", code=0)
+    assert (told["delivered"], told["answered"], told["cause"]) == (True, False, None)
+
+
+def test_beyond_this_machine_nobody_can_look(net: Net) -> None:
+    net.world.run("nft", "add table inet w; add chain inet w i { type filter hook input priority 0; policy drop; }")
+    found = net.cause("web", "192.0.2.2")
+    assert (found["name"], found["where"]) == ("beyond", "host up0")
+
+
+@pytest.mark.parametrize(
+    ("words", "code", "says"),
+    [
+        (("web",), 2, "from one place to another"),
+        (("web", "192.0.2.2", "--udp"), 2, "--udp needs a port"),
+        (("web", "192.0.2.2", "--port", "80", "--size", "100"), 2, "bare SYN"),
+        (("nobody", "192.0.2.2"), 3, "no attachment nobody"),
+        (("web", "example.org"), 3, "no attachment example.org"),
+    ],
+)
+def test_words_that_are_off_are_refused(host: HostNs, lab: Lab, words: tuple[str, ...], code: int, says: str) -> None:
+    inside = lab.container()
+    host.netkit("attach", "--pid", str(inside.pid), "--name", "web", check=True)
+    done = host.netkit("trace", *words)
+    assert (done.returncode, says in done.stderr) == (code, True), done.stderr
