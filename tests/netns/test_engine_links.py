@@ -191,7 +191,7 @@ def test_an_address_with_a_new_mac_is_reached_at_once(host: HostNs, lab: Lab) ->
         remote.attach(container, network="dual", ips=("10.7.0.77", "fd07::77"))
         for place in (sibling, host):
             for address in ("10.7.0.77", "fd07::77"):
-                place.run("ping", "-n", "-c", "1", "-W", "1", address)
+                place.run("ping", "-n", "-c", "3", "-i", "0.2", "-W", "1", address)
         remote.leave(container)
 
 

@@ -179,6 +179,7 @@ def test_a_bug_is_told_without_a_traceback_unless_asked_for(capsys: pytest.Captu
 
 @pytest.mark.parametrize("number", entry.STOPPING)
 def test_a_stopping_signal_raises_once_and_is_not_heard_again(number: signal.Signals) -> None:
+    signal.signal(number, signal.SIG_DFL)  # a test run may have been told to ignore it
     run(["--version"])
     with pytest.raises((SystemExit, KeyboardInterrupt)) as stopped:
         signal.raise_signal(number)
