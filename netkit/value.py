@@ -20,6 +20,8 @@ else:
 
 
 _MISSING: Any = object()
+#: What stands on the engine has words of its own, which may be those of the layers below: a Step, a Link, a Route.
+_FRONT_ENDS = ("netkit.agent.", "netkit.cli.", "netkit.cni.", "netkit.lab.", "netkit.probe.")
 
 
 @dataclass_transform(frozen_default=True)
@@ -28,6 +30,7 @@ class Value:
 
     _fields: ClassVar[dict[str, Any]] = {}
     _kinds: ClassVar[dict[str, type[Value]]] = {}
+    _kind: ClassVar[str] = "Value"
 
     def __init_subclass__(cls) -> None:
         fields = dict(cls._fields)
@@ -35,7 +38,9 @@ class Value:
             if not name.startswith("_") and not str(kind).startswith("ClassVar"):
                 fields[name] = cls.__dict__.get(name, _MISSING)
         cls._fields = fields
-        Value._kinds[cls.__name__] = cls
+        above = f"{cls.__module__}." if cls.__module__.startswith(_FRONT_ENDS) else ""
+        cls._kind = f"{above}{cls.__name__}"  # files say it: a name of the layers below is never another's
+        Value._kinds[cls._kind] = cls
 
     def __init__(self, *args: Any, **given: Any) -> None:
         fields = self._fields
@@ -79,7 +84,7 @@ class Value:
 def to_json(value: Any) -> Any:
     """A value as JSON data: `{"is": "AddrAdd", ...}`, fields at their default left out, tuples as lists."""
     if isinstance(value, Value):
-        out: dict[str, Any] = {"is": type(value).__name__}
+        out: dict[str, Any] = {"is": type(value)._kind}
         for name, default in value._fields.items():
             if (field := value.__dict__[name]) != default or default is _MISSING:
                 out[name] = to_json(field)

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from netkit.plan.ops import AddrAdd
+from netkit.plan.steps import Step
 from netkit.value import Value, from_json, to_json
 
 TYPE_CHECKING = False
@@ -132,3 +134,10 @@ def test_json_that_is_no_value_is_a_value_error(data: Any, says: str) -> None:
 def test_a_kind_that_is_no_name_is_a_value_error(kind: Any) -> None:
     with pytest.raises(ValueError, match="kind"):
         from_json({"is": kind, "x": 1})
+
+
+def test_a_front_ends_word_is_not_taken_for_a_word_of_the_layers_below() -> None:
+    step = Step(AddrAdd("eth0", "10.0.0.2/24"), "its address")
+    namesake = type("Step", (Value,), {"__module__": "netkit.lab.words", "__annotations__": {"x": "int"}})
+    assert from_json(to_json(step)) == step
+    assert from_json(to_json(namesake(x=1))) == namesake(x=1)
