@@ -39,6 +39,13 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         ),
     ),
     (
+        "Labs",
+        (
+            ("lab", "lab", "Build whole networks from files, and check them with packets."),
+            ("graph", "graph", "Draw the networks of this host, as the kernel has them."),
+        ),
+    ),
+    (
         "Care",
         (
             ("check", "check", "Compare the kernel with the records."),

@@ -167,6 +167,6 @@ def nearest(word: str, known: Iterable[str]) -> str:
 
 
 def shown(path: str) -> str:
-    """A file's path as people like to read it: relative where that is shorter."""
-    relative = os.path.relpath(path)
-    return min(relative, path, key=len)
+    """A file's path as people like to read it: relative where it lies below the working directory."""
+    here = os.getcwd().rstrip("/") + "/"
+    return path.removeprefix(here) if here != "/" else path

@@ -39,9 +39,16 @@ at() {{  # a command in a member
 }}
 cd {directory}
 """
-_TAIL = """\
-
-echo "the lab is up; this takes it down: kill \\$(cat $lab/*.pid); rm -r $lab"
+_TAIL = """
+cat >"$lab/down" <<'EOF'
+# every process in one of the lab's namespaces, then its files
+cd "$(dirname "$0")"
+for pid in $(cat ./*.pid); do
+    kill $(find -L /proc/[0-9]*/ns/net -samefile "/proc/$pid/ns/net" 2>/dev/null | cut -d/ -f3)
+done
+rm -r "$PWD"
+EOF
+echo "the lab is up; this takes it down: sh $lab/down"
 """
 _OURS = {NETKIT: "$netkit", SERVE: "$serve"}
 

@@ -141,9 +141,9 @@ def _expectation(line: int, **given: Any) -> Expectation:
         raise ConfigError("", f"an expectation is about one thing, and here is {seen}", f"one of {', '.join(KINDS)}")
     kind = kinds[0]
     value = given.pop(kind)
-    member = given.pop("on" if kind == "rule" else "from", "")
+    member = given.pop("from", "")
     if not member:
-        raise ConfigError("", f"{kind} needs {'on' if kind == 'rule' else 'from'}: where it is looked from")
+        raise ConfigError("", f"{kind} needs from: the member where it is looked from")
     outcome = _outcome(kind, given)
     made = Expectation(kind, member, line, outcome=outcome, **_about(kind, value, given))
     left = {key: given.pop(key) for key in ("sees", "family", "why") if key in given}
@@ -250,8 +250,7 @@ _TARGET = Text(words.target)
 _EXPECT = Shape(
     _expectation,
     {
-        "from": Field(_TARGET, "The member that the probe starts from."),
-        "on": Field(_TARGET, "The host whose rules are looked at."),
+        "from": Field(_TARGET, "The member that the probe starts from, or whose rules are looked at."),
         "ping": Field(_TARGET, "An echo request to a member or address is answered."),
         "tcp": Field(_PORT, "A TCP connection to TARGET:PORT is taken."),
         "udp": Field(_PORT, "A datagram to TARGET:PORT is answered."),

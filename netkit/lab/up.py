@@ -94,14 +94,15 @@ class _Builder:
         self.labs.save(self.running)
         births = [*_BIRTH, ("hostname", step.member), *((_LO,) if step.kind != "container" else ())]
         for argv in births:
-            self._run(step.member, list(argv), step.line, "")
+            self._run(step.member, list(argv), step.line, hint="")
 
     def _act(self, step: Act) -> None:
         argv = ["".join(map(self._filled, word.parts)) for word in step.argv]
         module = _MODULES.get(argv[0])
         if argv[0] == "setsid":
             self._refuse_missing(step, argv[2])
-        self._run(step.member, processes.python(module, *argv[1:]) if module else argv, step.line, step.hint)
+        words = processes.python(module, *argv[1:]) if module else argv
+        self._run(step.member, words, step.line, step.hint, " ".join(argv))
 
     def _filled(self, part: Part) -> str:
         if isinstance(part, str):
@@ -110,14 +111,15 @@ class _Builder:
             return self.running.member(part.member).netns.path
         return self.labs.home(self.lab.name, part.member)
 
-    def _run(self, member: str, argv: list[str], line: int, hint: str) -> None:
+    def _run(self, member: str, argv: list[str], line: int, hint: str, what: str = "") -> None:
         home = self.labs.home(self.lab.name, member)
         held = self.running.member(member)
         done = processes.run_in(held, argv, self.running.token, home, self._directory)
         if done.status:
             said = done.complaint or done.text.strip() or f"exit code {done.status}"
             cause = (HostError if hint else NetkitError)(said, hint)
-            raise ApplyError(f"{shown(self.lab.file)}:{line}: {member}: {' '.join(argv)}: {said}", cause)
+            where = f"{shown(self.lab.file)}:{line}: {member}"
+            raise ApplyError(f"{where}: {what or ' '.join(argv)}: {said.removeprefix('netkit: ')}", cause)
 
     def _refuse_missing(self, step: Act, program: str) -> None:
         """`setsid --fork` says nothing of a program that cannot be started."""

@@ -1,0 +1,46 @@
+"""Pictures of what is in the kernel: of a lab, and of a host."""
+
+from __future__ import annotations
+
+import json
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+
+import pytest
+
+from tests.lab.world import written
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.hosts import HostNs, Lab
+
+pytestmark = pytest.mark.root
+
+
+def test_a_lab_is_drawn_in_three_languages(host: HostNs, tmp_path: Path) -> None:
+    host.netkit("lab", "up", written(tmp_path), check=True)
+    told = json.loads(host.netkit("lab", "graph", "small", "--json", check=True).stdout)
+    inside = {box["id"]: box["inside"] for box in told["boxes"]}
+    assert inside == {"world": None, "world/eth0": "world", "host": None, "host/eth0": "host",
+                      "host/nk-front": "host", "web": "host"}  # fmt: skip
+    cables = [sorted(cable["ends"]) for cable in told["cables"] if not cable["routed"]]
+    assert sorted(cables) == [["host/eth0", "world/eth0"], ["host/nk-front", "web"]]
+    assert host.netkit("lab", "graph", "small", "--dot").stdout.startswith("graph netkit {")
+    picture = ElementTree.fromstring(host.netkit("lab", "graph", "small", "--svg").stdout)  # noqa: S314 (our own)
+    assert {"web", "8080 -> 80/tcp", "network front"} <= {text.text for text in picture.iter() if text.text}
+    host.netkit("lab", "down", "small", check=True)
+
+
+def test_a_picture_shows_the_kernel_and_not_the_file(host: HostNs, tmp_path: Path) -> None:
+    host.netkit("lab", "up", written(tmp_path), check=True)
+    host.netkit("lab", "exec", "small", "world", "--", "ip", "addr", "add", "203.0.113.7/32", "dev", "eth0", check=True)
+    assert "203.0.113.7/32" in host.netkit("lab", "graph", "small").stdout
+    host.netkit("lab", "down", "small", check=True)
+
+
+def test_a_host_is_drawn_with_what_is_attached(lab: Lab) -> None:
+    host, web = lab.host(), lab.container("web")
+    host.netkit("attach", "--netns", web.path, "--name", "web", "-p", "8080:80", check=True)
+    text = host.netkit("graph", check=True).stdout
+    assert "netkit0<br/>network bridge" in text
+    assert "web<br/>eth0 10.90.0.2/16<br/>8080 &rarr; 80/tcp" in text
