@@ -99,7 +99,7 @@ def _isolated(said: Said) -> Cause:
     return Cause(
         "isolated",
         said.where,
-        f"netkit keeps these apart: {reason}",
+        f"kept apart by netkit: {reason}",
         "networks reach each other by published ports only; an --internal network reaches nobody else",
         meant=True,
     )
@@ -208,7 +208,7 @@ def _no_route(evidence: Evidence, leg: str) -> Cause | None:
         "no-route",
         sender.place,
         f"{back}{sender.place} has no route to {hop.dst}: no default route, and no other that fits",
-        f"netkit reload puts netkit's own back; or: netkit exec {sender.place} -- ip route add default via GATEWAY",
+        f"`netkit reload` puts netkit's own back; or: netkit exec {sender.place} -- ip route add default via GATEWAY",
     )
 
 
@@ -217,11 +217,8 @@ def _not_forwarding(evidence: Evidence, leg: str) -> Cause | None:
     last, host = evidence.last(leg), evidence.place(HOST)
     if not last or last.place != HOST or last.outgoing or _hop(evidence, leg).kind == "local":
         return None
-    if any(one.hook == "forward" and not one.bridged and one.leg == leg for one in evidence.said):
-        return None
-    port = host.port(last.link)
-    link = port.link.master if port and port.link.master else last.link
-    if link in host.forwards or _switched(evidence, leg):
+    link = _routed_at(host, last.link)
+    if _asked_forward(evidence, leg) or link in host.forwards or _switched(evidence, leg):
         return None
     key = f"net.ipv4.conf.{link}.forwarding" if evidence.probe.family == 4 else _FORWARDING[6]
     return Cause(
@@ -230,6 +227,33 @@ def _not_forwarding(evidence: Evidence, leg: str) -> Cause | None:
         f"IP forwarding is off ({key} = 0), so the host passes nothing on",
         f"sysctl -w {_FORWARDING[evidence.probe.family]}=1, or netkit reload; and see who turned it off",
     )
+
+
+def _wrong_way_in(evidence: Evidence, leg: str) -> Cause | None:
+    """Strict reverse path filtering: the way back leads over another link, so the kernel took it for forged."""
+    last, host = evidence.last(leg), evidence.place(HOST)
+    if not last or last.place != HOST or last.outgoing or _asked_forward(evidence, leg) or _switched(evidence, leg):
+        return None
+    link, back = _routed_at(host, last.link), host.back if leg == REQUEST else host.there
+    if link not in host.strict or back.dev == link:
+        return None
+    return Cause(
+        "rp-filter",
+        f"{HOST} {link}",
+        f"it came in by {link}, but the way back to {last.packet.src} is: {back}; rp_filter drops such packets",
+        f"correct that route, or sysctl -w net.ipv4.conf.{link}.rp_filter=2 where two ways are meant",
+    )
+
+
+def _asked_forward(evidence: Evidence, leg: str) -> bool:
+    """Whether any forward chain was asked, so that the kernel did mean to pass it on."""
+    return any(one.hook == "forward" and not one.bridged and one.leg == leg for one in evidence.said)
+
+
+def _routed_at(host: Place, link: str) -> str:
+    """The link where IP sees what came in: the bridge of a port."""
+    port = host.port(link)
+    return port.link.master if port and port.link.master else link
 
 
 def _no_fdb_entry(evidence: Evidence, leg: str) -> Cause | None:
@@ -381,6 +405,7 @@ _RULES: tuple[Rule, ...] = (
     _link_down,
     _no_route,
     _not_forwarding,
+    _wrong_way_in,
     _no_fdb_entry,
     _wrong_route,
     _no_neighbour,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from _socket import AF_INET6, inet_ntop
 
 from netkit.probe.packet import ACK, ARP, ICMP, ICMP6, RST, SYN, TCP, UDP, of_ip, parse
-from netkit.probe.tunnel import VXLAN_PORTS, unwrap
+from netkit.probe.tunnel import VXLAN_PORTS, layers, unwrap
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -41,6 +41,16 @@ class Sighting(Value):
     def way(self) -> str:
         """`out` or `in`, as the place sees it."""
         return "out" if self.outgoing else "in"
+
+
+def may_matter(probe: Probe, frame: bytes) -> bool:
+    """Whether a frame could be of the story: on a busy host most are of some TCP connection's middle, and are not."""
+    return any(
+        packet.kind == ARP
+        or packet.protocol in _ERRORS
+        or (packet.protocol == probe.number and (packet.protocol != TCP or packet.flags & (SYN | RST)))
+        for packet in layers(parse(frame))
+    )
 
 
 def recognise(

@@ -85,7 +85,10 @@ class FdbEntry(Value):
 
 
 class Place(Value):
-    """One namespace. `there` and `back` are its routes to the probe's two ends; `forwards` names links that forward."""
+    """One namespace. `there` and `back` are its routes to the probe's two ends.
+
+    `forwards` names the links that forward, `strict` those that take a packet only where its sender's route leads.
+    """
 
     name: str
     ports: tuple[Port, ...] = ()
@@ -94,6 +97,7 @@ class Place(Value):
     neighbours: tuple[Neighbour, ...] = ()
     fdb: tuple[FdbEntry, ...] = ()
     forwards: tuple[str, ...] = ()
+    strict: tuple[str, ...] = ()
 
     def port(self, name: str) -> Port | None:
         """The link of that name."""
@@ -118,6 +122,7 @@ def look(handle: Handle, name: str, there: str, back: str) -> Place:
         tuple(_neighbours(rtnl, ip, names)),
         tuple(_fdb(rtnl, names)),
         handle.call(lambda: tuple(port.link.name for port in ports if _forwards(ip, port.link.name))),
+        handle.call(lambda: tuple(port.link.name for port in ports if _is_strict(ip, port.link.name))),
     )
 
 
@@ -180,3 +185,9 @@ def _fdb(rtnl: Rtnl, names: dict[int, str]) -> list[FdbEntry]:
 
 def _forwards(ip: int, link: str) -> bool:
     return sysctl.read(f"net/ipv{ip}/conf/{link if ip == 4 else 'all'}/forwarding") not in ("0", None)
+
+
+def _is_strict(ip: int, link: str) -> bool:
+    """The larger of a link's value and that of all counts; 1 is strict, 2 loose. IPv6 has no such thing."""
+    values = [sysctl.read(f"net/ipv4/conf/{name}/rp_filter") or "0" for name in ("all", link)]
+    return ip == 4 and max(values) == "1"

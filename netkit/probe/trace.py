@@ -13,7 +13,7 @@ from netkit.probe.evidence import HOST, Evidence
 from netkit.probe.nftrace import NfTrace
 from netkit.probe.probe import Result, Sender
 from netkit.probe.rulebook import Rulebook, element, read_rules
-from netkit.probe.sighting import REQUEST, recognise
+from netkit.probe.sighting import REQUEST, may_matter, recognise
 from netkit.probe.sniffer import Sniffer
 from netkit.probe.story import told
 from netkit.probe.tables import look
@@ -36,8 +36,8 @@ _REST = 0.1
 class Recording:
     """All that is written down while a probe is under way."""
 
-    def __init__(self, sniffers: dict[str, Sniffer], tracer: NfTrace | None) -> None:
-        self._sniffers, self._tracer = sniffers, tracer
+    def __init__(self, probe: Probe, sniffers: dict[str, Sniffer], tracer: NfTrace | None) -> None:
+        self._probe, self._sniffers, self._tracer = probe, sniffers, tracer
         self.frames: list[tuple[str, Frame]] = []
         self.events: list[Event] = []
 
@@ -59,7 +59,8 @@ class Recording:
         poll.poll(seconds * 1000)
         for name, sniffer in self._sniffers.items():
             while frame := sniffer.read():
-                self.frames.append((name, frame))
+                if may_matter(self._probe, frame.data):
+                    self.frames.append((name, frame))
         if self._tracer:
             self.events += self._tracer.read()
 
@@ -79,7 +80,7 @@ def _followed(handles: dict[str, Handle], source: Located, target: Located, want
         if tracer:
             stack.enter_context(contextlib.closing(tracer))
         sniffers = {name: stack.enter_context(contextlib.closing(Sniffer(handle))) for name, handle in handles.items()}
-        recording = Recording(sniffers, tracer)
+        recording = Recording(sender.probe, sniffers, tracer)
         sender.send()
         recording.during(sender, wait)
         probe, result = sender.probe, sender.result or Result()
