@@ -19,10 +19,19 @@ from netkit.model import AttachRequest, Network, PortMap, Subnet
 from netkit.plan.ops import Op
 from netkit.plan.render import script
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.hosts import Namespace
+
 V4 = Subnet("10.90.0.0/16", "10.90.0.1")
 V6 = Subnet("fd00:90::/64", "fd00:90::1")
 TCP = PortMap("tcp", "0.0.0.0", 8080, 80)
 MORE = (TCP, PortMap("tcp", "::", 8080, 80), PortMap("udp", "0.0.0.0", 7000, 80, 3))
+RANGES = (
+    PortMap("tcp", "0.0.0.0", 9000, 9000, 100),
+    PortMap("udp", "0.0.0.0", 7000, 80, 3),
+    PortMap("tcp", "192.0.2.1", 8443, 443),
+)
 FREE = (PortMap("tcp", "0.0.0.0", 0, 22),)
 
 #: What is attached: the network (None: the implicit one of the mode), the mode, the ports.
@@ -33,7 +42,53 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "free": (None, "bridge", FREE),
     "internal": (Network("dark", "bridge", subnets=(V4,), internal=True), "bridge", ()),
     "lonely": (Network("lonely", "bridge", subnets=(V4,), icc=False, mtu=1400), "bridge", (TCP,)),
+    "ranges": (Network("ranges", "bridge", subnets=(V4,)), "bridge", RANGES),
+    "adopted": (Network("old", "bridge", subnets=(V4,), options=(("bridge", "br0"),)), "bridge", (TCP,)),
+    "beside": (Network("beside", "bridge", subnets=(V4,)), "bridge", (TCP,)),
+    "second": (Network("second", "bridge", subnets=(V4,)), "bridge", ()),
 }
+
+#: The interface in the container, where it is not eth0.
+IFNAMES = {"second": "eth1"}
+
+#: What is there before netkit comes, on the host and in the container; all of it given, so that twins are alike.
+_PREPARED: dict[str, tuple[tuple[str, ...], tuple[str, ...]]] = {
+    "adopted": (
+        (
+            "ip link add br0 address 02:00:00:00:00:b0 type bridge",
+            "ip link set br0 addrgenmode none",
+            "ip link set br0 up",
+            "ip addr add 10.90.0.1/16 dev br0",
+        ),
+        (),
+    ),
+    "beside": (
+        ("iptables -N DOCKER-USER", "iptables -I FORWARD -j DOCKER-USER", "iptables -P FORWARD DROP"),
+        (),
+    ),
+    "second": (
+        (),
+        (
+            "ip link set lo up",
+            "ip link add eth0 address 02:00:00:00:00:e0 type veth peer name other address 02:00:00:00:00:e1",
+            "ip link set eth0 addrgenmode none",
+            "ip link set other addrgenmode none",
+            "ip addr add 10.80.0.2/24 dev eth0",
+            "ip link set other up",
+            "ip link set eth0 up",
+            "ip route add default via 10.80.0.1",
+        ),
+    ),
+}
+
+
+def prepare(case: str, host: Namespace, container: Namespace) -> None:
+    """Make a host and a container what they are at the beginning of a case."""
+    for_host, for_container = _PREPARED.get(case, ((), ()))
+    for line in for_host:
+        host.run(*line.split())
+    for line in for_container:
+        container.run(*line.split())
 
 
 class Breaker:
@@ -60,10 +115,10 @@ def act(engine: Engine, case: str, verb: str, pid: int) -> None:
     if verb == "create":
         engine.create_network(net or Network(mode, mode, made_by_mode=True))
     elif verb == "attach":
-        request = AttachRequest("web", resolve_pid(pid), pid=pid, ports=ports)
+        request = AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports)
         engine.attach(request, network=net.name if net else "", mode=mode)
     elif verb == "plan":
-        request = AttachRequest("web", resolve_pid(pid), pid=pid, ports=ports)
+        request = AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports)
         plan, _ = engine.plan_attach_to(net, request) if net else engine.plan_attach(request, mode=mode)
         sys.stderr.write(script(plan))
     elif verb == "detach":

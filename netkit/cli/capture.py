@@ -22,8 +22,7 @@ if TYPE_CHECKING:
     from netkit.cli.settings import Settings
     from netkit.cli.target import Target
     from netkit.model import NsRef
-    from netkit.probe.capture import Limits
-    from netkit.probe.filter import Filter
+    from netkit.probe.capture import Limits, Wanted
     from netkit.probe.pcap import PcapWriter
     from netkit.probe.sniffer import Frame
 
@@ -88,17 +87,16 @@ def command(
       netkit capture --dev eth0 --filter "udp and port 4789" --decode
       netkit capture web -w - | wireshark -k -i -
     """
-    from netkit.probe.capture import Limits, inside_too
-    from netkit.probe.filter import compile_filter
+    from netkit.probe.capture import Limits, Wanted
     from netkit.probe.tunnel import VXLAN_PORTS
 
     settings = settings_of(ctx)
     ports = (*VXLAN_PORTS, *vxlan_port)
     wish = Wish(settings.json, decode, path or "", ports)
-    chosen_filter = compile_filter(wanted)
+    chosen_filter = Wanted(wanted, ports if decode else ())
     ref, links = _where(settings, chosen(pid, netns, container), ident, dev)
     limits = Limits(count or 0, seconds or 0.0)
-    _capture(ref, links, limits, inside_too(chosen_filter, ports) if decode else chosen_filter, wish)
+    _capture(ref, links, limits, chosen_filter, wish)
     return 0
 
 
@@ -117,7 +115,7 @@ def _where(
     return endpoint.netns, dev or ((endpoint.ifname,) if endpoint.host_ifname else ())
 
 
-def _capture(ref: NsRef | None, links: tuple[str, ...], limits: Limits, wanted: Filter, wish: Wish) -> None:
+def _capture(ref: NsRef | None, links: tuple[str, ...], limits: Limits, wanted: Wanted, wish: Wish) -> None:
     from netkit.kernel.namespaces import Namespaces
     from netkit.probe.capture import frames
     from netkit.probe.pcap import PcapWriter
@@ -126,13 +124,13 @@ def _capture(ref: NsRef | None, links: tuple[str, ...], limits: Limits, wanted: 
 
     with Namespaces() as namespaces, Stopping() as stop:
         show = _shown(wish)
-        sniffer = Sniffer(namespaces.enter(ref), links)
+        sniffer = Sniffer(namespaces.enter(ref), links, wanted.program)
         writer = PcapWriter(wish.path) if wish.path else None
         where = f"{', '.join(links) or 'all links'} of {ref.path if ref else 'the host'}"
         say(json.dumps({"capturing": where}) if wish.json else f"capturing on {where}; Ctrl-C ends it")
         seen = 0
         try:
-            for frame in frames(sniffer, stop, limits, wanted):
+            for frame in frames(sniffer, stop, limits, wanted.matches):
                 seen += 1
                 _out(frame, writer, show)
         finally:

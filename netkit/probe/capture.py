@@ -5,9 +5,10 @@ from __future__ import annotations
 import select
 import time
 
-from netkit.probe.filter import everything
+from netkit.probe.bpf import program
+from netkit.probe.filter import Primitive, Some, everything, matcher, read_filter
 from netkit.probe.packet import parse
-from netkit.probe.tunnel import layers
+from netkit.probe.tunnel import OVERLAY_PORTS, layers
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -32,9 +33,20 @@ class Limits(Value):
     seconds: float = 0.0
 
 
-def inside_too(wanted: Filter, vxlan_ports: tuple[int, ...]) -> Filter:
-    """A filter that also takes a packet for what it carries."""
-    return lambda packet: any(wanted(layer) for layer in layers(packet, vxlan_ports))
+class Wanted:
+    """A filter twice: a program for the kernel that lets through what may be wanted, and the one that decides.
+
+    With `inside` (the ports of VXLAN) it also takes a packet for what that carries, so all tunnels are let through.
+    """
+
+    def __init__(self, text: str, inside: tuple[int, ...] = ()) -> None:
+        node = read_filter(text)
+        alone = matcher(node)
+        self.matches: Filter = alone
+        if node and inside:
+            self.matches = lambda packet: any(alone(layer) for layer in layers(packet, inside))
+            node = Some((node, *(Primitive("port", str(port)) for port in (*inside, *OVERLAY_PORTS))))
+        self.program = program(node) if node else b""
 
 
 def frames(sniffer: Sniffer, stop: Stopping, limits: Limits, wanted: Filter = everything) -> Iterator[Frame]:

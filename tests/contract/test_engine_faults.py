@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from tests.acts import CASES
+from tests.acts import CASES, prepare
 from tests.features import need
 from tests.hosts import Container, HostNs, Lab
 from tests.oracle import diff, snapshot
 
-BACKENDS = ("nftables", "iptables")
+BACKENDS = ("nftables", "iptables", "iptables-legacy")
 #: The pool's memory of whose turn is next: it goes on with every claim, so that a freed address rests for long.
 ORDER = "state */ipam/*/order: *"
 #: The kernel fits it to a bridge's ports as they come, and keeps it when they go.
@@ -38,6 +38,7 @@ class Stage:
         lan = lab.host("lan")
         lab.link(self.host, lan, ("192.0.2.1/24", "192.0.2.2/24"), ("fd00:2::1/64", "fd00:2::2/64"))
         self.host.run("ip", "route", "add", "default", "via", "192.0.2.2")
+        prepare(case, self.host, self.container)
         # Once there and back: directories, lock files and the kernel's lazily made tables exist from here on.
         for verb in ("create", "attach", "detach", "rm"):
             assert self.act(verb)["error"] == ""

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.acts import CASES
+from tests.acts import CASES, prepare
 from tests.features import need
 from tests.hosts import Container, HostNs, Lab
 from tests.oracle import diff, snapshot
@@ -43,6 +43,8 @@ class Twin:
 def test_the_printed_script_does_what_netkit_does(lab: Lab, backend: str, case: str) -> None:
     need(backend)
     one, other = Twin(lab, "one"), Twin(lab, "other")
+    for twin in (one, other):
+        prepare(case, twin.host, twin.container)
     assert diff(one.seen(), other.seen(), ALLOWED) == ""
     text = other.act(backend, case, "plan")
     assert diff(one.seen(), other.seen(), ALLOWED) == "", "a dry run changes nothing"

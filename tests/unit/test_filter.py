@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import ctypes
+import socket
 import struct
-from socket import inet_aton
+from socket import AF_INET6, inet_aton, inet_pton
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from netkit.errors import ConfigError
-from netkit.probe.filter import compile_filter
+from netkit.probe.bpf import program
+from netkit.probe.filter import matcher, read_filter
 from netkit.probe.packet import ICMP, TCP, UDP, parse
 from netkit.probe.tunnel import layers, unwrap
 
@@ -46,7 +51,7 @@ SEEN = {
     ],
 )
 def test_a_filter_lets_through_what_it_says(text: str, lets_through: str) -> None:
-    wanted = compile_filter(text)
+    wanted = matcher(read_filter(text))
     assert [name for name, seen in SEEN.items() if wanted(parse(seen))] == lets_through.split()
 
 
@@ -67,14 +72,14 @@ def test_a_filter_lets_through_what_it_says(text: str, lets_through: str) -> Non
 )
 def test_words_that_are_off_are_named(text: str, says: str) -> None:
     with pytest.raises(ConfigError) as caught:
-        compile_filter(text)
+        read_filter(text)
     assert says in caught.value.message
     assert "for example" in caught.value.hint
 
 
 def test_the_nearest_word_is_suggested() -> None:
     with pytest.raises(ConfigError) as caught:
-        compile_filter("hots 10.0.0.1")
+        read_filter("hots 10.0.0.1")
     assert "did you mean host?" in caught.value.hint
 
 
@@ -100,3 +105,70 @@ def test_what_a_tunnel_carries_is_found() -> None:
     assert overlay is not None
     assert (overlay.kind, overlay.offset, overlay.inner.protocol) == ("udp", 42, ICMP)
     assert unwrap(parse(frame(UDP, dport=5000))) is None
+
+
+def kernel_takes(text: str, seen: bytes) -> bool:
+    """Whether the kernel, given the program, lets a frame through a pair of sockets."""
+    node = read_filter(text)
+    assert node is not None
+    made = program(node, on_links=False)
+    assert made
+    held = ctypes.create_string_buffer(made, len(made))
+    here, there = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with here, there:
+        there.setsockopt(socket.SOL_SOCKET, 26, struct.pack("@HP", len(made) // 8, ctypes.addressof(held)))
+        try:
+            here.send(seen)  # a filter that takes nothing refuses the sender
+            return bool(there.recv(2048, socket.MSG_DONTWAIT))
+        except OSError:
+            return False
+
+
+def padded(seen: bytes) -> bytes:
+    return seen.ljust(80, b"\0")
+
+
+def six(src: str, dst: str, protocol: int, sport: int, dport: int) -> bytes:
+    head = struct.pack(">IHBB", 6 << 28, 40, protocol, 64) + inet_pton(AF_INET6, src) + inet_pton(AF_INET6, dst)
+    return bytes(12) + b"\x86\xdd" + head + struct.pack(">HH", sport, dport) + bytes(36)
+
+
+FRAGMENT = padded(SEEN["udp"][:20] + b"\x20\x05" + SEEN["udp"][22:])
+PLAIN = [
+    *map(padded, SEEN.values()),
+    FRAGMENT,
+    six("fd00::1", "fd00:0:0:1::2", TCP, 80, 40000),
+    six("fe80::1", "ff02::1", 58, 0x8700, 80),
+    bytes(12) + b"\x88\xcc" + bytes(60),
+]
+WORDS = [
+    *("tcp", "udp", "icmp", "icmp6", "arp", "ip", "ip6", "port 80", "port 53", "port 22"),
+    *("host 10.90.0.2", "host 10.90.0.1", "host fd00::1", "net 198.51.100.0/29", "net 10.0.0.0/8", "net 0.0.0.0/0"),
+    *("net fd00::/16", "net fd00:0:0:1::/64", "net ::/0", "net 10.90.0.2/31"),
+]
+EXPRESSIONS = st.recursive(
+    st.sampled_from(WORDS),
+    lambda inner: st.one_of(
+        inner.map(lambda one: f"not ({one})"),
+        st.tuples(inner, st.sampled_from(["and", "or"]), inner).map(lambda some: f"({some[0]}) {some[1]} ({some[2]})"),
+    ),
+    max_leaves=6,
+)
+
+
+@given(EXPRESSIONS)
+def test_the_kernels_program_takes_the_plain_frames_that_the_filter_takes(text: str) -> None:
+    wanted = matcher(read_filter(text))
+    assert [kernel_takes(text, seen) for seen in PLAIN] == [wanted(parse(seen)) for seen in PLAIN]
+
+
+@given(EXPRESSIONS, st.sampled_from(PLAIN), st.integers(14, 79), st.booleans())
+def test_it_never_takes_less(text: str, seen: bytes, length: int, tagged: bool) -> None:
+    odd = seen[:12] + b"\x81\0\0\7" + seen[12:] if tagged else seen[:length]
+    assert kernel_takes(text, odd) or not matcher(read_filter(text))(parse(odd))
+
+
+def test_a_filter_that_is_too_long_for_a_program_has_none() -> None:
+    node = read_filter(" or ".join(f"host 10.0.{number // 250}.{number % 250}" for number in range(400)))
+    assert node is not None
+    assert program(node) == b""
