@@ -149,6 +149,13 @@ def publish(value: str, at: str, dual: bool = False) -> tuple[PortMap, ...]:
     return tuple(PortMap(proto, ip, host_first, first, count) for ip in host_ips)
 
 
+def expose(value: str, at: str) -> tuple[PortMap, ...]:
+    """The port maps of one `--expose`: `CONTAINER[-END][/PROTOCOL]`, on free host ports of both families."""
+    if ":" in value:
+        raise ConfigError(at, f"{value!r} names a host's port or address, too", f"publish it: -p {value}")
+    return publish(value, at, dual=True)
+
+
 def _split(ports: str, at: str) -> tuple[str, str, str]:
     """`IP`, `HOST` and `CONTAINER`, "" for what is left out."""
     bracketed = ports.startswith("[")

@@ -47,10 +47,12 @@ def command(
       netkit attach --pid 1234 -p 8080:80
       netkit attach --netns blue --network backend --ip 10.7.0.9 --ifname eth1
       netkit attach --container 3f9c1a2b7d10 -p 127.0.0.1:5432:5432 --name db
+      netkit attach --container web -P
       netkit attach --pid 1234 --explain
     """
     settings = settings_of(ctx)
     target, wished = required(chosen(pid, netns, container)), wish(**wanted)
+    wished = wished.with_exposed(target.container)
     engine = settings.open()
     request = wished.request(engine, find(target, engine.root.boot_id()))
     if dry_run or explain:

@@ -19,9 +19,10 @@ if TYPE_CHECKING:
 
 def modes(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """The modes that there are."""
-    from netkit.drivers.registry import BUILT_IN
+    from netkit.drivers.registry import known_modes
 
-    return _items(((mode, "") for mode in sorted(BUILT_IN)), incomplete)
+    words = ((mode.partition(":")[0] + ":" * (":" in mode), mode) for mode in known_modes())
+    return _items(words, incomplete)
 
 
 def networks(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:

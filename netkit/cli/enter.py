@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import sys
-
 import click
 
 from netkit.cli import complete
 from netkit.cli.command import WordsCommand, settings_of
 from netkit.cli.target import chosen, find, required, target_options
-from netkit.cli.words import NotRunError, become, needed
+from netkit.cli.words import become_in, needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,19 +37,8 @@ def command(
       netkit exec web -- ss -ltn
       netkit exec --pid 1234 -- tcpdump -ni eth0
     """
-    from netkit.kernel.namespaces import Namespaces
-    from netkit.kernel.threads import setns
-
-    settings = settings_of(ctx)
-    ref, words = _whose(settings, chosen(pid, netns, container), words)
-    words = needed(words)
-    with Namespaces() as namespaces:
-        setns(namespaces.enter(ref).fd)
-    sys.stdout.flush()
-    try:
-        become(words)
-    except OSError as error:
-        raise NotRunError(words[0], error.errno or 0) from error
+    ref, words = _whose(settings_of(ctx), chosen(pid, netns, container), words)
+    become_in(ref, needed(words))
 
 
 def _whose(settings: Settings, target: Target | None, words: tuple[str, ...]) -> tuple[NsRef, tuple[str, ...]]:

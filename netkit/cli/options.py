@@ -19,11 +19,21 @@ if TYPE_CHECKING:
     from netkit.engine.service import Engine
 
 attach_options = options(
-    click.option("--mode", metavar="MODE", shell_complete=complete.modes, help="null or bridge [bridge]."),
+    click.option(
+        "--mode", metavar="MODE", shell_complete=complete.modes,
+        help="null, bridge [bridge]; `netkit run` also host and container:PID|ID.",
+    ),
     click.option("--network", metavar="NAME", shell_complete=complete.networks, help="A network, instead of a mode."),
     click.option(
         "-p", "--publish", multiple=True, metavar="PORTS",
         help="[IP:][HOST[-END]:]CTR[-END][/tcp|udp|sctp]; may be repeated. HOST left out: a free port.",
+    ),
+    click.option(
+        "-P", "--publish-all", is_flag=True,
+        help="Publish every exposed port on a free one: those of --expose, and of the image with --container.",
+    ),
+    click.option(
+        "--expose", multiple=True, metavar="PORTS", help="CTR[-END][/tcp|udp|sctp], for --publish-all; may be repeated."
     ),
     click.option("--ip", multiple=True, metavar="ADDR", help="This address [the next free one]; once a subnet."),
     click.option("--mac", metavar="MAC", help="This MAC address [made from the id]."),
@@ -44,6 +54,23 @@ class Wish(Value):
     mtu: int = 0
     name: str = ""
     publish: tuple[tuple[PortMap, ...], ...] = ()
+    publish_all: bool = False
+
+    def with_exposed(self, container: str = "") -> Wish:
+        """The same, with the ports that a container's image exposes; UsageError when there is nothing to publish."""
+        if not self.publish_all:
+            return self
+        from netkit import parse
+
+        found: list[str] = []
+        if container:
+            from netkit.engine.exposed import exposed
+
+            found = exposed(container)
+        ports = _without_twins((*self.publish, *(parse.expose(port, "--publish-all") for port in found)))
+        if not ports:
+            raise UsageError("--publish-all: nothing is exposed", "name the ports: --expose 80, or --publish 8080:80")
+        return self.replace(publish=ports)
 
     def request(self, engine: Engine, found: Found) -> AttachRequest:
         """The request for a namespace that was found."""
@@ -64,12 +91,17 @@ def wish(
     ifname: str,
     mtu: str | None,
     name: str | None,
+    publish_all: bool = False,
+    expose: tuple[str, ...] = (),
 ) -> Wish:
     """What the attach options say; UsageError or ConfigError with the option's name."""
     from netkit import parse
 
     if mode is not None and network is not None:
         raise UsageError("--mode and --network exclude each other", "a network has a mode already")
+    if expose and not publish_all:
+        raise UsageError("--expose alone publishes nothing", "add --publish-all, or name a host port with --publish")
+    exposed = tuple(parse.expose(one, "--expose") for one in expose)
     return Wish(
         mode if mode is not None else "bridge",
         check_name(network, "--network", "network name") if network is not None else "",
@@ -78,8 +110,21 @@ def wish(
         check_ifname(ifname, "--ifname"),
         parse.mtu(mtu, "--mtu") if mtu is not None else 0,
         check_name(name, "--name") if name is not None else "",
-        tuple(parse.publish(one, "--publish", dual=True) for one in publish),
+        tuple(parse.publish(one, "--publish", dual=True) for one in publish) + exposed,
+        publish_all,
     )
+
+
+def _without_twins(publish: tuple[tuple[PortMap, ...], ...]) -> tuple[tuple[PortMap, ...], ...]:
+    """The first map of each range of container ports that is published by hand, and one of each exposed one."""
+    seen: set[tuple[str, int, int]] = set()
+    kept: list[tuple[PortMap, ...]] = []
+    for maps in publish:
+        inside = (maps[0].protocol, maps[0].container_port, maps[0].count)
+        if maps[0].host_port or inside not in seen:
+            kept.append(maps)
+        seen.add(inside)
+    return tuple(kept)
 
 
 def _of_families(publish: tuple[tuple[PortMap, ...], ...], families: Collection[int]) -> tuple[PortMap, ...]:

@@ -6,6 +6,7 @@ import click
 
 from netkit.cli.command import WordsCommand, settings_of
 from netkit.cli.options import attach_options, wish
+from netkit.cli.share import share, whose_network
 from netkit.cli.target import Target, find
 from netkit.cli.words import needed
 
@@ -28,14 +29,21 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **wanted: Any) -> int
     Signals reach it. Exits with the command's own code, 128 and the signal's number when one ended it, 127 or 126
     when it could not be started.
 
+    In mode host, and container:PID or container:ID, the command shares a network that is there already: nothing is
+    attached, and nothing taken back.
+
     \b
     Examples:
       netkit run -p 8080:80 -- python3 -m http.server 80
       netkit run --network backend --ip 10.7.0.9 -- ./server
       netkit run --mode null -- make test
+      netkit run --mode container:web -- ss -ltn
     """
     wished, words = wish(**wanted), needed(words)
-    return _run(settings_of(ctx).open(), wished, words)
+    engine = settings_of(ctx).open()
+    if (whose := whose_network(wished)) is not None:
+        share(engine, wished, whose, words)
+    return _run(engine, wished.with_exposed(), words)
 
 
 def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import signal
+import sys
 
 from netkit.errors import NetkitError, UsageError
 
@@ -12,6 +13,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
     from typing import NoReturn
+
+    from netkit.model import NsRef
 
 #: Signals that Python ignores and other programs do not expect to find ignored.
 _IGNORED_BY_PYTHON = (signal.SIGPIPE, signal.SIGXFSZ)
@@ -41,3 +44,18 @@ def become(words: Sequence[str]) -> NoReturn:
     for number in _IGNORED_BY_PYTHON:
         signal.signal(number, signal.SIG_DFL)
     os.execvp(words[0], list(words))  # noqa: S606 - no shell is what we want
+
+
+def become_in(ref: NsRef | None, words: Sequence[str]) -> NoReturn:
+    """Enter a network namespace (None stays in this one) and turn into that command; NotRunError when that fails."""
+    from netkit.kernel.namespaces import Namespaces
+    from netkit.kernel.threads import setns
+
+    if ref is not None:
+        with Namespaces() as namespaces:
+            setns(namespaces.enter(ref).fd)
+    sys.stdout.flush()
+    try:
+        become(words)
+    except OSError as error:
+        raise NotRunError(words[0], error.errno or 0) from error

@@ -9,6 +9,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import ClassVar, Protocol
 
+    from netkit.errors import UsageError
     from netkit.model import AttachRequest, Endpoint, Lease, Network
     from netkit.plan.host import Host
     from netkit.plan.steps import Plan
@@ -57,3 +58,14 @@ class Addressed(Protocol):
 
     def needs_subnet(self, net: Network) -> bool:
         """Whether a network without a subnet is to be given one."""
+
+
+class Sharing(Protocol):
+    """A mode whose processes are started in a namespace that is there already, so that nothing is attached."""
+
+    @property
+    def whose(self) -> str:
+        """The namespace's owner: "" the host, else a PID, an attachment or a container."""
+
+    def immovable(self) -> UsageError:
+        """Why a process that runs already cannot be attached in this mode."""

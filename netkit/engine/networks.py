@@ -34,7 +34,9 @@ def find(session: Session, name: str) -> Network:
 
 def of_mode(session: Session, mode: str) -> Network:
     """The implicit network of a mode, as it is or still to be made."""
-    driver(mode)
+    immovable = getattr(driver(mode), "immovable", None)
+    if immovable:
+        raise immovable()
     found = session.networks.load(mode)
     if found is not None and found.mode != mode:
         raise ConflictError(f"network {mode} is of mode {found.mode}", f"use --network with a network of mode {mode}")

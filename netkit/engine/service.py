@@ -247,9 +247,9 @@ class Engine:
 
     def modes(self) -> Sequence[str]:
         """The modes that there are."""
-        from netkit.drivers.registry import BUILT_IN
+        from netkit.drivers.registry import known_modes
 
-        return sorted(BUILT_IN)
+        return known_modes()
 
     def _twice(self, act: Callable[[Session], Record]) -> Record:
         """Do it; when something is in the way and the dead can be collected, do it once more."""
