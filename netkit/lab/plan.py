@@ -51,12 +51,13 @@ class Hold(Value):
 
 
 class Act(Value):
-    """One command in a member; `hint` says what to do when it fails."""
+    """One command in a member, run to its end or in the background; `hint` says what to do when it fails."""
 
     member: str
     argv: tuple[Word, ...]
     line: int
     hint: str = ""
+    background: bool = False
 
 
 def plan(lab: Lab) -> tuple[Hold | Act, ...]:
@@ -76,11 +77,13 @@ def _plan(lab: Lab) -> Iterator[Hold | Act]:
     for host in lab.hosts:
         yield from _prepared(host, names)
         yield from (_network(host, wish) for wish in host.networks)
+    for host in lab.hosts:
+        yield from _started(host, names)
     for container in lab.containers:
         yield from (_attach(lab, container, one, at) for at, one in enumerate(container.joined))
         yield from _prepared(container, names)
-    for member in lab.members:
-        yield from _started(member, names)
+    for container in lab.containers:
+        yield from _started(container, names)
     yield from (_written(step.member, step.command.argv, step.command.line, names) for step in lab.steps)
 
 
@@ -127,7 +130,7 @@ def _started(member: Member, names: frozenset[str]) -> Iterator[Act]:
     for server in member.serve:
         yield _act(member.name, server.line, SERVE, f"{server.protocol}:{server.port}")
     for command in member.start:
-        yield _written(member.name, ("setsid", "--fork", *command.argv), command.line, names)
+        yield _written(member.name, command.argv, command.line, names).replace(background=True)
 
 
 def _network(host: Host, wish: NetworkWish) -> Act:

@@ -7,14 +7,15 @@ the mark is read through a pidfd's lifetime, a namespace is known by its cookie.
 from __future__ import annotations
 
 import os
+import select
 import signal
 import sys
 import time
 
-from netkit.errors import HostError, KernelError, NetkitError
+from netkit.errors import BusyError, HostError, KernelError, NetkitError
 from netkit.kernel.netns import resolve_pid
 from netkit.kernel.spawn import DIRECTORIES, find, run
-from netkit.lab.running import MARK, Held
+from netkit.lab.running import LOG, MARK, Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 #: How long a holder may take to enter its namespaces, and the dead to go, in seconds.
 _PATIENCE = 5.0
+#: How long a command may take, in seconds.
+_LONGEST = 60.0
 _SIGPIPE = 13
 _LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
@@ -37,19 +40,8 @@ def environment(token: str, home: str) -> dict[str, str]:
 
 def hold(name: str, kind: str, token: str, home: str) -> Held:
     """Make a member's namespaces (network, mounts, host name) and the process that holds them."""
-    unshare = program("unshare")
     argv = ["unshare", "--net", "--mount", "--uts", "--propagation", "slave", program("sleep"), "infinity"]
-    null = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        actions = [(os.POSIX_SPAWN_DUP2, null, number) for number in (0, 1, 2)]
-        env = environment(token, home)
-        pid = os.posix_spawn(
-            unshare, argv, env, file_actions=actions, setpgroup=0, setsigmask=(), setsigdef=(_SIGPIPE, signal.SIGINT)
-        )
-    except OSError as error:
-        raise KernelError(f"cannot start {unshare}: {error.strerror}", error.errno or 0) from error
-    finally:
-        os.close(null)
+    pid = _spawn(argv, environment(token, home), os.devnull)
     _wait_inside(pid, name)
     return Held(name, kind, pid, resolve_pid(pid))
 
@@ -61,8 +53,37 @@ def enter(held: Held, argv: list[str], directory: str) -> list[str]:
 
 
 def run_in(held: Held, argv: list[str], token: str, home: str, directory: str) -> Finished:
-    """Run a command inside a member, to its end."""
-    return run(enter(held, argv, directory), timeout=60.0, environment=environment(token, home))
+    """Run a command inside a member, to its end; NetkitError when there is none."""
+    try:
+        return run(enter(held, argv, directory), timeout=_LONGEST, environment=environment(token, home))
+    except BusyError as error:
+        hint = "what goes on as long as the lab belongs under start:"
+        raise NetkitError(f"it did not end within {_LONGEST:g} seconds", hint) from error
+
+
+def start_in(held: Held, argv: list[str], token: str, home: str, directory: str) -> int:
+    """Start a command inside a member, in the background; it writes to the member's log. Its PID."""
+    return _spawn(enter(held, argv, directory), environment(token, home), f"{home}/{LOG}")
+
+
+def outcome(pid: int, seconds: float) -> int | None:
+    """The exit code of a child that ends within some seconds, None when it goes on."""
+    pidfd = os.pidfd_open(pid)
+    try:
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) if poll.poll(seconds * 1000) else None
+    finally:
+        os.close(pidfd)
+
+
+def last_words(home: str) -> str:
+    """The last line that a member's background commands have written."""
+    try:
+        with open(f"{home}/{LOG}", encoding="utf-8", errors="replace") as file:
+            return next((line.strip() for line in reversed(file.readlines()) if line.strip()), "")
+    except OSError:
+        return ""
 
 
 def python(*words: str) -> list[str]:
@@ -121,6 +142,22 @@ def _inside(pid: int, inodes: dict[int, int]) -> bool:
         return inode in inodes and resolve_pid(pid).cookie == inodes[inode]
     except (OSError, NetkitError):
         return False
+
+
+def _spawn(argv: list[str], env: dict[str, str], output: str) -> int:
+    """Start a program in a session of its own, away from our terminal and its signals."""
+    path = program(argv[0])
+    null = os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)
+    out = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC, 0o600)
+    try:
+        actions = [(os.POSIX_SPAWN_DUP2, descriptor, number) for number, descriptor in enumerate((null, out, out))]
+        reset = (_SIGPIPE, signal.SIGINT)
+        return os.posix_spawn(path, argv, env, file_actions=actions, setsid=True, setsigmask=(), setsigdef=reset)
+    except OSError as error:
+        raise KernelError(f"cannot start {path}: {error.strerror}", error.errno or 0) from error
+    finally:
+        os.close(null)
+        os.close(out)
 
 
 def _collect(pid: int) -> None:

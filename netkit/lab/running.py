@@ -1,7 +1,7 @@
 """What is known of a lab that stands: its file of state, and where its hosts keep theirs.
 
 lab/NAME           this module's `Running`: which file, which namespaces, the mark of its processes
-lab-hosts/NAME/    a netkit root for each host
+lab-hosts/NAME/    a netkit root for each member, and what its background commands write
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Every process of a lab has this in its environment, with the lab's token as value.
 MARK = "NETKIT_LAB"
+#: Where a member's background commands write, in its netkit root.
+LOG = "log"
 _PATIENCE = 60.0
 
 

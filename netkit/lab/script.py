@@ -7,6 +7,7 @@ import sys
 
 from netkit.lab.document import shown
 from netkit.lab.plan import NETKIT, SERVE, Hold, Place
+from netkit.lab.running import LOG
 from netkit.plan.render import quote
 
 TYPE_CHECKING = False
@@ -67,7 +68,10 @@ def line(step: Hold | Act) -> str:
         return f"hold {step.member}{lo}"
     first, *rest = step.argv
     program = _OURS.get(first.parts[0], "") if len(first.parts) == 1 and isinstance(first.parts[0], str) else ""
-    return " ".join(["at", step.member, program or _word(first), *map(_word, rest)])
+    words = [program or _word(first), *map(_word, rest)]
+    if step.background:
+        words = ["setsid", "--fork", *words, f'>>"$(root {step.member})/{LOG}"', "2>&1"]
+    return " ".join(["at", step.member, *words])
 
 
 def _word(word: Word) -> str:

@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 
 from netkit.errors import ApplyError, ConflictError, HostError, NetkitError
-from netkit.kernel.spawn import find
 from netkit.lab import processes
 from netkit.lab.document import shown
 from netkit.lab.plan import NETKIT, SERVE, Hold, Place, plan
 from netkit.lab.running import Running
 from netkit.lab.script import line as rendered
+from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import NoReturn
 
     from netkit.lab.plan import Act, Part
     from netkit.lab.running import Labs
@@ -26,6 +27,8 @@ _BIRTH = (
     ("sysctl", "-qw", "net/ipv6/conf/default/accept_dad=0"),
 )
 _LO = ("ip", "link", "set", "dev", "lo", "up")
+#: How long a background command is watched when it starts, in seconds: most that fail do so at once.
+_FIRST_LOOK = 0.05
 _MODULES = {NETKIT: "netkit", SERVE: "netkit.lab.serve"}
 
 
@@ -68,6 +71,14 @@ def _remove(labs: Labs, running: Running) -> None:
     labs.forget(running.name)
 
 
+class _Started(Value):
+    """A background command, as people read it, and its process, a child of ours."""
+
+    step: Act
+    what: str
+    pid: int
+
+
 class _Builder:
     """Runs a plan step by step, and keeps what stands in the lab's file."""
 
@@ -76,6 +87,7 @@ class _Builder:
         self.lab = lab
         self.running = running
         self._directory = os.path.dirname(lab.file)
+        self._background: list[_Started] = []
 
     def build(self, told: Callable[[int, int, str], None]) -> Running:
         """Do all steps; the lab as it then stands."""
@@ -83,6 +95,8 @@ class _Builder:
         for number, step in enumerate(steps, 1):
             told(number, len(steps), rendered(step))
             self._hold(step) if isinstance(step, Hold) else self._act(step)
+        for started in self._background:
+            self._goes_on(started, 0)
         self.running = self.running.replace(ready=True)
         self.labs.save(self.running)
         return self.running
@@ -99,10 +113,11 @@ class _Builder:
     def _act(self, step: Act) -> None:
         argv = ["".join(map(self._filled, word.parts)) for word in step.argv]
         module = _MODULES.get(argv[0])
-        if argv[0] == "setsid":
-            self._refuse_missing(step, argv[2])
         words = processes.python(module, *argv[1:]) if module else argv
-        self._run(step.member, words, step.line, step.hint, " ".join(argv))
+        if step.background:
+            self._start(step, words, " ".join(argv))
+        else:
+            self._run(step.member, words, step.line, step.hint, " ".join(argv))
 
     def _filled(self, part: Part) -> str:
         if isinstance(part, str):
@@ -114,15 +129,31 @@ class _Builder:
     def _run(self, member: str, argv: list[str], line: int, hint: str, what: str = "") -> None:
         home = self.labs.home(self.lab.name, member)
         held = self.running.member(member)
-        done = processes.run_in(held, argv, self.running.token, home, self._directory)
+        what = what or " ".join(argv)
+        try:
+            done = processes.run_in(held, argv, self.running.token, home, self._directory)
+        except NetkitError as error:
+            self._fail(member, line, what, error)
         if done.status:
             said = done.complaint or done.text.strip() or f"exit code {done.status}"
-            cause = (HostError if hint else NetkitError)(said, hint)
-            where = f"{shown(self.lab.file)}:{line}: {member}"
-            raise ApplyError(f"{where}: {what or ' '.join(argv)}: {said.removeprefix('netkit: ')}", cause)
+            self._fail(member, line, what, (HostError if hint else NetkitError)(said, hint))
 
-    def _refuse_missing(self, step: Act, program: str) -> None:
-        """`setsid --fork` says nothing of a program that cannot be started."""
-        if find(program) is None and not os.access(program, os.X_OK):
-            cause = NetkitError("", "give the name of a program, or its whole path")
-            raise ApplyError(f"{shown(self.lab.file)}:{step.line}: {step.member}: there is no program {program}", cause)
+    def _start(self, step: Act, argv: list[str], what: str) -> None:
+        home = self.labs.home(self.lab.name, step.member)
+        held = self.running.member(step.member)
+        started = _Started(step, what, processes.start_in(held, argv, self.running.token, home, self._directory))
+        if self._goes_on(started, _FIRST_LOOK):
+            self._background.append(started)
+
+    def _goes_on(self, started: _Started, seconds: float) -> bool:
+        """Whether a background command runs on; one that ends well has a child that does. ApplyError for a failure."""
+        status = processes.outcome(started.pid, seconds)
+        if status:
+            step = started.step
+            said = processes.last_words(self.labs.home(self.lab.name, step.member)) or f"exit code {status}"
+            self._fail(step.member, step.line, started.what, NetkitError(said))
+        return status is None
+
+    def _fail(self, member: str, line: int, what: str, cause: NetkitError) -> NoReturn:
+        said = cause.message.removeprefix("netkit: ")
+        raise ApplyError(f"{shown(self.lab.file)}:{line}: {member}: {what}: {said}", cause)
