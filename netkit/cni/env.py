@@ -28,7 +28,10 @@ _BOOLEAN = {"1": True, "true": True, "0": False, "false": False}
 
 
 class Invocation(Value):
-    """Who asks for what: the command, the attachment's identity, and the deprecated CNI_ARGS as pairs."""
+    """Who asks for what: the command, the attachment's identity, and the deprecated CNI_ARGS as pairs.
+
+    `may_be_host`: the runtime means it when CNI_NETNS is the host's own namespace.
+    """
 
     command: str
     container: str = ""
@@ -36,6 +39,7 @@ class Invocation(Value):
     ifname: str = ""
     args: tuple[tuple[str, str], ...] = ()
     path: tuple[str, ...] = ()
+    may_be_host: bool = False
 
 
 def read(env: Mapping[str, str], loopback: bool = False) -> Invocation:
@@ -57,7 +61,8 @@ def read(env: Mapping[str, str], loopback: bool = False) -> Invocation:
         container = _container(container)
         ifname = "lo" if loopback else _ifname(ifname)
     path = tuple(part for part in env.get("CNI_PATH", "").split(":") if part)
-    return Invocation(command, container, env.get("CNI_NETNS", ""), ifname, arguments(env.get("CNI_ARGS", "")), path)
+    args, may_be_host = arguments(env.get("CNI_ARGS", "")), env.get("CNI_NETNS_OVERRIDE", "").lower() in ("1", "true")
+    return Invocation(command, container, env.get("CNI_NETNS", ""), ifname, args, path, may_be_host)
 
 
 def arguments(text: str) -> tuple[tuple[str, str], ...]:

@@ -104,7 +104,8 @@ def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
     default = conf.flag("isDefaultGateway", safe)
     gateway = conf.flag("isGateway", safe) or default
     # Without addresses the reference's bridge is a switch and no more; netkit's own type gets a subnet.
-    level_2 = not has_ipam and not safe
+    inactive = conf.flag("disableContainerInterface", False)
+    level_2 = not has_ipam and (inactive or not safe)
     chosen = {
         "gateway": gateway and not level_2,
         "default_route": default and not level_2,
@@ -117,6 +118,8 @@ def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
         "routed": policy == "open",
     }
     told = {"bridge": check_ifname(name, "bridge")} if name else {}
+    if inactive:
+        told["inactive"] = "on"
     return told | {key: "on" if value else "off" for key, value in chosen.items()}
 
 
@@ -127,10 +130,8 @@ def _refuse_what_bridge_cannot(conf: Fields, has_ipam: bool) -> None:
     if conf.number("vlan", 0, 0, 4094) or conf.sections("vlanTrunk") or conf.flag("preserveDefaultVlan", False):
         told = next(key for key in _VLANS if conf.data.get(key))
         raise incapable(told, "netkit's bridges do no VLAN filtering; the vlan plugin makes a link for one VLAN")
-    if conf.flag("disableContainerInterface", False):
-        if has_ipam:
-            raise ConfigError("disableContainerInterface", "cannot use IPAM when it is set", "leave one of both out")
-        raise incapable("disableContainerInterface", "netkit puts the container's end up")
+    if conf.flag("disableContainerInterface", False) and has_ipam:
+        raise ConfigError("disableContainerInterface", "cannot use IPAM when it is set", "leave one of both out")
 
 
 def _check_aliases(runtime: Fields) -> None:

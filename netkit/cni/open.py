@@ -25,10 +25,12 @@ def identity(call: Call) -> str:
 
 
 def namespace(call: Call) -> NsRef:
-    """The namespace that CNI_NETNS leads to, or CniError with code 8; the host's own is none for a container."""
-    path = call.invocation.netns
+    """The namespace that CNI_NETNS leads to, or CniError with code 8.
+
+    The host's own is none for a container, unless CNI_NETNS_OVERRIDE says that it is meant.
+    """
     try:
-        return resolve_path(path)
+        return resolve_path(call.invocation.netns, allow_host=call.invocation.may_be_host)
     except (NotFoundError, UsageError) as error:
         raise CniError(NAMESPACE, f"CNI_NETNS: {error.message}", error.hint) from error
     except HostError as error:

@@ -45,6 +45,7 @@ SWITCHES = {
     "hairpin": False,  # a port gets its own frames back
     "promisc": False,  # the bridge takes frames for any MAC
     "dad": False,  # IPv6 duplicate detection in the containers
+    "inactive": False,  # the containers' ends stay down
     "force_address": False,  # addresses of an adopted bridge make way for the gateway's
 }
 
@@ -61,6 +62,7 @@ class BridgeOptions(Options):
     hairpin: bool = False
     promisc: bool = False
     dad: bool = False
+    inactive: bool = False
     force_address: bool = False
 
 
@@ -105,7 +107,7 @@ class Bridge:
             (port_guard(ep, host) if options.guard and ep.addresses else Plan())
             + veth(ep, net.device, host, not net.icc, options.hairpin, options.dad)
             + loopback(req.netns, host)
-            + addresses(ep, options.dad)
+            + addresses(ep, options.dad, up=not options.inactive)
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep)
             + comes_back(ep, host)

@@ -24,12 +24,15 @@ def loopback(netns: NsRef, host: Host) -> Plan:
     return Plan.of((LoopbackUp(netns), "a process expects to reach itself at 127.0.0.1"))
 
 
-def addresses(ep: Endpoint, dad: bool = False) -> Plan:
-    """The addresses first and the link up second: on up, the kernel announces what is there."""
-    return Plan.of(
-        *((AddrAdd(a, ep.ifname, ep.netns, nodad=not dad), "its address, from netkit's IPAM") for a in ep.addresses),
-        (LinkSet(ep.ifname, ep.netns, up=True), "the container end is ready"),
+def addresses(ep: Endpoint, dad: bool = False, up: bool = True) -> Plan:
+    """The addresses first and the link up second: on up, the kernel announces what is there.
+
+    Without `up` it stays down, for someone inside to put up.
+    """
+    plan = Plan.of(
+        *((AddrAdd(a, ep.ifname, ep.netns, nodad=not dad), "its address, from netkit's IPAM") for a in ep.addresses)
     )
+    return plan + Plan.of((LinkSet(ep.ifname, ep.netns, up=True), "the container end is ready")) if up else plan
 
 
 def routes(ep: Endpoint) -> Plan:

@@ -176,7 +176,6 @@ def test_a_wrong_key_is_told_by_its_path(
         {"vlan": 7},
         {"vlanTrunk": [{"id": 7}]},
         {"preserveDefaultVlan": True},
-        {"disableContainerInterface": True, "ipam": {}},
         {"snat": False},
         {"masqAll": True},
         {"conditionsV4": ["-s", "1.2.3.4"]},
