@@ -50,8 +50,9 @@ class Subnet(Value):
 class Network(Value):
     """A network as a person made it: a mode, its subnets, and the mode's options.
 
-    `device` is the bridge (or other link) that it lives on; `mtu` 0 follows the egress route; `made_by_mode` marks the
-    implicit network of `--mode M`.
+    `device` is the bridge (or other link) that it lives on; `parent` the host's link that a mode builds on, the one of
+    the way out where nobody names another; `mtu` 0 follows the egress route; `made_by_mode` marks the implicit network
+    of `--mode M`.
     """
 
     name: str

@@ -56,10 +56,10 @@ def command(
     engine = settings.open()
     request = wished.request(engine, find(target, engine.root.boot_id()))
     if dry_run or explain:
-        plan, ep = engine.plan_attach(request, wished.network, wished.mode)
+        plan, ep = engine.plan_attach(request, wished.network, wished.mode, wished.parent)
         _show_plan(settings, plan, ep, explain)
         return
-    record = engine.attach(request, wished.network, wished.mode)
+    record = engine.attach(request, wished.network, wished.mode, wished.parent)
     from netkit.cli import document
 
     show(settings, document.attachment(record), summary(record.endpoint))

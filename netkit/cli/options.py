@@ -23,6 +23,7 @@ attach_options = options(
         "--mode", metavar="MODE", shell_complete=complete.modes,
         help="null, bridge [bridge]; `netkit run` also host and container:PID|ID.",
     ),
+    click.option("--parent", metavar="IF", help="The host's link that the mode builds on [the one of the way out]."),
     click.option("--network", metavar="NAME", shell_complete=complete.networks, help="A network, instead of a mode."),
     click.option(
         "-p", "--publish", multiple=True, metavar="PORTS",
@@ -55,6 +56,7 @@ class Wish(Value):
     name: str = ""
     publish: tuple[tuple[PortMap, ...], ...] = ()
     publish_all: bool = False
+    parent: str = ""
 
     def with_exposed(self, container: str = "") -> Wish:
         """The same, with the ports that a container's image exposes; UsageError when there is nothing to publish."""
@@ -76,7 +78,7 @@ class Wish(Value):
         """The request for a namespace that was found."""
         ports: tuple[PortMap, ...] = ()
         if self.publish:
-            ports = _of_families(self.publish, engine.families(self.network, self.mode))
+            ports = _of_families(self.publish, engine.families(self.network, self.mode, self.parent))
         return AttachRequest(
             found.container, found.netns, self.ifname, self.name, found.pid, self.ips, self.mac, self.mtu, ports
         )
@@ -93,12 +95,15 @@ def wish(
     name: str | None,
     publish_all: bool = False,
     expose: tuple[str, ...] = (),
+    parent: str | None = None,
 ) -> Wish:
     """What the attach options say; UsageError or ConfigError with the option's name."""
     from netkit import parse
 
     if mode is not None and network is not None:
         raise UsageError("--mode and --network exclude each other", "a network has a mode already")
+    if parent is not None and network is not None:
+        raise UsageError("--parent and --network exclude each other", "a network has its parent already")
     if expose and not publish_all:
         raise UsageError("--expose alone publishes nothing", "add --publish-all, or name a host port with --publish")
     exposed = tuple(parse.expose(one, "--expose") for one in expose)
@@ -112,6 +117,7 @@ def wish(
         check_name(name, "--name") if name is not None else "",
         tuple(parse.publish(one, "--publish", dual=True) for one in publish) + exposed,
         publish_all,
+        check_ifname(parent, "--parent") if parent is not None else "",
     )
 
 

@@ -53,7 +53,7 @@ def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:
         found = find(Target(pid=child.pid), engine.root.boot_id())
         request = wished.request(engine, found)
         try:
-            engine.attach(request, wished.network, wished.mode)
+            engine.attach(request, wished.network, wished.mode, wished.parent)
             return child.run()
         finally:
             engine.detach_namespace(found.netns)

@@ -69,3 +69,12 @@ class Sharing(Protocol):
 
     def immovable(self) -> UsageError:
         """Why a process that runs already cannot be attached in this mode."""
+
+
+class OnParent(Protocol):
+    """A driver whose networks are built on a link of the host, `Network.parent`.
+
+    When a network is made without one, it gets the link of the way out; from then on the name stands in its definition.
+    """
+
+    takes_parent: ClassVar[bool]

@@ -9,6 +9,7 @@ from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
 from netkit.ipam.pool import Pool, default_gateway, overlaps
 from netkit.model import Network, Subnet
 from netkit.naming import check_name
+from netkit.parts.egress import default_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,15 +33,17 @@ def find(session: Session, name: str) -> Network:
     return net
 
 
-def of_mode(session: Session, mode: str) -> Network:
-    """The implicit network of a mode, as it is or still to be made."""
+def of_mode(session: Session, mode: str, parent: str = "") -> Network:
+    """The implicit network of a mode, of its own for each parent that is named; as it is or still to be made."""
     immovable = getattr(driver(mode), "immovable", None)
     if immovable:
         raise immovable()
-    found = session.networks.load(mode)
-    if found is not None and found.mode != mode:
-        raise ConflictError(f"network {mode} is of mode {found.mode}", f"use --network with a network of mode {mode}")
-    return found or implicit(mode)
+    wanted = implicit(mode, parent)
+    found = session.networks.load(wanted.name)
+    if found is not None and (found.mode, found.parent) != (mode, parent or found.parent):
+        what = f"of mode {found.mode}{f' on {found.parent}' if found.parent else ''}"
+        raise ConflictError(f"network {wanted.name} is {what}", f"use --network with a network of mode {mode}")
+    return found or wanted
 
 
 def known(session: Session, net: Network) -> Network:
@@ -48,9 +51,9 @@ def known(session: Session, net: Network) -> Network:
     return session.networks.load(net.name) or complete(session, net)
 
 
-def implicit(mode: str) -> Network:
-    """The network that `--mode M` stands for, still to be completed."""
-    return Network(mode, mode, made_by_mode=True)
+def implicit(mode: str, parent: str = "") -> Network:
+    """The network that `--mode M [--parent IF]` stands for, still to be completed."""
+    return Network(f"{mode}-{parent}" if parent else mode, mode, parent=parent, made_by_mode=True)
 
 
 def complete(session: Session, net: Network) -> Network:
@@ -63,10 +66,12 @@ def complete(session: Session, net: Network) -> Network:
         if net.subnets or net.internal or not net.icc or net.mtu or net.parent:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
-    if net.parent and not getattr(mode, "takes_parent", False):
+    host = session.host()
+    if getattr(mode, "takes_parent", False):
+        net = net.replace(parent=net.parent or default_parent(host))
+    elif net.parent:
         raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
     net = net.replace(device=device(net))
-    host = session.host()
     subnets = net.subnets
     if not subnets and mode.needs_subnet(net):  # type: ignore[attr-defined]
         subnets = (_free_subnet(session, net, host),)
@@ -132,8 +137,9 @@ def _drop(session: Session, name: str) -> None:
 
 def _same(known: Network, wanted: Network) -> bool:
     """Whether a network is what is wanted, as far as that says anything."""
+    wanted = wanted.replace(parent=wanted.parent or known.parent, subnets=wanted.subnets or known.subnets)
     device = driver(wanted.mode).device(wanted) if hasattr(driver(wanted.mode), "device") else ""  # type: ignore[attr-defined]
-    return known == wanted.replace(device=device, subnets=wanted.subnets or known.subnets)
+    return known == wanted.replace(device=device)
 
 
 def _with_ranges(known: Network, wanted: Network) -> Network | None:
@@ -207,8 +213,10 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
 
 
 def _refuse_device(session: Session, net: Network) -> None:
+    """No two networks live on one link, unless both only stand on it as their parent."""
     for other in session.networks.all():
-        if other.name != net.name and other.device == net.device:
+        both_stand = net.device == net.parent and other.device == other.parent
+        if other.name != net.name and other.device == net.device and not both_stand:
             raise ConflictError(
                 f"{net.device} is the device of network {other.name}", "choose another with -o bridge=NAME"
             )

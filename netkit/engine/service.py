@@ -7,6 +7,7 @@ pays for every module.
 
 from __future__ import annotations
 
+from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
 from netkit.engine.attach import attach, plan_attach
 from netkit.engine.detach import alive, collect, detach, keep_only
@@ -45,17 +46,19 @@ class Engine:
         """What a person should be told although the work went on: files set aside, what could not be taken back."""
         return self.root.warnings
 
-    def attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> Record:
-        """Attach a namespace to a named network, or to the implicit one of a mode.
+    def attach(self, req: AttachRequest, network: str = "", mode: str = "bridge", parent: str = "") -> Record:
+        """Attach a namespace to a named network, or to the implicit one of a mode (and of a link that it builds on).
 
         When something dead holds the wanted address or port, it is released and the attachment tried once more.
         """
-        return self._twice(lambda session: attach(session, _target(session, network, mode), req))
+        return self._twice(lambda session: attach(session, _target(session, network, mode, parent), req))
 
-    def plan_attach(self, req: AttachRequest, network: str = "", mode: str = "bridge") -> tuple[Plan, Endpoint]:
+    def plan_attach(
+        self, req: AttachRequest, network: str = "", mode: str = "bridge", parent: str = ""
+    ) -> tuple[Plan, Endpoint]:
         """What `attach` would do now."""
         with self._session() as session:
-            plan, attachment = plan_attach(session, _target(session, network, mode), req)
+            plan, attachment = plan_attach(session, _target(session, network, mode, parent), req)
             return plan, attachment.endpoint
 
     def attach_to(self, net: Network, req: AttachRequest) -> Record:
@@ -76,7 +79,7 @@ class Engine:
         with self._session() as session:
             known = networks.known(session, net)
             bringup.plan_up(session, known, session.host())
-            if known.device:
+            if hasattr(driver(known.mode), "host_up"):
                 session.firewall(session.backend())
             for choice in known.subnets:
                 pools.has_room(session, known, choice)
@@ -90,10 +93,10 @@ class Engine:
         with self._session() as session:
             return keep_only(session, network, frozenset(valid), origin)
 
-    def families(self, network: str = "", mode: str = "bridge") -> tuple[int, ...]:
+    def families(self, network: str = "", mode: str = "bridge", parent: str = "") -> tuple[int, ...]:
         """The IP versions that an attachment to this network gets addresses of."""
         with self._session() as session:
-            net = networks.known(session, _target(session, network, mode))
+            net = networks.known(session, _target(session, network, mode, parent))
             return tuple(sorted({family(subnet.cidr) for subnet in net.subnets}))
 
     def detach(self, ident: str) -> bool:
@@ -275,7 +278,7 @@ class Engine:
         return Session(self.root, self._firewall, self._before_op)
 
 
-def _target(session: Session, network: str, mode: str) -> Network:
+def _target(session: Session, network: str, mode: str, parent: str = "") -> Network:
     if network:
         return networks.find(session, network)
-    return networks.of_mode(session, mode)
+    return networks.of_mode(session, mode, parent)

@@ -7,9 +7,11 @@ from __future__ import annotations
 
 from _socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
+from sys import byteorder
 
 from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, attr, u32
 from netkit.model import family
+from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, RouteAdd, RouteDel
 
 TYPE_CHECKING = False
@@ -27,7 +29,7 @@ RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 
-IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 10, 12
+IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 26, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
@@ -44,6 +46,10 @@ RTMSG = Struct("=BBBBBBBBI")
 
 _AF_BRIDGE = 7
 _VETH_INFO_PEER = 1
+_IFLA_MACVLAN_MODE, _IFLA_MACVLAN_BC_QUEUE_LEN = 1, 7
+_MACVLAN_MODES = {"private": 1, "vepa": 2, "bridge": 4, "passthru": 8}
+_IFLA_IPVLAN_MODE = 1
+_IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
 _RTAX_MTU, _RTAX_ADVMSS = 2, 8
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
@@ -94,7 +100,18 @@ def _link_add(op: LinkAdd, numbers: Numbers) -> list[Message]:
     data = encoder(op, numbers) if encoder else b""
     info = attr(IFLA_INFO_KIND, op.kind.encode()) + (attr(IFLA_INFO_DATA, data) if data else b"")
     payload = _link_head(op.name, op.mac, op.mtu) + attr(IFLA_GROUP, u32(op.group)) + attr(IFLA_LINKINFO, info)
-    return [(RTM_NEWLINK, _CREATE, payload)]
+    return [(RTM_NEWLINK, _CREATE, payload + _parent(op, numbers))]
+
+
+def _parent(op: LinkAdd, numbers: Numbers) -> bytes:
+    """What a link stands on, by its number in the namespace that the message goes to, and where it is to be itself.
+
+    Before Linux 6.15 the kernel refuses a name that the parent's namespace has, too.
+    """
+    if not isinstance(op.info, Stacked):
+        return b""
+    found = attr(IFLA_LINK, u32(numbers.index(op.info.parent)))
+    return found + attr(IFLA_NET_NS_FD, u32(numbers.netns_fd(op.ns))) if op.ns != op.netns else found
 
 
 def _link_head(name: str, mac: str, mtu: int) -> bytes:
@@ -115,6 +132,20 @@ def _veth(op: LinkAdd, numbers: Numbers) -> bytes:
     if peer.ns != op.ns:
         payload += attr(IFLA_NET_NS_FD, u32(numbers.netns_fd(peer.ns)))
     return attr(_VETH_INFO_PEER, payload)
+
+
+def _macvlan(op: LinkAdd, numbers: Numbers) -> bytes:
+    if not isinstance(op.info, Macvlan):
+        return b""
+    mode = attr(_IFLA_MACVLAN_MODE, u32(_MACVLAN_MODES[op.info.mode]))
+    queue = op.info.bcqueuelen
+    return mode + attr(_IFLA_MACVLAN_BC_QUEUE_LEN, u32(queue)) if queue else mode
+
+
+def _ipvlan(op: LinkAdd, numbers: Numbers) -> bytes:
+    if not isinstance(op.info, Ipvlan):
+        return b""
+    return attr(_IFLA_IPVLAN_MODE, _IPVLAN_MODES[op.info.mode].to_bytes(2, byteorder))
 
 
 def _set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
@@ -211,7 +242,11 @@ def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:
 
 
 #: kind -> its IFLA_INFO_DATA: what it has beyond name, MAC, MTU and group. A new kind is a new line.
-LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {"veth": _veth}
+LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
+    "veth": _veth,
+    "macvlan": _macvlan,
+    "ipvlan": _ipvlan,
+}
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LinkAdd: _link_add,

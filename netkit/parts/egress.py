@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from netkit.errors import ConfigError
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.model import Network
@@ -15,6 +17,14 @@ def egress(host: Host, family: int) -> Route | None:
     """The default route of the main table with the lowest metric, if the host has one."""
     defaults = [r for r in host.routes(family) if r.dst == "default" and r.dev and r.table == 254]
     return min(defaults, key=lambda route: route.metric, default=None)
+
+
+def default_parent(host: Host) -> str:
+    """The link of the way out, IPv4's before IPv6's: what a network stands on that names no parent."""
+    found = [route.dev for version in (4, 6) if (route := egress(host, version))]
+    if not found:
+        raise ConfigError("parent", "this host has no default route that would say which link", "give --parent IF")
+    return found[0]
 
 
 def egress_mtu(host: Host) -> int:

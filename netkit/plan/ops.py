@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from netkit.model import NsRef
 from netkit.naming import PROTOCOL
+from netkit.plan.kinds import Stacked
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.plan.host import Host
+    from netkit.plan.kinds import Info
     from netkit.plan.rules import Rule
 
 
@@ -53,7 +55,10 @@ class Peer(Value):
 
 
 class LinkAdd(Op):
-    """Create a link, with MAC, MTU, group and namespace in the one message that makes it (no udev race, no rename)."""
+    """Create a link, with MAC, MTU, group and namespace in the one message that makes it (no udev race, no rename).
+
+    `info` is what only this kind of link has.
+    """
 
     name: str
     kind: str
@@ -62,6 +67,12 @@ class LinkAdd(Op):
     mac: str = ""
     mtu: int = 0
     peer: Peer | None = None
+    info: Info | None = None
+
+    @property
+    def netns(self) -> NsRef | None:
+        """Where it is made from: what stands on another link is made where that one is."""
+        return self.info.parent_ns if isinstance(self.info, Stacked) else self.ns
 
     def on(self) -> str:
         return self.name

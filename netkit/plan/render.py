@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netkit.model import ANY
 from netkit.plan import firewall
+from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import (
     MAIN,
     AddrAdd,
@@ -36,6 +37,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from netkit.model import NsRef
+    from netkit.plan.kinds import Info
     from netkit.plan.rules import Rule
     from netkit.plan.steps import Plan
 
@@ -106,10 +108,26 @@ def _mtu(mtu: int | None) -> tuple[str | int, ...]:
 
 
 def _link_add(op: LinkAdd) -> tuple[Command, ...]:
-    words: list[str | int] = ["link", "add", "name", op.name, "group", op.group]
+    words: list[str | int] = ["link", "add", "name", op.name]
+    words += ["link", op.info.parent] if isinstance(op.info, Stacked) else []
+    words += ["group", op.group]
     words += ["address", op.mac] if op.mac else []
-    words += [*_mtu(op.mtu), "type", op.kind]
-    return _ip(op.ns, *words, *(_peer(op.peer) if op.peer else ()))
+    words += _mtu(op.mtu)
+    words += ["netns", op.ns.path] if op.ns and op.ns != op.netns else []
+    words += ["type", op.kind, *(_KIND_WORDS[type(op.info)](op.info) if op.info else ())]
+    return _ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
+
+
+def _macvlan(info: Macvlan) -> tuple[str | int, ...]:
+    return "mode", info.mode, *(("bcqueuelen", info.bcqueuelen) if info.bcqueuelen else ())
+
+
+def _ipvlan(info: Ipvlan) -> tuple[str | int, ...]:
+    return "mode", info.mode
+
+
+#: What follows `type KIND`.
+_KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Macvlan: _macvlan, Ipvlan: _ipvlan}
 
 
 def _peer(peer: Peer) -> tuple[str | int, ...]:

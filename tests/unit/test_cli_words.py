@@ -150,7 +150,7 @@ def test_ports_follow_the_families_of_the_network(publish: str, families: tuple[
     class Network:
         """An engine that knows one thing."""
 
-        def families(self, network: str, mode: str) -> tuple[int, ...]:
+        def families(self, network: str, mode: str, parent: str) -> tuple[int, ...]:
             """What the network has."""
             return families
 

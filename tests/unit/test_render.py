@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from netkit.model import NsRef
 from netkit.plan import ops
+from netkit.plan.kinds import Ipvlan, Macvlan
 from netkit.plan.ops import (
     AddrAdd,
     AddrDel,
@@ -44,6 +45,17 @@ LINES: dict[Op, str] = {
     ),
     LinkAdd("br0", "bridge", 28267, mac="02:00:00:00:00:01"): (
         "ip link add name br0 group 28267 address 02:00:00:00:00:01 type bridge"
+    ),
+    LinkAdd("eth0", "macvlan", 28267, NS, "02:00:00:00:00:01", 1400, info=Macvlan("nic", "bridge")): (
+        "ip link add name eth0 link nic group 28267 address 02:00:00:00:00:01 mtu 1400 netns /proc/7/ns/net"
+        " type macvlan mode bridge"
+    ),
+    LinkAdd("eth1", "macvlan", 28267, NS, info=Macvlan("eth0", "private", NS, 500)): (
+        "nsenter --net=/proc/7/ns/net ip link add name eth1 link eth0 group 28267"
+        " type macvlan mode private bcqueuelen 500"
+    ),
+    LinkAdd("eth0", "ipvlan", 28267, NS, info=Ipvlan("nic", "l3s")): (
+        "ip link add name eth0 link nic group 28267 netns /proc/7/ns/net type ipvlan mode l3s"
     ),
     LinkDel("nk0", "veth", 28267): "ip link del dev nk0",
     LinkSet("nk0", master="br0", up=True): "ip link set dev nk0 master br0 up",

@@ -15,6 +15,7 @@ from netkit.errors import KernelError
 from netkit.kernel import wire
 from netkit.kernel.messages import LINK_KINDS, encode
 from netkit.model import NsRef
+from netkit.plan.kinds import Info, Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, Op, Peer, RouteAdd, RouteDel
 
 TYPE_CHECKING = False
@@ -65,17 +66,31 @@ def only(message: Any, *names: str) -> dict[str, Any]:
 def link_add(message: Any) -> LinkAdd:
     assert message["event"] == "RTM_NEWLINK"
     assert flags_of(message) == CREATE
-    found = only(message, "IFLA_IFNAME", "IFLA_ADDRESS", "IFLA_MTU", "IFLA_GROUP", "IFLA_LINKINFO")
+    basic = ("IFLA_IFNAME", "IFLA_ADDRESS", "IFLA_MTU", "IFLA_GROUP", "IFLA_LINKINFO")
+    found = only(message, *basic, "IFLA_LINK", "IFLA_NET_NS_FD")
     info = dict(found["IFLA_LINKINFO"]["attrs"])
-    peer = dict(info["IFLA_INFO_DATA"]["attrs"])["VETH_INFO_PEER"] if "IFLA_INFO_DATA" in info else None
+    kind, data = info["IFLA_INFO_KIND"], dict(info["IFLA_INFO_DATA"]["attrs"]) if "IFLA_INFO_DATA" in info else {}
     return LinkAdd(
         found["IFLA_IFNAME"],
-        info["IFLA_INFO_KIND"],
+        kind,
         found["IFLA_GROUP"],
+        BOX if int(found.get("IFLA_NET_NS_FD", 0)) == BOX_FD else None,
         mac=found.get("IFLA_ADDRESS", ""),
         mtu=found.get("IFLA_MTU", 0),
-        peer=peer_of(peer) if peer else None,
+        peer=peer_of(data["VETH_INFO_PEER"]) if kind == "veth" and data else None,
+        info=INFOS[kind](NAMES.get(found.get("IFLA_LINK", 0), ""), data) if kind in INFOS else None,
     )
+
+
+def macvlan(parent: str, data: dict[str, Any]) -> Info:
+    return Macvlan(parent, data["IFLA_MACVLAN_MODE"])
+
+
+def ipvlan(parent: str, data: dict[str, Any]) -> Info:
+    return Ipvlan(parent, ("l2", "l3", "l3s")[data["IFLA_IPVLAN_MODE"]])
+
+
+INFOS = {"macvlan": macvlan, "ipvlan": ipvlan}
 
 
 def peer_of(message: Any) -> Peer:
@@ -165,6 +180,31 @@ def test_a_veth_carries_its_whole_peer(op: LinkAdd) -> None:
     assert [link_add(message) for message in decoded(op)] == [op]
 
 
+macvlans = st.builds(Macvlan, devices, st.sampled_from(["private", "vepa", "bridge", "passthru"]))
+ipvlans = st.builds(Ipvlan, devices, st.sampled_from(["l2", "l3", "l3s"]))
+
+
+places = st.sampled_from([None, BOX])
+stacked = [
+    st.builds(LinkAdd, new_names, st.just(kind), groups, places, macs | st.just(""), mtus, info=info)
+    for kind, info in (("macvlan", macvlans), ("ipvlan", ipvlans))
+]
+
+
+@given(st.one_of(stacked))
+def test_a_link_on_another_is_made_where_it_belongs(op: LinkAdd) -> None:
+    assert op.netns is None
+    assert [link_add(message) for message in decoded(op)] == [op]
+
+
+@given(st.builds(LinkAdd, new_names, st.just("macvlan"), groups, st.just(BOX), info=macvlans))
+def test_a_link_whose_parent_is_in_its_own_namespace_is_made_there(op: LinkAdd) -> None:
+    assert isinstance(op.info, Stacked)
+    inside = op.replace(info=op.info.replace(parent_ns=BOX))
+    assert inside.netns == BOX
+    assert [link_add(message) for message in decoded(inside)] == [op.replace(ns=None)]
+
+
 @given(
     st.builds(
         LinkSet,
@@ -231,8 +271,14 @@ def test_a_route_is_deleted_as_the_op_says(op: RouteDel) -> None:
     assert RouteDel(**route(message, "RTM_DELROUTE")) == op
 
 
+def test_the_length_of_a_broadcast_queue_is_told_where_pyroute2_does_not_look() -> None:
+    op = LinkAdd("eth0", "macvlan", 1, info=Macvlan("eth0", "bridge", bcqueuelen=500))
+    ((_, _, payload),) = encode(op, Numbers())
+    assert wire.attr(7, wire.u32(500)) in payload
+
+
 def test_each_kind_with_data_has_its_own_encoder() -> None:
-    assert "veth" in LINK_KINDS
+    assert {"veth", "macvlan", "ipvlan"} <= set(LINK_KINDS)
 
 
 # -- what an error says ----------------------------------------------------------------------------------------------
