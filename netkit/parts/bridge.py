@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from netkit.errors import ConflictError, HostError
+from netkit.errors import ConflictError
 from netkit.ipam.pool import overlaps
-from netkit.model import bare, family
-from netkit.naming import GROUP, link_local, mac
+from netkit.model import bare
+from netkit.naming import GROUP, mac
 from netkit.parts.egress import network_mtu
-from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, SysctlSet
+from netkit.parts.quiet import deaf, quiet
+from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -27,11 +28,11 @@ def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False
     subnets = net.subnets if gateway else ()
     link = host.link(net.device)
     if link is None:
-        plan = _create(net, host) + _quiet(net.device, subnets, host) + _addresses(net.device, subnets, ())
-        return plan + _up(net.device, promisc)
+        plan = _create(net, host) + quiet(net.device, _mac(net.device), subnets, host)
+        return plan + _addresses(net.device, subnets, ()) + _up(net.device, promisc)
     _check(net, link)
     present = host.addresses(net.device)
-    plan = _deaf(net.device, host.sysctl(_key(net.device, "accept_ra")) or "0")
+    plan = deaf(net.device, host.sysctl(f"net/ipv6/conf/{net.device}/accept_ra") or "0")
     plan += _make_way(net.device, subnets, present, force) + _addresses(net.device, subnets, present)
     was = LinkSet(net.device, up=None if link.up else False, promisc=False if promisc else None)
     return plan if link.up and not promisc else plan + _up(net.device, promisc, was)
@@ -53,35 +54,6 @@ def _create(net: Network, host: Host) -> Plan:
             LinkSet(net.device, mtu=mtu),
             "pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short",
         ),
-    )
-
-
-def _quiet(device: str, subnets: Sequence[Subnet], host: Host) -> Plan:
-    """A new bridge believes no router advertisement, and without IPv6 subnets it has no IPv6 at all."""
-    dual = any(family(subnet.cidr) == 6 for subnet in subnets)
-    default = host.sysctl("net/ipv6/conf/default/accept_ra")
-    if default is None:
-        if dual:
-            raise HostError("this kernel has no IPv6", "leave the IPv6 --subnet out")
-        return Plan()
-    if dual:
-        return _deaf(device, default) + _link_local(device)
-    off = SysctlSet(_key(device, "disable_ipv6"), "1", "0", dev=device)
-    return Plan.of((off, "no IPv6 where none was asked for"))
-
-
-def _deaf(device: str, was: str) -> Plan:
-    if was == "0":
-        return Plan()
-    deaf = SysctlSet(_key(device, "accept_ra"), "0", was, dev=device)
-    return Plan.of((deaf, "believe no container's router advertisement"))
-
-
-def _link_local(device: str) -> Plan:
-    """The kernel asks for a container's MAC from a link-local address; its own would come late, and be tentative."""
-    return Plan.of(
-        (LinkSet(device, no_addrgen=True), "its link-local address comes from us, not in the kernel's own time"),
-        (AddrAdd(f"{link_local(_mac(device))}/64", device), "where it asks for neighbours from"),
     )
 
 
@@ -111,10 +83,6 @@ def _up(device: str, promisc: bool, was: LinkSet | None = None) -> Plan:
 
 def _mac(device: str) -> str:
     return mac("bridge", device)
-
-
-def _key(device: str, name: str) -> str:
-    return f"net/ipv6/conf/{device}/{name}"
 
 
 def _check(net: Network, link: Link) -> None:

@@ -1,0 +1,46 @@
+"""A link of the host with containers behind it: it believes none of them, and is not configured by their chatter."""
+
+from __future__ import annotations
+
+from netkit.errors import HostError
+from netkit.model import family
+from netkit.naming import link_local
+from netkit.plan.ops import AddrAdd, LinkSet, SysctlSet
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netkit.model import Subnet
+    from netkit.plan.host import Host
+
+
+def quiet(device: str, mac: str, subnets: Sequence[Subnet], host: Host) -> Plan:
+    """A new link believes no router advertisement, and without IPv6 subnets it has no IPv6 at all."""
+    dual = any(family(subnet.cidr) == 6 for subnet in subnets)
+    default = host.sysctl("net/ipv6/conf/default/accept_ra")
+    if default is None:
+        if dual:
+            raise HostError("this kernel has no IPv6", "leave the IPv6 --subnet out")
+        return Plan()
+    if dual:
+        return deaf(device, default) + _link_local(device, mac)
+    off = SysctlSet(f"net/ipv6/conf/{device}/disable_ipv6", "1", "0", dev=device)
+    return Plan.of((off, "no IPv6 where none was asked for"))
+
+
+def deaf(device: str, was: str) -> Plan:
+    """No router advertisement is believed; `was` is what accept_ra is before."""
+    if was == "0":
+        return Plan()
+    step = SysctlSet(f"net/ipv6/conf/{device}/accept_ra", "0", was, dev=device)
+    return Plan.of((step, "believe no container's router advertisement"))
+
+
+def _link_local(device: str, mac: str) -> Plan:
+    """The kernel asks for a container's MAC from a link-local address; its own would come late, and be tentative."""
+    return Plan.of(
+        (LinkSet(device, no_addrgen=True), "its link-local address comes from us, not in the kernel's own time"),
+        (AddrAdd(f"{link_local(mac)}/64", device), "where it asks for neighbours from"),
+    )
