@@ -83,12 +83,13 @@ def check(ctx: click.Context, file: str, name: str) -> int:
       netkit lab check topologies/bridge-nat.yaml
       netkit lab check topologies/bridge-nat.yaml --json | jq '.results[] | select(.ok | not)'
     """
+    from netkit.cli.tap import Tap
     from netkit.lab.check import check as look
     from netkit.lab.read import read
 
     settings = settings_of(ctx)
     lab = read(file, name)
-    results = look(_labs(settings).standing(lab.name), lab)
+    results = look(_labs(settings).standing(lab.name), lab, Tap)
     good = sum(result.ok for result in results)
     columns = 5 if any(one.why for one in results) else 4
     rows = [("ok" if r.ok else "FAIL", str(r.line), r.says, r.evidence, r.why)[:columns] for r in results]

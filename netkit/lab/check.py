@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from netkit.kernel.namespaces import Handle
     from netkit.lab.running import Running
     from netkit.lab.topology import Expectation, Lab
+    from netkit.lab.tunnels import Listen
 
     T = TypeVar("T")
 
@@ -42,13 +43,13 @@ class Result(Value):
     why: str = ""
 
 
-def check(running: Running, lab: Lab) -> list[Result]:
+def check(running: Running, lab: Lab, listen: Listen) -> list[Result]:
     """Look at every expectation, results in the file's order; no failure keeps the others from being looked at."""
     with Namespaces() as namespaces:
         handles = {held.name: namespaces.enter(held.netns) for held in running.members}
         results: list[Result] = []
         for start in range(0, len(lab.expect), _WIDTH):
-            group = [_Look(one, running, handles) for one in lab.expect[start : start + _WIDTH]]
+            group = [_Look(one, running, handles, listen) for one in lab.expect[start : start + _WIDTH]]
             results += [wait() for wait in [beside(look.result) for look in group]]
         return results
 
@@ -56,10 +57,11 @@ def check(running: Running, lab: Lab) -> list[Result]:
 class _Look:
     """One expectation and what it takes to look at it."""
 
-    def __init__(self, one: Expectation, running: Running, handles: dict[str, Handle]) -> None:
+    def __init__(self, one: Expectation, running: Running, handles: dict[str, Handle], listen: Listen) -> None:
         self.one = one
         self.running = running
         self.handles = handles
+        self.listen = listen
 
     def result(self) -> Result:
         """The result; what cannot even be tried is a failure with its reason."""
@@ -85,7 +87,8 @@ class _Look:
             return f"{one.member}: {'no ' if one.outcome == 'absent' else ''}rule {one.text!r}"
         target = f"[{one.target}]" if ":" in one.target and one.port else one.target
         where = f"{one.member} -> {target}{f':{one.port}' if one.port else ''}"
-        what = {"mtu": f"mtu {one.size}", "path": f"path {' '.join(one.path)}"}.get(one.kind, one.kind)
+        details = {"mtu": f"mtu {one.size}", "path": f"path {' '.join(one.path)}", "outer": f"in {one.outer}"}
+        what = details.get(one.kind, one.kind)
         more = f" {one.outcome}" if one.outcome != ANSWER else f", sees {one.sees}" if one.sees else ""
         return f"{where} {what}{more}{' (IPv6)' if one.family == 6 else ''}"
 
@@ -128,7 +131,16 @@ class _Look:
         return bool(found) == (self.one.outcome != "absent"), found or f"none of {len(text)} lines has it"
 
     def _outer(self) -> tuple[bool, str]:
-        raise HostError("outer headers are looked at by `netkit capture --decode`", "a lab cannot yet do it")
+        one, target = self.one, self._address(self.one.target)
+        with self.listen(self._handle(one.at), (one.outer.port,)) as tap:
+            said = self._inside(lambda: packets.ping(target))
+            heard = [packet for packet in tap.heard() if packet.inner == target]
+        for packet in heard:
+            if one.outer.fits(packet, self._addresses):
+                return True, str(packet)
+        if heard:
+            return False, " and ".join(dict.fromkeys(map(str, heard)))
+        return False, f"no tunnelled packet to {target} at {one.at}: {said or 'it answers without one'}"
 
     def _inside(self, work: Callable[[], T]) -> T:
         return self._handle(self.one.member).call(work)

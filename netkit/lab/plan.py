@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 #: First words that stand for a program of ours, wherever it is installed.
 NETKIT, SERVE = "netkit", "netkit-serve"
-_NETEM = "the kernel has no netem (sch_netem): leave out delay and loss, or load the module"
+_NETEM = "delay and loss need netem (sch_netem) in the kernel: load the module, or leave them out"
 
 
 class Place(Value):

@@ -185,10 +185,11 @@ class _Reading:
         return Step(member, command)
 
     def _expectation(self, one: Expectation, node: Node) -> Expectation:
-        for name in (one.member, one.target, one.sees):
+        for name in (one.member, one.target, one.sees, one.at, one.outer.src, one.outer.dst):
             if name and ":" not in name and not name.replace(".", "").isdigit():
                 self._known(name, node)
-        return one
+        hosts = {container.name: container.host for container in self.lab.containers}
+        return one.replace(at=one.at or hosts.get(one.member, one.member))
 
     def _known(self, name: str, node: Node) -> None:
         if name not in self.kinds:

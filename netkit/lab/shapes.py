@@ -10,6 +10,7 @@ from netkit.errors import ConfigError
 from netkit.lab import words
 from netkit.lab.kinds import Field, Flag, ListOf, MapOf, Number, OneOf, Shape, Text
 from netkit.lab.topology import Command, Container, End, Expectation, Host, Joined, NetworkWish, Route, Server, Wire
+from netkit.lab.tunnels import Outer
 from netkit.model import Network
 from netkit.value import Value
 
@@ -178,9 +179,13 @@ def _about(kind: str, value: Any, given: dict[str, Any]) -> dict[str, Any]:
         if not value:
             raise ConfigError("", "the path is empty", "path: [gateway's address, ..., target's address]")
         return {"path": value, "target": given.pop("to", value[-1])}
+    if kind == "outer":
+        if "to" not in given:
+            raise ConfigError("", "outer needs to: where the packet in the tunnel goes")
+        return {"outer": value, "target": given.pop("to"), "at": given.pop("at", "")}
     if kind == "ping":
         return {"target": value}
-    return {"text": value, "target": given.pop("to", "")}
+    return {"text": value}
 
 
 _ROUTES = MapOf(Lined(lambda via, line: Route("", via, line), words.address), words.destination)
@@ -247,6 +252,16 @@ _WIRE = Shape(
 )
 _PORT = Text(words.target_port)
 _TARGET = Text(words.target)
+_OUTER = Shape(
+    Outer,
+    {
+        "kind": Field(OneOf(("vxlan", "udp")), "The kind of tunnel."),
+        "src": Field(_TARGET, "The address, or the member, that it comes from."),
+        "dst": Field(_TARGET, "The address, or the member, that it goes to."),
+        "port": Field(Number(1, 65535), "The port that it goes to."),
+        "vni": Field(Number(0, (1 << 24) - 1), "VXLAN's number of the network."),
+    },
+)
 _EXPECT = Shape(
     _expectation,
     {
@@ -256,10 +271,11 @@ _EXPECT = Shape(
         "udp": Field(_PORT, "A datagram to TARGET:PORT is answered."),
         "http": Field(_PORT, "An HTTP request to TARGET:PORT is answered with 200."),
         "mtu": Field(_MTU, "A packet of this size passes unfragmented, one byte more does not."),
-        "to": Field(_TARGET, "Where the packets of mtu or path go."),
+        "to": Field(_TARGET, "Where the packets of mtu, path or outer go."),
         "path": Field(ListOf(Text(words.address)), "The routers on the way and the target, as traceroute sees them."),
         "rule": Field(Text(), "This text is in the host's firewall rules (nft list ruleset, iptables-save)."),
-        "outer": Field(Text(), "The outer header of a tunnelled packet; looked at by netkit capture."),
+        "outer": Field(_OUTER, "An echo request travels in a tunnel; of its outer header this is known."),
+        "at": Field(_TARGET, "The member whose links the tunnelled packet passes [the host of from]."),
         "blocked": Field(Flag(), "Nothing must come back."),
         "refused": Field(Flag(), "The target itself must say no: there is no such port."),
         "absent": Field(Flag(), "The rule must not be there."),

@@ -5,6 +5,7 @@ Every value knows the line that it was written in, so that what fails later can 
 
 from __future__ import annotations
 
+from netkit.lab.tunnels import Outer
 from netkit.model import Network
 from netkit.value import Value
 
@@ -113,7 +114,7 @@ class Step(Value):
 
 
 class Expectation(Value):
-    """What must be seen: a probe from a member, and its outcome."""
+    """What must be seen: a probe from a member, and its outcome; `at` is where an outer header is looked for."""
 
     kind: str
     member: str
@@ -127,6 +128,8 @@ class Expectation(Value):
     sees: str = ""
     family: int = 0
     why: str = ""
+    outer: Outer = Outer()
+    at: str = ""
 
 
 class Lab(Value):

@@ -58,6 +58,15 @@ OFF = {
     ),
     "an expectation of nobody": (TWO + "expect:\n  - {from: a, ping: bb}\n", 5, "there is no bb", "did you mean b?"),
     "sees without a server": (TWO + "expect:\n  - {from: a, ping: b, sees: a}\n", 5, "sees needs a server", ""),
+    "a tunnel to nowhere": (TWO + "expect:\n  - {from: a, outer: {vni: 1}}\n", 5, "outer needs to", ""),
+    "an unknown key of a header": (
+        TWO + "expect:\n  - {from: a, to: b, outer: {vin: 1}}\n", 5, "outer.vin: this key", "did you mean vni?",
+    ),
+    "a header at nobody": (TWO + "expect:\n  - {from: a, to: b, outer: {}, at: c}\n", 5, "there is no c", "known"),
+    "a VNI that is too large": (TWO + "expect:\n  - {from: a, to: b, outer: {vni: 16777216}}\n", 5, "no number", ""),
+    "a rate without a unit": (
+        TWO + "wires:\n  - ends: {a: , b: }\n    rate: 10\n", 6, "'10' is not understood", "10mbit",
+    ),
     "no server": ("hosts:\n  a: {serve: htpp 80}\n", 2, "'htpp 80' is no server", "http 80"),
     "no sysctl of a namespace": ("hosts:\n  a: {sysctls: {kernel.x: 1}}\n", 2, "is no sysctl of a network", "net."),
     "a port without a container": ("hosts:\n  a:\ncontainers:\n  c: {publish: 80}\n", 4, "publish belongs to", "name"),
