@@ -3,18 +3,20 @@
 PYTHON := .venv/bin/python
 CHECKED := $(foreach d,netkit plugins tests bench tools,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
-.PHONY: help setup demo test test-clients lint types bench clean
+.PHONY: help setup clients demo test lint types bench clean
 .DEFAULT_GOAL := help
 
 help:
 	@echo 'make demo    give a real process a network, and show it'
-	@echo 'make test    lint, types, all tests (NETKIT_STRICT=1: a skip is a failure)'
-	@echo 'make test-clients    containerd and podman from the distribution, with netkit as their CNI plugin'
+	@echo 'make test    lint, types, all tests, with containerd and podman from the distribution (NETKIT_STRICT=1: a skip is a failure)'
 	@echo 'make bench   measure netkit beside others, with public tools'
 	@echo 'make clean   remove what the others made here'
 
 setup:
 	@tools/setup
+
+clients: setup
+	@tools/setup clients
 
 demo: setup
 	@$(PYTHON) tools/demo.py
@@ -26,12 +28,8 @@ lint: setup
 types: setup
 	.venv/bin/mypy $(CHECKED)
 
-test: lint types
+test: clients lint types
 	$(PYTHON) -m pytest -n auto --dist loadfile
-
-test-clients:
-	@tools/setup clients
-	$(PYTHON) -m pytest tests/cni/test_clients.py
 
 bench: setup
 	$(PYTHON) -m bench
