@@ -1,6 +1,7 @@
 """Calls of the engine inside a lab host, for tests that look at what becomes of the kernel.
 
     python -m tests.netns.calls ROOT BACKEND CALLS      CALLS: a list of [verb, {argument: value}] as JSON
+    python -m tests.netns.calls ROOT BACKEND -          the same, a line of standard input at a time
 
 Prints one JSON list with one answer a call, `{"result": ...}` or `{"error": kind, "message": ..., "hint": ...}`.
 """
@@ -8,6 +9,7 @@ Prints one JSON list with one answer a call, `{"result": ...}` or `{"error": kin
 from __future__ import annotations
 
 import json
+import subprocess
 import sys
 
 from netkit.engine import repair  # noqa: F401 - its values are among the answers
@@ -15,7 +17,9 @@ from netkit.engine.service import Engine
 from netkit.errors import NetkitError
 from netkit.kernel.netns import resolve_pid
 from netkit.model import AttachRequest, Network
+from netkit.plan.render import script
 from netkit.value import from_json, to_json
+from tests.acts import Breaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -28,13 +32,35 @@ if TYPE_CHECKING:
     Answer = dict[str, Any]
 
 
+#: Called before each op; `break` arms it.
+BREAKER = Breaker()
+
+
+def _request(pid: int, wish: dict[str, Any]) -> AttachRequest:
+    return AttachRequest(wish.pop("container", str(pid)), resolve_pid(pid), pid=pid, **wish)
+
+
 def _attach(engine: Engine, pid: int, network: str = "", mode: str = "bridge", **wish: Any) -> Any:
-    request = AttachRequest(wish.pop("container", str(pid)), resolve_pid(pid), pid=pid, **wish)
-    return engine.attach(request, network, mode).endpoint
+    return engine.attach(_request(pid, wish), network, mode).endpoint
+
+
+def _scripts(engine: Engine, net: Network, pid: int, **wish: Any) -> tuple[str, str]:
+    """What a dry run prints for this attachment, and what takes it back."""
+    plan, _ = engine.plan_attach_to(net, _request(pid, wish))
+    return script(plan), script(plan.undo())
+
+
+def _break(engine: Engine, at: int) -> int:
+    """Plant a fault before the op of that number, from now on; how many ops there were since the last time."""
+    reached, BREAKER.reached, BREAKER.at = BREAKER.reached, 0, at
+    return reached
 
 
 VERBS: dict[str, Callable[..., Any]] = {
     "attach": _attach,
+    "attach_to": lambda engine, net, pid, **wish: engine.attach_to(net, _request(pid, wish)).endpoint,
+    "scripts": _scripts,
+    "break": _break,
     "detach": Engine.detach,
     "leave": lambda engine, pid, ifname="": engine.detach_namespace(resolve_pid(pid), ifname),
     "create": Engine.create_network,
@@ -53,14 +79,19 @@ VERBS: dict[str, Callable[..., Any]] = {
 
 def main() -> None:
     root, backend, text = sys.argv[1:]
-    engine = Engine(root, backend)
-    answers = []
+    engine = Engine(root, backend, BREAKER)
+    for line in sys.stdin if text == "-" else [text]:
+        print(json.dumps(_answers(engine, line)), flush=True)
+
+
+def _answers(engine: Engine, text: str) -> list[Answer]:
+    answers: list[Answer] = []
     for verb, arguments in json.loads(text):
         try:
             answers.append({"result": to_json(VERBS[verb](engine, **from_json(arguments)))})
         except NetkitError as error:
             answers.append({"error": error.kind, "message": error.message, "hint": error.hint})
-    print(json.dumps(answers))
+    return answers
 
 
 class RefusedError(Exception):
@@ -83,9 +114,8 @@ class Remote:
 
     def words(self, *calls: tuple[str, dict[str, Any]]) -> list[str]:
         """The command line that makes these calls."""
-        text = json.dumps([[verb, {k: to_json(v) for k, v in arguments.items()}] for verb, arguments in calls])
         boot = [f"NETKIT_BOOT_ID={self.boot_id}"] if self.boot_id else []
-        return ["env", *boot, sys.executable, "-m", "tests.netns.calls", str(self.root), self.backend, text]
+        return ["env", *boot, sys.executable, "-m", "tests.netns.calls", str(self.root), self.backend, written(*calls)]
 
     def together(self, calls: list[tuple[str, dict[str, Any]]]) -> list[Answer]:
         """All these calls at once, each in a process of its own; their answers, in the order of the calls."""
@@ -94,10 +124,14 @@ class Remote:
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """What a call returns; raises RefusedError."""
-        answer = answers(self.host.run(*self.words((verb, arguments))).stdout)[0]
+        answer = answers(self.ask(verb, arguments))[0]
         if "error" in answer:
             raise RefusedError(answer)
         return from_json(answer["result"])
+
+    def ask(self, verb: str, arguments: dict[str, Any]) -> str:
+        """What the process prints for a call."""
+        return self.host.run(*self.words((verb, arguments))).stdout
 
     def attach(self, container: Container, **wish: Any) -> Any:
         """Attach a container; its endpoint."""
@@ -106,6 +140,26 @@ class Remote:
     def leave(self, container: Container, ifname: str = "") -> list[str]:
         """Detach a container."""
         return list(self.call("leave", pid=container.pid, ifname=ifname))
+
+
+class Resident(Remote):
+    """The same, in one process that stays: for tests that make many calls."""
+
+    def __init__(self, host: HostNs, backend: str = "nftables") -> None:
+        super().__init__(host, backend)
+        argv = (sys.executable, "-m", "tests.netns.calls", str(self.root), backend, "-")
+        self._process = host.popen(*argv, stdin=subprocess.PIPE, stderr=None)
+
+    def ask(self, verb: str, arguments: dict[str, Any]) -> str:
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(written((verb, arguments)) + "\n")
+        self._process.stdin.flush()
+        return self._process.stdout.readline()
+
+
+def written(*calls: tuple[str, dict[str, Any]]) -> str:
+    """Calls as `main` reads them."""
+    return json.dumps([[verb, {k: to_json(v) for k, v in arguments.items()}] for verb, arguments in calls])
 
 
 def answers(text: str) -> list[Answer]:
