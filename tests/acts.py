@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 V4 = Subnet("10.90.0.0/16", "10.90.0.1")
 V6 = Subnet("fd00:90::/64", "fd00:90::1")
+LAN = Subnet("192.0.2.0/24", "192.0.2.2", "192.0.2.128/25")
 TCP = PortMap("tcp", "0.0.0.0", 8080, 80)
 MORE = (TCP, PortMap("tcp", "::", 8080, 80), PortMap("udp", "0.0.0.0", 7000, 80, 3))
 RANGES = (
@@ -46,6 +47,8 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "adopted": (Network("old", "bridge", subnets=(V4,), options=(("bridge", "br0"),)), "bridge", (TCP,)),
     "beside": (Network("beside", "bridge", subnets=(V4,)), "bridge", (TCP,)),
     "second": (Network("second", "bridge", subnets=(V4,)), "bridge", ()),
+    "macvlan": (Network("lan", "macvlan", subnets=(LAN,), options=(("host", "on"),)), "macvlan", ()),
+    "apart": (Network("apart", "macvlan", subnets=(V4, V6), options=(("mode", "private"),), mtu=1400), "macvlan", ()),
 }
 
 #: The interface in the container, where it is not eth0.

@@ -28,6 +28,7 @@ class FakeHost:
         foreign: tuple[str, ...] = (),
         inside: tuple[Link, ...] = (Link("lo", 1),),
         inside_routes: tuple[Route, ...] = (),
+        lacks: tuple[str, ...] = (),
     ) -> None:
         self.links = {link.name: link for link in links}
         self.inside = {link.name: link for link in inside}
@@ -38,6 +39,7 @@ class FakeHost:
         self.firewall = firewall
         self.rules = rules
         self.foreign = foreign
+        self.lacks = lacks
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         return (self.inside if netns else self.links).get(name)
@@ -50,6 +52,9 @@ class FakeHost:
 
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         return self.sysctls.get(key)
+
+    def makes(self, kind: str) -> bool:
+        return kind not in self.lacks
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules

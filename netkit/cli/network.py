@@ -32,7 +32,7 @@ def command() -> None:
 @click.argument("name")
 @options(
     click.option("--mode", default="bridge", metavar="MODE", shell_complete=complete.modes,
-                 help="null or bridge [bridge]."),
+                 help="null, bridge, macvlan or ipvlan [bridge]."),
     click.option("--subnet", multiple=True, metavar="CIDR", help="A subnet; may be repeated [a free 10.90-99.0.0/16]."),
     click.option("--gateway", multiple=True, metavar="IP", help="The host's address in a subnet [its first]."),
     click.option("--ip-range", multiple=True, metavar="CIDR",

@@ -8,6 +8,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+_LARGEST = 0xFFFFFFFF
 _SWITCH = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
 
 
@@ -27,3 +28,11 @@ def switch(raw: Mapping[str, object], key: str, default: bool, at: str) -> bool:
     if isinstance(value, str) and value.lower() in _SWITCH:
         return _SWITCH[value.lower()]
     raise ConfigError(f"{at}.{key}", f"{value!r} is neither on nor off", "say on or off")
+
+
+def number(raw: Mapping[str, object], key: str, at: str) -> int:
+    """A whole number of 32 bits, 0 when it is not there."""
+    value = str(raw.get(key, "0"))
+    if value.isascii() and value.isdigit() and int(value) <= _LARGEST:
+        return int(value)
+    raise ConfigError(f"{at}.{key}", f"{value[:40]!r} is no number", f"a whole number up to {_LARGEST}")

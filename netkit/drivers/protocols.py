@@ -78,3 +78,6 @@ class OnParent(Protocol):
     """
 
     takes_parent: ClassVar[bool]
+
+    def taken(self, net: Network, host: Host) -> tuple[str, ...]:
+        """Addresses of the network's subnets that others are known to have: containers get none of them."""

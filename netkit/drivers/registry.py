@@ -17,6 +17,8 @@ BUILT_IN: dict[str, tuple[str, str]] = {
     "host": ("netkit.drivers.host", "SharedWithHost"),
     "container": ("netkit.drivers.container", "SharedWithContainer"),
     "bridge": ("netkit.drivers.bridge", "Bridge"),
+    "macvlan": ("netkit.drivers.macvlan", "Macvlan"),
+    "ipvlan": ("netkit.drivers.ipvlan", "Ipvlan"),
 }
 #: Modes that stand in for one link of another tool's chain; nobody types them.
 INNER: dict[str, tuple[str, str]] = {

@@ -109,6 +109,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
         if known is not None:
             if changed := _with_ranges(known, net):
                 session.networks.save(changed)
+                _reserve_taken(session, changed)
                 return changed, lambda: session.networks.save(known)
             _refuse_used(session, known)
             bringup.take_down_locked(session, known.name)
@@ -122,12 +123,23 @@ def _make(session: Session, net: Network) -> Network:
     bringup.bring_up_locked(session, net)
     try:
         pools.pools(session, net)
+        _reserve_taken(session, net)
         session.networks.save(net)
     except BaseException:
         bringup.take_down_locked(session, net.name)
         forget(session, net.name)
         raise
     return net
+
+
+def _reserve_taken(session: Session, net: Network) -> None:
+    """What the network's subnets have in use already, beyond netkit, is nobody's to get (but who has it keeps it)."""
+    taken = getattr(driver(net.mode), "taken", None)
+    for address in taken(net, session.host()) if taken else ():
+        try:
+            pools.pool_of(session, net, address).reserve(address)
+        except ConflictError:
+            continue
 
 
 def _drop(session: Session, name: str) -> None:

@@ -8,7 +8,8 @@ from __future__ import annotations
 import errno
 
 from netkit.errors import ConflictError, HostError, KernelError, NetkitError
-from netkit.plan.ops import AddrAdd, LinkAdd, Op, RouteAdd, SysctlRestore, SysctlSet
+from netkit.plan.kinds import Macvlan, Stacked
+from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, Op, RouteAdd, SysctlRestore, SysctlSet
 from netkit.plan.render import render
 
 
@@ -18,6 +19,8 @@ def explain(op: Op, failure: NetkitError) -> NetkitError:
         return failure  # it says all there is to say
     # without what a command reads: a whole rule set would hide the reason (--dry-run shows it)
     command = "; ".join(str(command.replace(stdin="")) for command in render(op))
+    if conflict := _of_stacked(op, failure.errno):
+        return ConflictError(f"{conflict[0]} ({command}: {failure})", conflict[1])
     if failure.errno == errno.EEXIST and (taken := _taken(op)):
         return ConflictError(f"{taken} ({command})", "detach what holds it, or choose another")
     if failure.errno in (errno.EPERM, errno.EACCES):
@@ -25,6 +28,28 @@ def explain(op: Op, failure: NetkitError) -> NetkitError:
     if failure.errno == errno.EOPNOTSUPP and isinstance(op, LinkAdd):
         return HostError(f"{command}: {failure}", f"this kernel has no {op.kind} links (load or build that driver)")
     return KernelError(f"{command}: {failure}", failure.errno, failure.hint)
+
+
+def _of_stacked(op: Op, number: int) -> tuple[str, str] | None:
+    """What is in the way of a link that stands on another, and what to do; the kernel says little of it."""
+    if isinstance(op, LinkSet) and op.up and number == errno.EADDRINUSE:
+        return f"another link on the same parent has the MAC address of {op.dev}", "choose another with --mac"
+    if not isinstance(op, LinkAdd) or not isinstance(op.info, Stacked):
+        return None
+    parent, elsewhere = op.info.parent, op.ns != op.netns
+    if number == errno.EBUSY:
+        return (
+            f"{parent} has another user: a bridge, a bond, or links of another kind stand on it",
+            "`ip -d link` shows which; choose another --parent",
+        )
+    if number == errno.EINVAL and isinstance(op.info, Macvlan):
+        return f"a passthru link has its parent to itself, and {parent} has links already", "detach what stands on it"
+    if number == errno.EEXIST and elsewhere:
+        return (
+            f"a link named {op.name} exists already",
+            f"choose another --ifname; before Linux 6.15 not even one that {parent}'s own namespace has",
+        )
+    return None
 
 
 def _taken(op: Op) -> str:

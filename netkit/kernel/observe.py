@@ -74,6 +74,10 @@ class KernelHost:
             lambda: self._inside(netns, lambda it: it.call(lambda: sysctl.read(key)), None),
         )
 
+    def makes(self, kind: str) -> bool:
+        """Whether this kernel has links of a kind that stand on another."""
+        return self._once(("makes", kind), lambda: self._namespaces.enter(None).socket().makes(kind))
+
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
         return self._once(("rule", rule, backend), lambda: self._rules_hold(rule, backend))

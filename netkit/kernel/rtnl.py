@@ -16,17 +16,20 @@ from netkit.kernel.messages import (
     IFINFO,
     IFLA_EXT_MASK,
     IFLA_IFNAME,
+    IFLA_INFO_KIND,
+    IFLA_LINKINFO,
     RTA_DST,
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETROUTE,
+    RTM_NEWLINK,
     RTMSG,
     RTN_UNICAST,
     address_bytes,
     text,
 )
 from netkit.kernel.netlink import Netlink
-from netkit.kernel.wire import attr, u32
+from netkit.kernel.wire import NLM_F_CREATE, NLM_F_EXCL, attr, u32
 from netkit.model import family
 
 TYPE_CHECKING = False
@@ -107,6 +110,15 @@ class Rtnl(Netlink):
             if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
                 return False
             raise
+
+    def makes(self, kind: str) -> bool:
+        """Whether the kernel knows links of a kind that stand on another.
+
+        It is asked to make one that stands on nothing, which it refuses in any case: as impossible, or as unknown.
+        """
+        info = attr(IFLA_LINKINFO, attr(IFLA_INFO_KIND, kind.encode()))
+        (refused,) = self.batch([(RTM_NEWLINK, NLM_F_CREATE | NLM_F_EXCL, IFINFO.pack(0, 0, 0, 0, 0) + info)])
+        return refused is None or refused.errno != errno.EOPNOTSUPP
 
 
 def _addresses(payloads: list[bytes]) -> list[tuple[int, int, str]]:

@@ -57,12 +57,16 @@ def routes(ep: Endpoint) -> Plan:
     return Plan.of(*steps)
 
 
-def default_routes(ep: Endpoint, host: Host) -> Plan:
-    """A default route a family, unless the namespace has one from an earlier attachment, or is given another."""
+def default_routes(ep: Endpoint, host: Host, direct: bool = False) -> Plan:
+    """A default route a family, unless the namespace has one from an earlier attachment, or is given another.
+
+    A `direct` one goes by the link itself, where nobody answers for a gateway.
+    """
     given = {family(spec.dst) for spec in ep.routes if spec.dst in EVERYWHERE}
+    why = f"everything else goes by the {'link' if direct else 'gateway'}"
     return Plan.of(
         *(
-            (RouteAdd("default", ep.ifname, gateway, ep.netns, family(gateway)), "everything else goes by the gateway")
+            (RouteAdd("default", ep.ifname, "" if direct else gateway, ep.netns, family(gateway)), why)
             for gateway in ep.gateways
             if family(gateway) not in given
             and all(route.dst != "default" for route in host.routes(family(gateway), ep.netns))

@@ -1,4 +1,4 @@
-"""The container's interface before it is up, whatever link it is: which families it speaks, how it makes itself known."""
+"""The container's interface before it is up, whatever link it is: what it speaks, and how it makes itself known."""
 
 from __future__ import annotations
 

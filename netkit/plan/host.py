@@ -63,6 +63,9 @@ class Host(Protocol):
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 
+    def makes(self, kind: str) -> bool:
+        """Whether this kernel has links of a kind that stand on another: `macvlan`, `ipvlan`."""
+
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
 

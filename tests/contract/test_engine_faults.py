@@ -15,7 +15,7 @@ from tests.oracle import diff, snapshot
 
 BACKENDS = ("nftables", "iptables", "iptables-legacy")
 #: The pool's memory of whose turn is next: it goes on with every claim, so that a freed address rests for long.
-ORDER = "state */ipam/*/order: *"
+ORDER = "state */ipam/*/order*: *"
 #: The kernel fits it to a bridge's ports as they come, and keeps it when they go.
 OFFLOAD = "host links * tso_max_size: *"
 #: The kernel adds it when an IPv6 bridge first has a port that is up, and keeps it.
