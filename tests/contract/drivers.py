@@ -48,7 +48,13 @@ class Promise(NamedTuple):
 
 
 ALL = ("gateway", "sibling", "host", "lan")
-DRIVERS = (Promise("bridge", reaches=ALL, reached_by=("host",), needs=("bridge", "nft-bridge")),)
+DRIVERS = (
+    Promise("bridge", reaches=ALL, reached_by=("host",), needs=("bridge", "nft-bridge")),
+    Promise("macvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("macvlan",)),
+    Promise("macvlan", ALL, ("host", "lan"), parent=True, options=(("host", "on"),), needs=("macvlan",)),
+    Promise("macvlan", ("gateway", "lan"), ("lan",), parent=True, options=(("mode", "private"),), needs=("macvlan",)),
+    Promise("ipvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("ipvlan",)),
+)
 
 #: Subnets of a first and a second network: of their own, and those of the LANs.
 OWN = {
