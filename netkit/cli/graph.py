@@ -59,5 +59,5 @@ def draw(settings: Settings, drawing: Drawing, form: str) -> None:
         {"id": box.ident, "kind": box.kind, "title": box.title, "lines": list(box.lines), "inside": box.inside or None}
         for box in drawing.boxes
     ]
-    cables = [{"ends": [cable.a, cable.b], "routed": cable.routed} for cable in drawing.cables]
+    cables = [{"ends": [cable.a, cable.b], "kind": cable.kind} for cable in drawing.cables]
     show(settings, {"boxes": boxes, "cables": cables, "format": form, "text": text}, text)

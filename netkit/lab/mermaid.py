@@ -6,8 +6,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.lab.drawing import Box, Drawing
 
-_SHAPES = {"bridge": ("[[", "]]"), "switch": ("[[", "]]"), "container": ("(", ")"), "link": ("[", "]")}
-_STYLES = {"bridge": "box3d", "switch": "box3d", "container": "box", "link": "component"}
+_SHAPES = {"bridge": ("[[", "]]"), "switch": ("[[", "]]"), "container": ("(", ")"), "router": ("([", "])")}
+_STYLES = {"bridge": "box3d", "switch": "box3d", "container": "box", "router": "oval"}
+_CABLES = {"cable": ("---", ""), "route": ("-.-", " [style=dotted]"), "tunnel": ("===", " [style=dashed]")}
 
 
 def mermaid(drawing: Drawing) -> str:
@@ -19,7 +20,7 @@ def mermaid(drawing: Drawing) -> str:
         lines += [f"  subgraph {names[frame.ident]}[{_text(frame.title)}]", *inner, "  end"]
     lines += [f"  {_node(box, names)}" for box in drawing.within("")]
     for cable in drawing.cables:
-        lines.append(f"  {names[cable.a]} {'-.-' if cable.routed else '---'} {names[cable.b]}")
+        lines.append(f"  {names[cable.a]} {_CABLES[cable.kind][0]} {names[cable.b]}")
     return "\n".join(lines) + "\n"
 
 
@@ -33,8 +34,7 @@ def dot(drawing: Drawing) -> str:
         lines += [*head, *inner, "  }"]
     lines += [f"  {_dot_node(box, names)}" for box in drawing.within("")]
     for cable in drawing.cables:
-        style = " [style=dotted]" if cable.routed else ""
-        lines.append(f"  {names[cable.a]} -- {names[cable.b]}{style};")
+        lines.append(f"  {names[cable.a]} -- {names[cable.b]}{_CABLES[cable.kind][1]};")
     return "\n".join([*lines, "}"]) + "\n"
 
 
@@ -44,7 +44,7 @@ def _names(drawing: Drawing) -> dict[str, str]:
 
 
 def _node(box: Box, names: dict[str, str]) -> str:
-    start, end = _SHAPES[box.kind]
+    start, end = _SHAPES.get(box.kind, ("[", "]"))
     return f"{names[box.ident]}{start}{_text(box.title, *box.lines)}{end}"
 
 
@@ -54,7 +54,8 @@ def _text(*lines: str) -> str:
 
 
 def _dot_node(box: Box, names: dict[str, str]) -> str:
-    return f"{names[box.ident]} [shape={_STYLES[box.kind]} label={_quoted(chr(10).join((box.title, *box.lines)))}];"
+    shape, label = _STYLES.get(box.kind, "component"), _quoted("\n".join((box.title, *box.lines)))
+    return f"{names[box.ident]} [shape={shape} label={label}];"
 
 
 def _quoted(text: str) -> str:

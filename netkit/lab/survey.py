@@ -23,10 +23,15 @@ if TYPE_CHECKING:
 
 _RTM_GETNSID, _NETNSA_NSID, _NETNSA_FD = 90, 1, 3
 _NOT_ASSIGNED = (1 << 32) - 1
+#: Links that are tied to another one: a cable's two ends, and parts of a link.
+_TIED = ("veth", "macvlan", "ipvlan", "vlan")
 
 
 class Link(Value):
-    """A link: what it is, what is on it, the bridge that it is plugged into, and where its cable leads."""
+    """A link: what it is, what is on it, the bridge that it is plugged into, and where its cable leads.
+
+    Of a tunnel, `over` is the link or the address that it goes through, `about` says more of it.
+    """
 
     name: str
     kind: str
@@ -35,6 +40,8 @@ class Link(Value):
     up: bool = True
     master: str = ""
     peer: tuple[str, str] | None = None
+    over: str = ""
+    about: tuple[str, ...] = ()
 
 
 class Space(Value):
@@ -89,16 +96,24 @@ def _port(port: Any) -> str:
 def _link(one: dict[str, Any], name: str, raw: Mapping[str, list[dict[str, Any]]], numbers: Mapping[int, str]) -> Link:
     addresses = [f"{i['local']}/{i['prefixlen']}" for i in one.get("addr_info", ()) if i.get("scope") != "link"]
     kind = one.get("linkinfo", {}).get("info_kind", "")
-    peer = _peer(one, name, raw, numbers) if kind == "veth" else None
-    return Link(
-        one["ifname"], kind, tuple(addresses), one.get("mtu", 0), "UP" in one["flags"], one.get("master", ""), peer
-    )
+    peer = _peer(one, name, raw, numbers) if kind in _TIED else None
+    up, master = "UP" in one["flags"], one.get("master", "")
+    over, about = _tunnel(one) if kind == "vxlan" else ("", ())
+    return Link(one["ifname"], kind, tuple(addresses), one.get("mtu", 0), up, master, peer, over, about)
+
+
+def _tunnel(one: dict[str, Any]) -> tuple[str, tuple[str, ...]]:
+    """What a VXLAN goes through, and its number and whom it sends to."""
+    told = one["linkinfo"].get("info_data", {})
+    local = told.get("local", told.get("local6", ""))
+    remote = next((told[key] for key in ("remote", "remote6", "group", "group6") if key in told), "")
+    return told.get("link", local), (f"VNI {told.get('id', 0)}", *((f"to {remote}",) if remote else ()))
 
 
 def _peer(
     one: dict[str, Any], name: str, raw: Mapping[str, list[dict[str, Any]]], numbers: Mapping[int, str]
 ) -> tuple[str, str] | None:
-    """The other end of a cable, if it is in a namespace that we look at."""
+    """The other end of a cable, or the link that one is a part of, if it is in a namespace that we look at."""
     if "link" in one:  # the kernel names it where it is in the same namespace
         return name, str(one["link"])
     other = numbers.get(one.get("link_netnsid", _NOT_ASSIGNED), "")

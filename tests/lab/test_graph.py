@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.hosts import REPOSITORY
 from tests.lab.world import written
 
 TYPE_CHECKING = False
@@ -22,9 +23,14 @@ def test_a_lab_is_drawn_in_three_languages(host: HostNs, tmp_path: Path) -> None
     told = json.loads(host.netkit("lab", "graph", "small", "--json", check=True).stdout)
     inside = {box["id"]: box["inside"] for box in told["boxes"]}
     assert inside == {"world": None, "world/eth0": "world", "host": None, "host/eth0": "host",
-                      "host/nk-front": "host", "web": "host"}  # fmt: skip
-    cables = [sorted(cable["ends"]) for cable in told["cables"] if not cable["routed"]]
-    assert sorted(cables) == [["host/eth0", "world/eth0"], ["host/nk-front", "web"]]
+                      "host/nk-front": "host", "host//": "host", "web": "host"}  # fmt: skip
+    cables = [[cable["kind"], *cable["ends"]] for cable in told["cables"]]
+    assert sorted(cables) == [
+        ["cable", "host/eth0", "world/eth0"],
+        ["cable", "host/nk-front", "web"],
+        ["route", "host//", "host/nk-front"],
+        ["route", "host/eth0", "host//"],
+    ]
     assert host.netkit("lab", "graph", "small", "--dot").stdout.startswith("graph netkit {")
     picture = ElementTree.fromstring(host.netkit("lab", "graph", "small", "--svg").stdout)  # noqa: S314 (our own)
     assert {"web", "8080 -> 80/tcp", "network front"} <= {text.text for text in picture.iter() if text.text}
@@ -36,6 +42,16 @@ def test_a_picture_shows_the_kernel_and_not_the_file(host: HostNs, tmp_path: Pat
     host.netkit("lab", "exec", "small", "world", "--", "ip", "addr", "add", "203.0.113.7/32", "dev", "eth0", check=True)
     assert "203.0.113.7/32" in host.netkit("lab", "graph", "small").stdout
     host.netkit("lab", "down", "small", check=True)
+
+
+def test_a_tunnel_is_drawn_with_the_link_that_it_goes_through(host: HostNs) -> None:
+    host.netkit("lab", "up", str(REPOSITORY / "topologies/vxlan-by-hand.yaml"), check=True)
+    told = json.loads(host.netkit("lab", "graph", "vxlan-by-hand", "--json", check=True).stdout)
+    host.netkit("lab", "down", "vxlan-by-hand", check=True)
+    (box,) = (box for box in told["boxes"] if box["id"] == "left/vx42")
+    assert (box["kind"], box["lines"]) == ("tunnel", ["VNI 42", "to 198.51.100.2"])
+    cables = [[cable["kind"], *cable["ends"]] for cable in told["cables"] if "left/vx42" in cable["ends"]]
+    assert sorted(cables) == [["cable", "left/vx42", "left/br0"], ["tunnel", "left/eth0", "left/vx42"]]
 
 
 def test_a_host_is_drawn_with_what_is_attached(lab: Lab) -> None:
