@@ -22,6 +22,8 @@ else:
 _MISSING: Any = object()
 #: What stands on the engine has words of its own, which may be those of the layers below: a Step, a Link, a Route.
 _FRONT_ENDS = ("netkit.agent.", "netkit.cli.", "netkit.cni.", "netkit.lab.", "netkit.probe.")
+#: Modules whose values are rare in files: the kind names the module, which is loaded when one is met.
+_RARE = ("netkit.plan.rare.",)
 
 
 @dataclass_transform(frozen_default=True)
@@ -38,7 +40,7 @@ class Value:
             if not name.startswith("_") and not str(kind).startswith("ClassVar"):
                 fields[name] = cls.__dict__.get(name, _MISSING)
         cls._fields = fields
-        above = f"{cls.__module__}." if cls.__module__.startswith(_FRONT_ENDS) else ""
+        above = f"{cls.__module__}." if cls.__module__.startswith((*_FRONT_ENDS, *_RARE)) else ""
         cls._kind = f"{above}{cls.__name__}"  # files say it: a name of the layers below is never another's
         Value._kinds[cls._kind] = cls
 
@@ -106,9 +108,18 @@ def from_json(data: Any) -> Any:
     if "is" not in fields:
         return fields
     kind = fields.pop("is")
+    if isinstance(kind, str) and kind.startswith(_RARE) and kind not in Value._kinds:
+        _load(kind.rpartition(".")[0])
     if not isinstance(kind, str) or kind not in Value._kinds:
         raise ValueError(f"unknown kind of value {kind!r}")
     try:
         return Value._kinds[kind](**fields)
     except TypeError as error:
         raise ValueError(str(error)) from error
+
+
+def _load(module: str) -> None:
+    try:
+        __import__(module)
+    except ImportError as error:
+        raise ValueError(f"values of {module} are unknown: {error}") from error

@@ -34,6 +34,7 @@ RANGES = (
     PortMap("tcp", "192.0.2.1", 8443, 443),
 )
 FREE = (PortMap("tcp", "0.0.0.0", 0, 22),)
+PLUGINS = ("bin-dir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugins"))
 
 #: What is attached: the network (None: the implicit one of the mode), the mode, the ports.
 CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
@@ -49,6 +50,8 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "second": (Network("second", "bridge", subnets=(V4,)), "bridge", ()),
     "macvlan": (Network("lan", "macvlan", subnets=(LAN,), options=(("host", "on"),)), "macvlan", ()),
     "apart": (Network("apart", "macvlan", subnets=(V4, V6), options=(("mode", "private"),), mtu=1400), "macvlan", ()),
+    "delegate": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", ()),
+    "delegate-ports": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", (TCP,)),
 }
 
 #: The interface in the container, where it is not eth0.

@@ -78,6 +78,7 @@ def _ipv6() -> bool:
 
 
 _PROBES: dict[str, Callable[[], bool]] = {
+    "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,
     "veth": _link("type", "veth"),
     "bridge": _link("type", "bridge"),
     "vxlan": _link("type", "vxlan", "id", "7", "dstport", "4789", "dev", "lower"),

@@ -107,7 +107,8 @@ def run(
       netkit cni run del my.conflist --netns blue
     """
     from netkit.cni.jsonin import parse
-    from netkit.cni.runtime import PLACES, Runtime, load
+    from netkit.cni.runtime import Runtime, load
+    from netkit.plan.rare.plugins import PLACES
     from netkit.state.root import Root
 
     settings = settings_of(ctx)

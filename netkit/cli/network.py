@@ -73,9 +73,11 @@ def create(
     """
     from netkit import parse
     from netkit.cli import document
+    from netkit.drivers.registry import written
     from netkit.model import Network, family
     from netkit.naming import check_ifname, check_name
 
+    written(mode)
     if (gateway or ip_range) and not subnet:
         raise UsageError("--gateway and --ip-range need a --subnet", "give the subnet that they belong to")
     subnets = parse.subnets(subnet, gateway, ip_range)

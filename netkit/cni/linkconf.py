@@ -13,8 +13,8 @@ from netkit.cni.fields import Fields, shown
 from netkit.cni.ipamconf import IpamConf
 from netkit.cni.ipamtype import delegate
 from netkit.cni.wish import Wish
-from netkit.drivers.registry import BUILT_IN, driver
-from netkit.errors import ConfigError
+from netkit.drivers.registry import driver, written
+from netkit.errors import ConfigError, UsageError
 from netkit.model import Network, family
 from netkit.naming import check_ifname, check_name
 
@@ -57,9 +57,18 @@ def _defined(call: Call) -> Wish:
     )
 
 
+def _mode(conf: Fields) -> str:
+    mode = conf.text("mode", "bridge")
+    try:
+        written(mode)
+    except UsageError as error:
+        raise ConfigError(conf.path("mode"), error.message, error.hint) from error
+    return mode
+
+
 def _own(call: Call) -> Wish:
     conf = call.conf
-    mode = conf.choice("mode", "bridge", tuple(BUILT_IN)) if call.role == "netkit" else "bridge"
+    mode = _mode(conf) if call.role == "netkit" else "bridge"
     other = delegate(call)
     ipam = IpamConf() if other else ipamconf.read(conf.section("ipam"), call.runtime, call.version)
     mtu = parse.mtu(conf.number("mtu", 0, 0, 65535), "mtu") if conf.number("mtu", 0, 0, 65535) else 0

@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from typing import Any
 
-#: Where plugins are looked for.
-PLACES = ("/opt/cni/bin", "/usr/lib/cni", "/usr/libexec/cni", "/usr/local/lib/cni")
 _BUSY_TRIES = 6
 _VALID = ("cni.dev/valid-attachments", "cni.dev/attachments")
 

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from netkit.errors import UsageError
     from netkit.model import AttachRequest, Endpoint, Lease, Network
     from netkit.plan.host import Host
+    from netkit.plan.ops import Op
     from netkit.plan.steps import Plan
 else:
     Protocol = object
@@ -58,6 +59,15 @@ class Addressed(Protocol):
 
     def needs_subnet(self, net: Network) -> bool:
         """Whether a network without a subnet is to be given one."""
+
+
+class Learning(Protocol):
+    """A driver whose plans hold errands, which answer only when the first half of a plan is carried out."""
+
+    def learn(
+        self, net: Network, req: AttachRequest, first: Attachment, answers: Mapping[Op, object], host: Host
+    ) -> Attachment:
+        """The whole attachment; its plan begins with the first half."""
 
 
 class Sharing(Protocol):

@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from netkit.drivers.protocols import Attachment
+    from netkit.drivers.protocols import Attachment, Learning
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Lease, Network
     from netkit.plan.host import Host
@@ -65,7 +65,17 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
             raise ConflictError("the address was taken by another meanwhile", "try again")
         session.ledger.claim(ep.id, ep.ports)
         attaching.apply()
+        if session.kernel.answers:
+            whole = _learn(session, net, req, attachment)
+            record = record.replace(endpoint=whole.endpoint, plan=reserve + whole.plan)
+            attaching.complete(record)
     return record
+
+
+def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment) -> Attachment:
+    """What a driver makes of the answers that its first half got: the same plan, and more."""
+    mode: Learning = driver(net.mode)  # type: ignore[assignment]
+    return mode.learn(net, req, first, session.kernel.answers, session.host())
 
 
 def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:

@@ -30,7 +30,7 @@ def apply(kernel: Kernel, plan: Plan) -> None:
     ]
     left = revert(kernel, undo(done))
     step, cause = failures[0]
-    raise ApplyError(f"{cause.message} ({step.why})", cause, _commands(left)) from cause
+    raise ApplyError(f"{cause.message} ({step.why})", cause, commands(left)) from cause
 
 
 def revert(kernel: Kernel, plan: Plan) -> list[tuple[Step, NetkitError]]:
@@ -44,10 +44,11 @@ def must_revert(kernel: Kernel, plan: Plan, what: str) -> None:
     left = revert(kernel, plan)
     if left:
         cause = left[0][1]
-        raise ApplyError(f"{what}: {cause.message}", cause, _commands(left)) from cause
+        raise ApplyError(f"{what}: {cause.message}", cause, commands(left)) from cause
 
 
-def _commands(left: list[tuple[Step, NetkitError]]) -> list[str]:
+def commands(left: list[tuple[Step, NetkitError]]) -> list[str]:
+    """What is left to be run by hand."""
     from netkit.plan.render import render  # only when something is left: it costs start-up time
 
     return [str(command) for step, _ in left for command in render(step.op)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.drivers.registry import driver
+from netkit.drivers.registry import driver, written
 from netkit.engine import bringup, pools
 from netkit.engine.recovery import recover
 from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
@@ -35,7 +35,7 @@ def find(session: Session, name: str) -> Network:
 
 def of_mode(session: Session, mode: str, parent: str = "") -> Network:
     """The implicit network of a mode, of its own for each parent that is named; as it is or still to be made."""
-    immovable = getattr(driver(mode), "immovable", None)
+    immovable = getattr(written(mode), "immovable", None)
     if immovable:
         raise immovable()
     wanted = implicit(mode, parent)
@@ -52,8 +52,9 @@ def known(session: Session, net: Network) -> Network:
 
 
 def implicit(mode: str, parent: str = "") -> Network:
-    """The network that `--mode M [--parent IF]` stands for, still to be completed."""
-    return Network(f"{mode}-{parent}" if parent else mode, mode, parent=parent, made_by_mode=True)
+    """The network that `--mode M [--parent IF]` stands for, still to be completed; `cni:ptp` is called cni-ptp."""
+    name = mode.replace(":", "-")
+    return Network(f"{name}-{parent}" if parent else name, mode, parent=parent, made_by_mode=True)
 
 
 def complete(session: Session, net: Network) -> Network:

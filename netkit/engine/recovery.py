@@ -131,6 +131,17 @@ class Attaching(Transaction):
     def note(self) -> None:
         self.session.records.begin_attach(self.record)
 
+    def complete(self, record: Record) -> None:
+        """Carry out what its whole plan has beyond the first half, whose errands have answered."""
+        self.record, first = record, self.plan
+        self.note()
+        self.plan = record.plan
+        try:
+            executor.apply(self.session.kernel, Plan(record.plan.steps[len(first) :]))
+        except ApplyError as error:
+            left = executor.revert(self.session.kernel, first.undo())
+            raise ApplyError(error.message, error.cause, (*error.leftovers, *executor.commands(left))) from error
+
     def done(self) -> None:
         self.session.records.finish_attach(self.record.id)
 

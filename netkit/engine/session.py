@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from typing import Self
 
     from netkit.kernel.firewall import Firewall
-    from netkit.plan.ops import Op
+    from netkit.plan.ops import Errand, Op
     from netkit.plan.rules import Rule
     from netkit.state.root import Root
 
@@ -43,7 +43,7 @@ class Session:
         self._wanted = firewall
         self._backend = ""
         self._backends: dict[str, Firewall] = {}
-        self.kernel = Kernel(self.namespaces, self.firewall, before_op)
+        self.kernel = Kernel(self.namespaces, self.firewall, before_op, self._errand)
 
     def __enter__(self) -> Self:
         return self
@@ -91,6 +91,11 @@ class Session:
     def host_lock(self) -> Undisturbed:
         """One change of what all networks share at a time: the base, ports, the set of networks."""
         return Undisturbed(lock(self.root, "host", PATIENCE))
+
+    def _errand(self, op: Errand) -> object:
+        from netkit.engine.errands import run  # hardly an attachment has one
+
+        return run(self, op)
 
     def _holds(self, rule: Rule, backend: str) -> bool:
         return self.firewall(backend).holds(rule)

@@ -6,12 +6,12 @@ visit to the namespace, firewall rules as one transaction. Order is kept, and wh
 
 from __future__ import annotations
 
-from netkit.errors import NetkitError
+from netkit.errors import HostError, NetkitError
 from netkit.kernel import conntrack, sysctl
 from netkit.kernel.links import Batch
 from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
 from netkit.kernel.threads import beside
-from netkit.plan.ops import PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
+from netkit.plan.ops import Errand, PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.rules import Publish
 
 __all__ = ["UNTRIED", "Kernel"]
@@ -45,7 +45,8 @@ _PROTOCOLS = ("tcp", *_WITHOUT_END)
 class Kernel:
     """Applies ops through the namespaces of one transaction.
 
-    `firewall` gives the executor of a backend. With `before_op`, ops are carried out one at a time and it is called
+    `firewall` gives the executor of a backend, `errand` does what no kernel does; what errands of the last `apply`
+    answered is in `answers`. With `before_op`, ops are carried out one at a time and it is called
     ahead of each: where tests raise or kill.
     """
 
@@ -54,9 +55,12 @@ class Kernel:
         namespaces: Namespaces,
         firewall: Callable[[str], Firewall],
         before_op: Callable[[Op], None] | None = None,
+        errand: Callable[[Errand], object] | None = None,
     ) -> None:
+        self.answers: dict[Op, object] = {}
         self._namespaces = namespaces
         self._firewall = firewall
+        self._errand = errand
         self._before_op = before_op
         self._indexes: Indexes = {}
         self._running: list[tuple[Op, Callable[[], int]]] = []
@@ -98,7 +102,7 @@ class Kernel:
         try:
             if self._before_op:
                 self._before_op(ops[0])
-            outcomes = _CARRIERS.get(type(ops[0]), Kernel._links)(self, ops, tolerant)
+            outcomes = _carrier(ops[0])(self, ops, tolerant)
         except NetkitError as error:
             outcomes = [error, *[error if tolerant else UNTRIED] * (len(ops) - 1)]
         return list(zip(ops, outcomes, strict=True))
@@ -134,6 +138,14 @@ class Kernel:
             (sysctl.reserve_ports if isinstance(op, PortsReserve) else sysctl.free_ports)(op.ports)
         return [None] * len(ops)
 
+    def _errands(self, ops: Sequence[Errand], tolerant: bool) -> list[Outcome]:
+        def run(op: Op) -> None:
+            if self._errand is None or not isinstance(op, Errand):
+                raise HostError(f"nobody here does {type(op).__name__}")
+            self.answers[op] = self._errand(op)
+
+        return one_by_one(ops, run, tolerant)
+
 
 _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
     SysctlSet: Kernel._sysctls,
@@ -156,7 +168,11 @@ def _published(rules: Sequence[Rule], protocols: tuple[str, ...]) -> list[conntr
 def _lane(op: Op) -> Hashable:
     """Ops of one lane may go together."""
     backend = op.backend if isinstance(op, (RulesAdd, RulesDel)) else ""
-    return _CARRIERS.get(type(op), Kernel._links), backend, op.netns
+    return _carrier(op), backend, op.netns
+
+
+def _carrier(op: Op) -> Callable[[Kernel, Any, bool], list[Outcome]]:
+    return Kernel._errands if isinstance(op, Errand) else _CARRIERS.get(type(op), Kernel._links)
 
 
 def _write(op: Op) -> None:

@@ -45,6 +45,13 @@ class Op(Value):
         return True
 
 
+class Errand(Op):
+    """An op that a program outside of the kernel does, and that answers with what only it knows.
+
+    It does it whole or not at all: on an error it has taken back what it began.
+    """
+
+
 class Peer(Value):
     """The other end of a veth pair, born in its own namespace with its final name."""
 

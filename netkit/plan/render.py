@@ -65,7 +65,12 @@ def quote(word: str) -> str:
 
 def render(op: Op) -> tuple[Command, ...]:
     """The commands that do what this op does."""
-    return _RENDERERS[type(op)](op)
+    known = _RENDERERS.get(type(op))
+    if known is None:
+        from netkit.plan.rare.shown import RENDERERS
+
+        known = RENDERERS[type(op)]
+    return known(op)
 
 
 def script(plan: Plan, explain: bool = False) -> str:

@@ -39,7 +39,8 @@ class Twin:
 
 
 @pytest.mark.parametrize("backend", ("nftables", "iptables"))
-@pytest.mark.parametrize("case", sorted(CASES.keys() - {"free"}))  # each would choose its own port
+# each host would choose its own free port; how ports reach a plugin's link is known when it is there
+@pytest.mark.parametrize("case", sorted(CASES.keys() - {"free", "delegate-ports"}))
 def test_the_printed_script_does_what_netkit_does(lab: Lab, backend: str, case: str) -> None:
     need(backend)
     one, other = Twin(lab, "one"), Twin(lab, "other")
