@@ -44,9 +44,9 @@ def attach(session: Session, net: Network, req: AttachRequest) -> Record:
         _refuse_twice(session, net, req)
         net, take_back = networks.settle(session, net)
         try:
-            if not req.ports:
+            if not req.ports and not session.records.share(req.netns.inode, req.netns.cookie):
                 return _transact(session, net, req)
-            with session.host_lock():
+            with session.host_lock():  # nobody takes the ports, or the `lo` that another attachment has put up
                 return _transact(session, net, req)
         except BaseException:
             take_back()

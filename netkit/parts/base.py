@@ -35,7 +35,7 @@ def forwarding(version: int, host: Host) -> Plan:
     was = host.sysctl(key)
     if was is None or was != "0":
         return Plan()
-    closed = RulesAdd((ClosedTransit(version),), host.firewall)
+    closed = RulesAdd((ClosedTransit(version, _routers(version, host)),), host.firewall)
     steps: list[tuple[Op, str]] = [(closed, f"IPv{version} transit that is not ours stays as dead as it was")]
     if version == 6:
         steps += _keep_accepting_ra(host)
@@ -44,15 +44,28 @@ def forwarding(version: int, host: Host) -> Plan:
     return Plan.of(*steps)
 
 
+def _routers(version: int, host: Host) -> tuple[str, ...]:
+    """Links that forward what comes in by them while the family's switch is off; for IPv6 since Linux 6.17."""
+    key = {4: "net/ipv4/conf/{}/forwarding", 6: "net/ipv6/conf/{}/force_forwarding"}[version]
+    return tuple(device for device in _devices(version, host) if host.sysctl(key.format(device)) == "1")
+
+
+def _devices(version: int, host: Host) -> list[str]:
+    """The links that a route of this family leads to."""
+    return sorted({route.dev for route in host.routes(version) if route.dev})
+
+
 def _along(version: int, host: Host) -> tuple[tuple[str, str, str], ...]:
     """What the kernel changes when forwarding goes off again (inet_forward_change, addrconf_forward_change).
 
     It takes to believing ICMPv4 redirects, which a hardened host had switched off, and no link forwards by itself.
     """
-    devices = sorted({route.dev for route in host.routes(version) if route.dev} | {"default"})
+    devices = [*_devices(version, host), "default"]
     fates = [(f"net/ipv{version}/conf/{device}/forwarding", "1", "0") for device in devices]
     if version == 4:
         fates.append(("net/ipv4/conf/all/accept_redirects", "0", "1"))
+    else:
+        fates += [(f"net/ipv6/conf/{device}/force_forwarding", "1", "0") for device in devices]
     return tuple(fate for fate in fates if host.sysctl(fate[0]) == fate[1])
 
 

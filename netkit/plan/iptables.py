@@ -114,7 +114,8 @@ def _device_lines(rule: NetworkRules, number: int) -> Iterator[Line]:
 
 
 def _closed(rule: ClosedTransit) -> Iterator[Line]:
-    yield marked(short_id("closed"), Line(rule.family, "filter", "NETKIT-CLOSED", "-j DROP"))
+    for line in (*(f"-i {checked.device(device)} -j RETURN" for device in rule.routers), "-j DROP"):
+        yield marked(short_id("closed"), Line(rule.family, "filter", "NETKIT-CLOSED", line))
 
 
 def _publish(rule: Publish) -> Iterator[Line]:

@@ -34,6 +34,7 @@ SETS = {
     "hair6": f"type ifname . ipv6_addr; {_RANGE}",
     "pairs": "type ifname . ifname",
     "closed": "type nf_proto",
+    "routers": "type nf_proto . ifname",
     "back4": f"type ipv4_addr . ipv4_addr; {_RANGE}",
     "back6": f"type ipv6_addr . ipv6_addr; {_RANGE}",
     "let": "type ifname",
@@ -128,6 +129,7 @@ CHAINS: Chains = (
             f"iifname {_BRIDGES} accept",
             f"oifname {_BRIDGES} accept",
             "meta nfproto != @closed accept",
+            "meta nfproto . iifname @routers accept",
             # With br_netfilter, frames that others' bridges switch come by here too, from a bridge to itself.
             'meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept',
             'meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept',

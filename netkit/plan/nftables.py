@@ -93,7 +93,10 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
 
 
 def _closed(rule: ClosedTransit) -> Iterator[Element]:
-    yield Element("inet", "closed", {4: "ipv4", 6: "ipv6"}[rule.family])
+    protocol = {4: "ipv4", 6: "ipv6"}[rule.family]
+    yield Element("inet", "closed", protocol)
+    for device in rule.routers:
+        yield Element("inet", "routers", f'{protocol} . "{checked.device(device)}"')
 
 
 def _publish(rule: Publish) -> Iterator[Element]:

@@ -21,10 +21,12 @@ class BaseRules(Rule):
 class ClosedTransit(Rule):
     """netkit itself turned forwarding of one IP `family` (4 or 6) on: transit of no container network stays dead.
 
-    Transit through other container tools' own bridges (docker0, br-*, virbr*, cni*, ...) keeps its fate.
+    Transit through other container tools' own bridges (docker0, br-*, virbr*, cni*, ...) keeps its fate, and so does
+    what comes in by `routers`: links that forwarded by themselves while the host as a whole did not.
     """
 
     family: int
+    routers: tuple[str, ...] = ()
 
 
 class NetworkRules(Rule):

@@ -102,9 +102,11 @@ class Records:
 
     def of_netns(self, inode: int, cookie: int = 0) -> tuple[Record, ...]:
         """The records of one network namespace, by its cookie, or by its inode where it has none."""
-        start = f"{_key(inode, cookie)}+"
-        names = [name for name in self.root.by_netns.names() if name.startswith(start)]
-        return tuple(record for name in names if (record := self.load(name.rpartition("+")[2])))
+        return tuple(record for attachment in self._ids(inode, cookie) if (record := self.load(attachment)))
+
+    def share(self, inode: int, cookie: int = 0) -> bool:
+        """Whether a network namespace has an attachment, or one that comes or goes at this moment."""
+        return bool(self._ids(inode, cookie))
 
     def named(self, name: str) -> tuple[Record, ...]:
         """The records that bear this name."""
@@ -136,6 +138,10 @@ class Records:
 
     def _about(self, text: str) -> tuple[Record, ...]:
         return tuple(self.root.attachments.values(Record, holding=text)) if text else ()
+
+    def _ids(self, inode: int, cookie: int) -> list[str]:
+        start = f"{_key(inode, cookie)}+"
+        return [name.removeprefix(start) for name in self.root.by_netns.names() if name.startswith(start)]
 
     def _beginning(self, text: str) -> list[str]:
         return [name for name in self.root.attachments.names() if text and name.startswith(text)]

@@ -28,7 +28,7 @@ BACKENDS = {
 WEB = "3f9c1a2b7d10"
 FIXED: list[Rule] = [
     BaseRules(),
-    ClosedTransit(4),
+    ClosedTransit(4, ("eth0", "eth1")),
     ClosedTransit(6),
     NetworkRules("default", "netkit0", ("10.90.0.0/16", "fd00:90::/64")),
     NetworkRules("back", "netkit1", ("10.91.0.0/16",), internal=True),

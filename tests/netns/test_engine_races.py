@@ -76,6 +76,39 @@ def test_two_networks_at_once_for_one_namespace(host: HostNs, lab: Lab) -> None:
             assert [link["ifname"] for link in ip(container, "link")] == ["lo"]
 
 
+MEANWHILE = """
+import subprocess, sys, time
+from netkit.engine.service import Engine
+from netkit.kernel.netns import resolve_pid
+
+def begin(op):
+    global other
+    if other is None:
+        other = subprocess.Popen(words)
+        deadline = time.monotonic() + 2
+        while other.poll() is None and time.monotonic() < deadline:
+            time.sleep(0.01)
+
+root, backend, pid, *words = sys.argv[1:]
+other = None
+Engine(root, backend, before_op=begin).detach_namespace(resolve_pid(int(pid)), "eth0")
+sys.exit(other.wait())
+"""
+
+
+def test_lo_stays_up_for_one_that_comes_while_another_goes(host: HostNs, lab: Lab) -> None:
+    """The second attachment begins when the first is being taken down, and finds `lo` still up."""
+    remote, container = Remote(host), lab.container()
+    remote.call("create", net=BLUE)
+    remote.attach(container)
+    coming = remote.words(attach(container, network="blue", ifname="eth1"))
+    host.python(MEANWHILE, str(host.root), remote.backend, str(container.pid), *coming)
+    assert {link["ifname"] for link in ip(container, "link") if "UP" in link["flags"]} == {"lo", "eth1"}
+    assert container.run("ping", "-c", "1", "-W", "1", "127.0.0.1").returncode == 0
+    remote.leave(container)
+    assert [link["ifname"] for link in ip(container, "link") if "UP" in link["flags"]] == []
+
+
 def test_a_network_of_one_name_is_made_once(host: HostNs) -> None:
     remote = Remote(host)
     found = remote.together([("create", {"net": BLUE})] * 6)

@@ -13,6 +13,10 @@ from tests.hosts import HostNs, Lab, Namespace, wait_until
 from tests.netns.calls import Remote, ip
 from tests.netns.test_engine_links import SEND_RAS
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from tests.conftest import Unchanged
+
 DUAL = Network("dual", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"), Subnet("fd07::/64", "fd07::1")))
 LAN, FAR = ("192.0.2.2", "2001:db8:1::2"), ("198.51.100.2", "2001:db8:2::2")
 
@@ -60,6 +64,36 @@ def test_a_router_stays_a_router(lab: Lab) -> None:
     remote.leave(container)
     remote.call("rm", name="dual")
     assert reaches(lan, *FAR) == [True] * 2
+
+
+@pytest.mark.parametrize("backend", ("nftables", "iptables", "iptables-legacy"))
+def test_links_that_forward_by_themselves_go_on_and_no_others(lab: Lab, backend: str, unchanged: Unchanged) -> None:
+    """What comes in by `lan` and `far` is forwarded while the host's switch is off; IPv6 knows that since Linux 6.17."""
+    need(backend)
+    host, lan, far = world(lab)
+    third = lab.host("third")
+    lab.link(host, third, ("203.0.113.1/24", "203.0.113.2/24"), ("2001:db8:3::1/64", "2001:db8:3::2/64"))
+    third.run("ip", "route", "add", "default", "via", "203.0.113.1")
+    third.run("ip", "-6", "route", "add", "default", "via", "2001:db8:3::1")
+    host.run("sysctl", "-qw", *(f"net/ipv4/conf/{name}/forwarding=1" for name in ("eth0", "eth1")))
+    forced = [f"net/ipv6/conf/{name}/force_forwarding=1" for name in ("eth0", "eth1")]
+    old = host.run("sysctl", "-qw", *forced, check=False).returncode != 0
+
+    def fates() -> list[list[bool]]:
+        return [reaches(lan, *FAR), reaches(far, *LAN), reaches(third, *LAN, *FAR)]
+
+    before = fates()
+    assert before == [[True, not old], [True, not old], [False] * 4]
+    remote, container = Remote(host, backend), lab.container()
+    with unchanged(host, allow=["state *", "*iptables*", "*nft ip*"]):
+        remote.call("create", net=DUAL)
+        remote.attach(container, network="dual")
+        assert reaches(container, *LAN, *FAR) == [True] * 4
+        assert reaches(lan, "10.7.0.2", "fd07::2") == [False] * 2, "a router is no way into a container"
+        assert fates() == before
+        remote.leave(container)
+        remote.call("rm", name="dual")
+    assert fates() == before
 
 
 def test_the_host_goes_on_learning_its_default_route_from_router_advertisements(lab: Lab) -> None:

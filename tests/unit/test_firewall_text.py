@@ -90,6 +90,7 @@ def test_a_network_without_masquerade_gets_its_replies_by_the_subnet() -> None:
 
 def test_closed_transit_is_one_element() -> None:
     assert shown(ClosedTransit(6)) == ["nft add element inet netkit closed { ipv6 }"]
+    assert 'add element inet netkit routers { ipv4 . "eth0" }' in shown(ClosedTransit(4, ("eth0",)))
 
 
 def test_a_guard_binds_a_port_to_its_mac_and_addresses() -> None:

@@ -14,6 +14,7 @@ table inet netkit {
 	set hair6 { type ifname . ipv6_addr; flags interval; }
 	set pairs { type ifname . ifname; }
 	set closed { type nf_proto; }
+	set routers { type nf_proto . ifname; }
 	set back4 { type ipv4_addr . ipv4_addr; flags interval; }
 	set back6 { type ipv6_addr . ipv6_addr; flags interval; }
 	set let { type ifname; }
@@ -94,6 +95,7 @@ table inet netkit {
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		meta nfproto != @closed accept
+		meta nfproto . iifname @routers accept
 		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
 		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
 		drop
