@@ -68,7 +68,7 @@ def test_a_router_stays_a_router(lab: Lab) -> None:
 
 @pytest.mark.parametrize("backend", ("nftables", "iptables", "iptables-legacy"))
 def test_links_that_forward_by_themselves_go_on_and_no_others(lab: Lab, backend: str, unchanged: Unchanged) -> None:
-    """What comes in by `lan` and `far` is forwarded while the host's switch is off; IPv6 knows that since Linux 6.17."""
+    """What comes in by `lan` and `far` passes while the host's switch is off; IPv6 knows that since Linux 6.17."""
     need(backend)
     host, lan, far = world(lab)
     third = lab.host("third")
