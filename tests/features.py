@@ -7,6 +7,7 @@ need("sctp")                        inside a test
 from __future__ import annotations
 
 import functools
+import importlib.metadata
 import shutil
 import socket
 import subprocess
@@ -78,6 +79,7 @@ def _ipv6() -> bool:
 
 
 _PROBES: dict[str, Callable[[], bool]] = {
+    "driver-switch": lambda: "switch" in importlib.metadata.entry_points(group="netkit.drivers").names,
     "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,
     "veth": _link("type", "veth"),
     "bridge": _link("type", "bridge"),

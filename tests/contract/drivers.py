@@ -53,6 +53,7 @@ DRIVERS = (
     Promise("macvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("macvlan",)),
     Promise("macvlan", ALL, ("host", "lan"), parent=True, options=(("host", "on"),), needs=("macvlan",)),
     Promise("macvlan", ("gateway", "lan"), ("lan",), parent=True, options=(("mode", "private"),), needs=("macvlan",)),
+    Promise("switch", ("sibling",), (), needs=("bridge", "nft-bridge", "driver-switch")),
     Promise("ipvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("ipvlan",)),
 )
 

@@ -84,7 +84,7 @@ def test_a_process_has_two_networks_as_eth0_and_eth1(stage: Stage) -> None:
             next(s.gateway for s in stage.network(number).subnets if (":" in s.cidr) == (version == 6))
             for number in (0, 1)
         ]
-        for number, gateway in enumerate(gateways):
+        for number, gateway in enumerate(gateways) if "gateway" in stage.promise.reaches else ():
             assert pings(stage.web, {"gateway": gateway}, 5, f"-Ieth{number}") == {"gateway"}
     for ifname in ("eth0", "eth1"):
         stage.engine.leave(stage.web, ifname)
