@@ -15,6 +15,7 @@ _OPTIONS = {
     "mac": "--mac",
     "mtu": "--mtu",
     "netns": "--netns",
+    "parent": "--parent",
     "options": "-o",
     "ports": "--publish",
     "publish": "--publish",

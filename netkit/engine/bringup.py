@@ -69,9 +69,16 @@ def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
 
 def take_down_unused_host(session: Session) -> None:
     """Take back what the host got for its networks, if none is up; needs the host's lock."""
-    if any(up.network != HOST and up.plan.steps for up in session.networks.all_up()):
+    others = [up for up in session.networks.all_up() if up.network != HOST and up.plan.steps]
+    if any(_needs_host(session, up.network) for up in others):
         return
     base = session.networks.up(HOST)
     if base is not None:
         executor.must_revert(session.kernel, base.plan.undo(), "the host's base could not be taken back")
         session.networks.forget_up(HOST)
+
+
+def _needs_host(session: Session, name: str) -> bool:
+    """Whether a network that is up may need the host's base: one whose definition is not written yet, too."""
+    net = session.networks.load(name)
+    return net is None or hasattr(driver(net.mode), "host_up")
