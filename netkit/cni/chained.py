@@ -27,7 +27,7 @@ def answer(call: Call, wish: Wish, record: Record, engine: Engine) -> Result:
 
 def _portmap(call: Call) -> Wish | None:
     conf = call.conf
-    portconf.refuse_unknown_ways(conf)
+    options = tuple(portconf.way(conf).items())
     backend = conf.choice("backend", "", portconf.BACKENDS)
     ports = portconf.read(call.runtime, (4, 6))
     if not ports:
@@ -37,7 +37,8 @@ def _portmap(call: Call) -> Wish | None:
     ports = tuple(port for port in ports if family(port.host_ip) in families)
     if call.invocation.command in ("ADD", "CHECK") and not ports:
         return None
-    return Wish(Network(call.network_name(), "portmap"), ports=ports, firewall=backend or "auto", leases=leases)
+    network = Network(call.network_name(), "portmap", options=options)
+    return Wish(network, ports=ports, firewall=backend or "auto", leases=leases)
 
 
 def _firewall(call: Call) -> Wish | None:

@@ -13,6 +13,7 @@ from netkit.cni.fields import Fields, shown
 from netkit.cni.ipamconf import IpamConf
 from netkit.cni.ipamtype import delegate
 from netkit.cni.wish import Wish
+from netkit.drivers.options import PUBLISHING
 from netkit.drivers.registry import driver, written
 from netkit.errors import ConfigError, UsageError
 from netkit.model import Network, family
@@ -27,13 +28,12 @@ if TYPE_CHECKING:
 POLICIES = ("open", "same-bridge", "isolated")
 _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
 #: A network that a person made is described by netkit, not by a configuration.
-_OF_A_NETWORK = ("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "internal")
+_OF_A_NETWORK = ("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "internal", *PUBLISHING)
 
 
 def read(call: Call) -> Wish:
     """What the configuration asks for, checked to its last key; nothing is touched."""
     conf = call.conf
-    portconf.refuse_unknown_ways(conf)
     if call.runtime.section("bandwidth").data:
         raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
@@ -98,7 +98,7 @@ def _own(call: Call) -> Wish:
 
 def _options(call: Call, mode: str, policy: str, has_ipam: bool) -> tuple[tuple[str, str], ...]:
     conf = call.conf
-    made = _bridge_options(call, policy, has_ipam) if mode == "bridge" else {}
+    made = {**_bridge_options(call, policy, has_ipam), **portconf.way(conf)} if mode == "bridge" else {}
     for key, value in conf.section("options").data.items():
         if not isinstance(value, (str, bool, int)):
             raise ConfigError(f"options.{key}", f"{shown(value)} is not allowed", "a text, a number, true or false")

@@ -7,7 +7,6 @@ One port: `{"hostPort": 8080, "containerPort": 80}`. A range: `"8000-8010"` for 
 from __future__ import annotations
 
 from netkit import parse
-from netkit.cni.failure import incapable
 from netkit.cni.fields import Fields, shown
 from netkit.errors import ConfigError
 from netkit.model import ANY, PortMap, family
@@ -16,6 +15,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+#: What the words of an iptables condition begin with.
+_IPTABLES = ("-", "!")
 BACKENDS = ("iptables", "nftables")
 
 
@@ -29,18 +30,47 @@ def read(runtime: Fields, families: Collection[int]) -> tuple[PortMap, ...]:
     return tuple(found)
 
 
-def refuse_unknown_ways(conf: Fields) -> None:
-    """What portmap can be told and netkit has no way to do; nothing was changed yet."""
+def way(conf: Fields) -> dict[str, str]:
+    """Options of the driver that say how ports are published; none for the usual way.
+
+    `markMasqBit` says which bit of a packet's mark may be used: netkit uses none.
+    """
+    told: dict[str, str] = {}
     if not conf.flag("snat", True):
-        raise incapable(conf.path("snat"), "hairpin and localhost are masqueraded, nothing else is")
+        told["snat"] = "off"
     if conf.flag("masqAll", False):
-        raise incapable(conf.path("masqAll"), "netkit keeps the client's address")
+        told["masqAll"] = "on"
     for key in ("conditionsV4", "conditionsV6"):
-        if conf.texts(key):
-            raise incapable(conf.path(key), "published ports are elements of a map, not rules with conditions")
-    if conf.text("externalSetMarkChain"):
-        raise incapable(conf.path("externalSetMarkChain"), "netkit uses no marks")
+        if words := conf.texts(key):
+            told[key] = _joined(words, conf.path(key))
     conf.number("markMasqBit", 13, 0, 31)
+    if chain := conf.text("externalSetMarkChain"):
+        if "markMasqBit" in conf:
+            raise ConfigError("externalSetMarkChain", "cannot be set beside markMasqBit", "choose one")
+        told["externalSetMarkChain"] = chain
+    if told:
+        _refuse_mixture(conf.choice("backend", "", BACKENDS), told)
+    return told
+
+
+def _joined(words: tuple[str, ...], at: str) -> str:
+    """Conditions as one text, from which the words of iptables come out as they went in."""
+    for index, word in enumerate(words):
+        if not word.split() or (words[0][:1] in _IPTABLES and len(word.split()) > 1):
+            raise ConfigError(f"{at}[{index}]", f"{shown(word)} is no word", "write one word an item")
+    return " ".join(words)
+
+
+def _refuse_mixture(backend: str, told: dict[str, str]) -> None:
+    """Each key speaks for a backend; they must agree with the one that is named, and among themselves."""
+    conditions = [key for key in told if key.startswith("conditions")]
+    spoken = {key: "iptables" if told[key][0] in _IPTABLES else "nftables" for key in conditions}
+    if "externalSetMarkChain" in told:
+        spoken["externalSetMarkChain"] = "iptables"
+    for key, language in spoken.items():
+        backend = backend or language
+        if language != backend:
+            raise ConfigError(key, f"it is for {language}, and the rules are to be {backend}", "let all keys agree")
 
 
 def _one(fields: Fields) -> list[PortMap]:

@@ -10,7 +10,7 @@ Between siblings: the bridge alone. Between networks: dropped in forward.
 
 from __future__ import annotations
 
-from netkit.drivers.options import only, switch
+from netkit.drivers.options import PUBLISHING, only, switch, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
 from netkit.naming import check_ifname, short_id
@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netkit.model import AttachRequest, Lease, Network
+    from netkit.parts.publishing import Way
     from netkit.plan.host import Host
 
 #: The bridge of the implicit network of `--mode bridge`.
@@ -51,7 +52,7 @@ SWITCHES = {
 
 
 class BridgeOptions(Options):
-    """`bridge` is the link's name ("" derives one); the rest are `SWITCHES`."""
+    """`bridge` is the link's name ("" derives one), `way` how ports are published; the rest are `SWITCHES`."""
 
     bridge: str = ""
     guard: bool = True
@@ -64,6 +65,7 @@ class BridgeOptions(Options):
     dad: bool = False
     inactive: bool = False
     force_address: bool = False
+    way: Way | None = None
 
 
 class Bridge:
@@ -72,12 +74,12 @@ class Bridge:
     name = "bridge"
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> BridgeOptions:
-        only(raw, ("bridge", *SWITCHES), self.name, at)
+        only(raw, ("bridge", *SWITCHES, *PUBLISHING), self.name, at)
         name = str(raw.get("bridge", ""))
         if name:
             check_ifname(name, f"{at}.bridge")
         switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
-        return BridgeOptions(name, **switches)
+        return BridgeOptions(name, **switches, way=way(raw, at))
 
     def device(self, net: Network) -> str:
         chosen = self._options(net).bridge
@@ -95,7 +97,9 @@ class Bridge:
         options = self._options(net)
         plan = network_rules(net, host, options.masquerade, options.routed)
         plan += bridge(net, host, options.gateway, options.promisc, options.force_address)
-        return plan + localhost(net, host) + admit(net, host)
+        if not options.way or options.way.snat:
+            plan += localhost(net, host)
+        return plan + admit(net, host)
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         options = self._options(net)
@@ -111,7 +115,7 @@ class Bridge:
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep)
             + comes_back(ep, host)
-            + publish(ep, net.device, host),
+            + (options.way.publish if options.way else publish)(ep, net.device, host),
             ep,
         )
 

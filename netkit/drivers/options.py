@@ -8,7 +8,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
+    from netkit.parts.publishing import Way
+
 _LARGEST = 0xFFFFFFFF
+#: What says how ports are published, under the names that the reference's portmap plugin gives it.
+PUBLISHING = ("snat", "masqAll", "conditionsV4", "conditionsV6", "externalSetMarkChain")
 _SWITCH = {"on": True, "off": False, "true": True, "false": False, "yes": True, "no": False}
 
 
@@ -36,3 +40,35 @@ def number(raw: Mapping[str, object], key: str, at: str) -> int:
     if value.isascii() and value.isdigit() and int(value) <= _LARGEST:
         return int(value)
     raise ConfigError(f"{at}.{key}", f"{value[:40]!r} is no number", f"a whole number up to {_LARGEST}")
+
+
+def way(raw: Mapping[str, object], at: str) -> Way | None:
+    """How ports are published, None when nothing is said of it."""
+    if not any(key in raw for key in PUBLISHING):
+        return None
+    from netkit.parts.publishing import Way  # what few networks ask for
+
+    snat, everybody = switch(raw, "snat", True, at), switch(raw, "masqAll", False, at)
+    conditions = (_conditions(raw, "conditionsV4", at), _conditions(raw, "conditionsV6", at))
+    return Way(snat, everybody, conditions, iptables_chain(raw, "externalSetMarkChain", at))
+
+
+def iptables_chain(raw: Mapping[str, object], key: str, at: str) -> str:
+    """The name of another's iptables chain, "" when none is named."""
+    from netkit.plan import checked
+
+    name = str(raw.get(key, ""))
+    if name and not checked.is_chain(name):
+        hint = "use 1 to 28 letters, digits, '_', '.' and '-', a letter first"
+        raise ConfigError(f"{at}.{key}", f"{name!a} is no name of an iptables chain", hint)
+    return name
+
+
+def _conditions(raw: Mapping[str, object], key: str, at: str) -> tuple[str, ...]:
+    from netkit.plan import checked
+
+    words = tuple(str(raw.get(key, "")).split())
+    for word in words:
+        if not checked.is_condition(word):
+            raise ConfigError(f"{at}.{key}", f"{word!a} cannot stand in a rule", "leave quotes, ; # and the like out")
+    return words

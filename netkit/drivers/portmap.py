@@ -5,24 +5,30 @@ client -> host:8080 -> dnat -> whatever leads to the container: no cable, no add
 
 from __future__ import annotations
 
-from netkit.drivers.options import only
+from netkit.drivers.options import PUBLISHING, only, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConflictError
-from netkit.ipam.pool import overlaps, prefix_length, span, text
+from netkit.ipam.pool import overlaps, prefix_length
 from netkit.model import bare, family
 from netkit.parts.base import base
 from netkit.parts.endpoint import endpoint
-from netkit.parts.ports import publish
+from netkit.parts.ports import hairpin, publish
 from netkit.plan.ops import RulesAdd, SysctlSet
-from netkit.plan.rules import Hairpin
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
-    from netkit.model import AttachRequest, Lease, Network
+    from netkit.model import AttachRequest, Endpoint, Lease, Network
+    from netkit.parts.publishing import Way
     from netkit.plan.host import Host
+
+
+class PortmapOptions(Options):
+    """`way` is how ports are published, None for the usual one."""
+
+    way: Way | None = None
 
 
 class Portmap:
@@ -30,9 +36,9 @@ class Portmap:
 
     name = "portmap"
 
-    def parse_options(self, raw: Mapping[str, object], at: str) -> Options:
-        only(raw, (), self.name, at)
-        return Options()
+    def parse_options(self, raw: Mapping[str, object], at: str) -> PortmapOptions:
+        only(raw, PUBLISHING, self.name, at)
+        return PortmapOptions(way(raw, at))
 
     def host_up(self, net: Network, host: Host) -> Plan:
         return base(net, host)
@@ -42,13 +48,11 @@ class Portmap:
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         ep = endpoint(net, req, leases, req.mtu).replace(host_ifname="", mac="")
-        device = link_to(leases[0].address, host)
-        published = {family(port.host_ip) for port in ep.ports}
-        rules = tuple(
-            Hairpin(bare(address), _subnet(address)) for address in ep.addresses if family(address) in published
-        )
-        plan = Plan.of((RulesAdd(rules, host.firewall), "answers to its own network and to localhost come back here"))
-        return Attachment(_localhost(device, host) + plan + publish(ep, device, host), ep)
+        device, chosen = link_to(leases[0].address, host), self.parse_options(dict(net.options), "options").way
+        plan = Plan() if chosen and not chosen.snat else _localhost(device, host)
+        if not chosen or chosen.usual_sources:
+            plan += _back(ep, host)
+        return Attachment(plan + (chosen.publish if chosen else publish)(ep, device, host), ep)
 
 
 def link_to(address: str, host: Host) -> str:
@@ -63,8 +67,10 @@ def link_to(address: str, host: Host) -> str:
     return max(found, key=lambda route: prefix_length(route.dst)).dev
 
 
-def _subnet(address: str) -> str:
-    return f"{text(span(address)[0], family(address))}/{prefix_length(address)}"
+def _back(ep: Endpoint, host: Host) -> Plan:
+    published = {family(port.host_ip) for port in ep.ports}
+    rules = tuple(hairpin(address) for address in ep.addresses if family(address) in published)
+    return Plan.of((RulesAdd(rules, host.firewall), "answers to its own network and to localhost come back here"))
 
 
 def _localhost(device: str, host: Host) -> Plan:

@@ -100,7 +100,8 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
     """See that a network is defined as given, and up. Needs its lock.
 
     Returns the network, and what takes back what this call did. One that is defined otherwise is changed if that
-    disturbs nobody: when nothing is attached to it, or only other ranges of the same subnets are to be used.
+    disturbs nobody: when nothing is attached to it, or only other ranges of the same subnets are to be used, or other
+    options where the network itself has put nothing into the kernel.
     """
     known = session.networks.load(net.name)
     if known is not None and _same(known, net):
@@ -108,7 +109,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
         return known, (lambda: bringup.take_down(session, net.name)) if made else (lambda: None)
     with session.host_lock():
         if known is not None:
-            if changed := _with_ranges(known, net):
+            if changed := _with_ranges(known, net) or _with_options(session, known, net):
                 session.networks.save(changed)
                 _reserve_taken(session, changed)
                 return changed, lambda: session.networks.save(known)
@@ -161,6 +162,13 @@ def _with_ranges(known: Network, wanted: Network) -> Network | None:
         return None
     changed = known.replace(subnets=wanted.subnets)
     return changed if _same(changed, wanted) else None
+
+
+def _with_options(session: Session, known: Network, wanted: Network) -> Network | None:
+    """The known network with the wanted one's options, if those are all that differs and concern attachments alone."""
+    changed = known.replace(options=wanted.options)
+    up = session.networks.up(known.name)
+    return changed if _same(changed, wanted) and up is not None and not up.plan.steps else None
 
 
 def remove(session: Session, name: str) -> None:

@@ -68,7 +68,7 @@ class Nftables:
             return not _elsewhere([rule], self.name) or foreign().admits(rule)
         if isinstance(rule, BaseRules):
             return _frame_stands()
-        return all(nfelements.holds(element) for element in nftables.elements(rule))
+        return all(nfelements.holds(element) for element in nftables.elements(rule)) and _chain_stands(rule)
 
     def _writer(self) -> Writer:
         self._opened = self._opened or Writer()
@@ -105,6 +105,8 @@ class Nftables:
                 script = f"add {path} {{ {element} }}\ndelete {path} {{ {element.key} }}\n"
                 if (failed := self.nft.run(script)) and not _harmless(failed):
                     raise _error("delete", (rule,), failed)
+            if (script := nftables.farewell(rule)) and (failed := self.nft.run(script)) and not _harmless(failed):
+                raise _error("delete", (rule,), failed)
             if isinstance(rule, BaseRules) and (failed := self.nft.run(nftables.delete([rule]))):
                 raise _error("delete", (rule,), failed)
 
@@ -114,7 +116,20 @@ def _frame_stands() -> bool:
     from netkit.kernel import nfchains
 
     try:
-        return all(nfchains.rule_counts(family, "netkit") == nft_base.lengths(family) for family in ("inet", "bridge"))
+        return all(nft_base.lengths(f).items() <= nfchains.rule_counts(f, "netkit").items() for f in ("inet", "bridge"))
+    except OSError:
+        return False
+
+
+def _chain_stands(rule: Rule) -> bool:
+    """Whether the chain of a rule that has one is whole."""
+    name, length = nftables.chain_of(rule)
+    if not name:
+        return True
+    from netkit.kernel import nfchains
+
+    try:
+        return nfchains.rule_counts("inet", "netkit").get(name) == length
     except OSError:
         return False
 

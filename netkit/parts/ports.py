@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from netkit.errors import ConfigError
+from netkit.ipam.pool import prefix_length, span, text
 from netkit.model import bare, family
 from netkit.plan.ops import LinkSet, RulesAdd
-from netkit.plan.rules import Publish
+from netkit.plan.rules import Hairpin, Publish
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netkit.model import Endpoint, PortMap
     from netkit.plan.host import Host
+    from netkit.plan.rules import Rule
 
 
 def comes_back(ep: Endpoint, host: Host) -> Plan:
@@ -29,11 +33,32 @@ def comes_back(ep: Endpoint, host: Host) -> Plan:
 
 def publish(ep: Endpoint, device: str, host: Host) -> Plan:
     """All of an endpoint's port maps in one transaction, last of all: who connects finds a container that answers."""
-    rules = tuple(_rule(ep, port, device, at) for at, port in enumerate(ep.ports))
+    return publish_all(ep, rules(ep, device), host)
+
+
+def publish_all(ep: Endpoint, rules: Sequence[Rule], host: Host) -> Plan:
+    """The rules of an endpoint's port maps as a plan."""
     if not rules:
         return Plan()
     shown = ", ".join(f"{p.host_port}{f'-{p.host_port + p.count - 1}' if p.count > 1 else ''}" for p in ep.ports)
-    return Plan.of((RulesAdd(rules, host.firewall), f"host port {shown} of every matching local address leads here"))
+    return Plan.of(
+        (RulesAdd(tuple(rules), host.firewall), f"host port {shown} of every matching local address leads here")
+    )
+
+
+def rules(ep: Endpoint, device: str) -> list[Publish]:
+    """A rule a port map."""
+    return [_rule(ep, port, device, at) for at, port in enumerate(ep.ports)]
+
+
+def hairpin(address: str) -> Hairpin:
+    """Connections to published ports from the address's own subnet and from the host's loopback are masqueraded."""
+    return Hairpin(bare(address), subnet(address))
+
+
+def subnet(address: str) -> str:
+    """The prefix that an address with its length lies in."""
+    return f"{text(span(address)[0], family(address))}/{prefix_length(address)}"
 
 
 def _rule(ep: Endpoint, port: PortMap, device: str, at: int) -> Publish:

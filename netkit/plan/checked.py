@@ -10,10 +10,16 @@ from netkit.errors import ConfigError
 from netkit.model import bare, family
 from netkit.naming import ID_LENGTH, check_ifname, short_id
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.plan.rules import Publish
+
 PROTOCOLS = ("tcp", "udp", "sctp")
 
 _HEX = frozenset("0123456789abcdef")
 _OCTETS = frozenset(str(number) for number in range(256))
+_CONDITION = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-,!=<>&|^@*+%~{}[]()")
+_LONGEST_CHAIN = 28
 _IDENTIFIER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")
 
 
@@ -36,6 +42,12 @@ def prefix(text: str) -> str:
     if length.isascii() and length.isdecimal() and int(length) <= (128 if family(text) == 6 else 32):
         return f"{address(bare(text))}/{int(length)}"
     raise _refuse(text, "prefix")
+
+
+def sources(subnet: str) -> list[str]:
+    """A subnet, and where that is IPv4 and not everybody, the host's loopback besides."""
+    found = prefix(subnet)
+    return [found, "127.0.0.0/8"] if family(found) == 4 and not found.endswith("/0") else [found]
 
 
 def device(name: str) -> str:
@@ -65,6 +77,12 @@ def ports(first: int, count: int) -> tuple[int, int]:
     raise _refuse((first, count), "range of ports")
 
 
+def port_id(rule: Publish) -> str:
+    """Twelve hexadecimal digits for one published port of one owner."""
+    first, _ = ports(rule.host_port, rule.count)
+    return short_id("port", mark(rule.owner), protocol(rule.protocol), address(rule.host_ip), str(first))
+
+
 def mark(owner: str) -> str:
     """Twelve hexadecimal digits for an owner: an attachment's id as it is, anything else by its hash."""
     if len(owner) == ID_LENGTH and _HEX.issuperset(owner):
@@ -77,6 +95,32 @@ def identifier(name: str) -> str:
     if name and name[0].isalpha() and _IDENTIFIER.issuperset(name):
         return name
     raise _refuse(name, "plain table or chain name")
+
+
+def conditions(words: tuple[str, ...]) -> tuple[str, ...]:
+    """Matches in a firewall's own language: words that cannot end a line, a command or a quotation."""
+    for word in words:
+        if not is_condition(word):
+            raise _refuse(word, "plain word of a condition")
+    return words
+
+
+def is_condition(word: str) -> bool:
+    """Whether a word may stand in a rule of either firewall."""
+    return bool(word) and _CONDITION.issuperset(word)
+
+
+def iptables_chain(name: str) -> str:
+    """Another tool's iptables chain."""
+    if is_chain(name):
+        return name
+    raise _refuse(name, "iptables chain")
+
+
+def is_chain(name: str) -> bool:
+    """Whether this can be the name of an iptables chain; netkit's own are not to be had."""
+    plain = is_identifier(name) and "/" not in name and len(name) <= _LONGEST_CHAIN
+    return plain and not name.startswith("NETKIT-")
 
 
 def is_identifier(name: str) -> bool:

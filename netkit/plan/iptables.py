@@ -20,7 +20,17 @@ from netkit.naming import short_id
 from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
 from netkit.plan.iptables_text import Chain, Line, marked, restore
-from netkit.plan.rules import BaseRules, ClosedTransit, Hairpin, Neighbour, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import (
+    BaseRules,
+    ClosedTransit,
+    Hairpin,
+    KeepSource,
+    Neighbour,
+    NetworkRules,
+    PortGuard,
+    Publish,
+    PublishIf,
+)
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -119,28 +129,56 @@ def _closed(rule: ClosedTransit) -> Iterator[Line]:
 
 
 def _publish(rule: Publish) -> Iterator[Line]:
-    number, host, target = family(rule.address), checked.address(rule.host_ip), checked.address(rule.address)
-    if family(host) != number:
-        raise ConfigError("rule", f"port of {host} cannot lead to {target}", "publish IPv4 to IPv4 and IPv6 to IPv6")
-    first, last = checked.ports(rule.host_port, rule.count)
-    port, end = checked.ports(rule.port, rule.count)
+    spec = f"{_to_host(rule)}{_to_port(rule)} -j DNAT --to-destination {_target(rule)}"
+    yield marked(checked.mark(rule.owner), Line(family(rule.address), "nat", "NETKIT-DNAT", spec))
+
+
+def _publish_if(rule: PublishIf) -> Iterator[Chain | Line]:
+    """A chain of its own, so that conditions may say `-s` and `-d` although the port's lines do."""
+    number, own = family(rule.address), f"NETKIT-{checked.port_id(rule)}"
+    yield Chain(number, "nat", own)
+    sources = [f"-s {checked.prefix(each)} -j {checked.iptables_chain(rule.mark_chain)}" for each in rule.sources]
+    dnat = f"{_to_port(rule)} -j DNAT --to-destination {_target(rule)}"
+    lines = [(own, f"{_to_host(rule)}{spec}") for spec in (*sources, dnat)]
+    way_in = " ".join([_to_port(rule), *checked.conditions(rule.conditions)])
+    for chain, spec in (*lines, ("NETKIT-DNAT", f"{way_in} -j {own}")):
+        yield marked(checked.mark(rule.owner), Line(number, "nat", chain, spec))
+
+
+def _to_host(rule: Publish) -> str:
+    host = checked.address(rule.host_ip)
+    return "" if host in ANY.values() else f"-d {host} "
+
+
+def _to_port(rule: Publish) -> str:
     name = checked.protocol(rule.protocol)
-    where = "" if host in ANY.values() else f"-d {host} "
-    match = f"{where}-p {name} -m {name} --dport {first if rule.count == 1 else f'{first}:{last}'}"
+    first, last = checked.ports(rule.host_port, rule.count)
+    return f"-p {name} -m {name} --dport {first if rule.count == 1 else f'{first}:{last}'}"
+
+
+def _target(rule: Publish) -> str:
+    number, target = family(rule.address), checked.address(rule.address)
+    if family(rule.host_ip) != number:
+        hint = "publish IPv4 to IPv4 and IPv6 to IPv6"
+        raise ConfigError("rule", f"port of {rule.host_ip} cannot lead to {target}", hint)
+    port, end = checked.ports(rule.port, rule.count)
     to = f"[{target}]" if number == 6 else target
     if rule.count == 1:
-        to += f":{port}"
-    elif port != first:
-        to += f":{port}-{end}/{first}"
-    line = Line(number, "nat", "NETKIT-DNAT", f"{match} -j DNAT --to-destination {to}")
-    yield marked(checked.mark(rule.owner), line)
+        return f"{to}:{port}"
+    return to if port == rule.host_port else f"{to}:{port}-{end}/{rule.host_port}"
 
 
 def _hairpin(rule: Hairpin) -> Iterator[Line]:
     address, number = checked.address(rule.address), family(rule.address)
-    for source in [checked.prefix(rule.subnet), *(["127.0.0.0/8"] if number == 4 else [])]:
+    for source in checked.sources(rule.subnet):
         spec = f"-s {source} -d {address} -m conntrack --ctstate DNAT -j MASQUERADE"
         yield marked(short_id("hairpin", address), Line(number, "nat", "NETKIT-HAIRPIN", spec))
+
+
+def _keep(rule: KeepSource) -> Iterator[Line]:
+    address = checked.address(rule.address)
+    spec = f"-d {address} -m conntrack --ctstate DNAT -j RETURN"
+    yield marked(short_id("keep", address), Line(family(address), "nat", "NETKIT-HAIRPIN", spec, head=True))
 
 
 def _neighbour(rule: Neighbour) -> Iterator[Line]:
@@ -163,7 +201,9 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     ClosedTransit: _closed,
     NetworkRules: _network,
     Publish: _publish,
+    PublishIf: _publish_if,
     Hairpin: _hairpin,
+    KeepSource: _keep,
     Neighbour: _neighbour,
     PortGuard: _guard,
 }

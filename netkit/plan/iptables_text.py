@@ -39,8 +39,8 @@ class Line(Value):
     @property
     def mark(self) -> str:
         """The comment that this line is known by, "" for a line of the frame."""
-        words = self.spec.split()
-        return words[words.index("--comment") + 1] if "--comment" in words else ""
+        before, _, after = self.spec.rpartition("--comment ")
+        return after.split()[0] if before else ""
 
 
 def marked(owner: str, line: Line) -> Line:

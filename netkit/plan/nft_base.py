@@ -7,9 +7,10 @@
     nat postrouting   postrouting  masquerade for egress, hairpin and host-loopback, and for nothing else
     bridge prerouting (-300)       a guarded port sends under its own MAC and addresses only
 
-Networks, ports and containers are elements of the sets and maps; no rule ever comes or goes with them. An accept here
-is a verdict for this base chain alone: other tools' drops stay (see `Admit`), and other tools' accepts do not open
-what is dropped here.
+Networks, ports and containers are elements of the sets and maps; no rule ever comes or goes with them, but for ports
+that are published under conditions (`nft_when`): each has a chain, which the maps `when4` and `when6` lead to. An
+accept here is a verdict for this base chain alone: other tools' drops stay (see `Admit`), and other tools' accepts do
+not open what is dropped here.
 """
 
 from __future__ import annotations
@@ -37,6 +38,8 @@ SETS = {
     "routers": "type nf_proto . ifname",
     "back4": f"type ipv4_addr . ipv4_addr; {_RANGE}",
     "back6": f"type ipv6_addr . ipv6_addr; {_RANGE}",
+    "keep4": "type ipv4_addr",
+    "keep6": "type ipv6_addr",
     "let": "type ifname",
     "walls": "type ifname",
     "selves": "type ifname . ifname",
@@ -52,6 +55,8 @@ MAPS = {
     "rany6": f"type {_PORT} : ipv6_addr; {_RANGE}",
     "rhost4": f"type ipv4_addr . {_PORT} : ipv4_addr; {_RANGE}",
     "rhost6": f"type ipv6_addr . {_PORT} : ipv6_addr; {_RANGE}",
+    "when4": f"type ipv4_addr . {_PORT} : verdict; {_RANGE}",
+    "when6": f"type ipv6_addr . {_PORT} : verdict; {_RANGE}",
 }
 
 #: Chains in an order in which each is known before another names it: (name, hook, rules).
@@ -79,6 +84,8 @@ CHAINS: Chains = (
             "dnat ip6 to ip6 daddr . meta l4proto . th dport map @rhost6",
             "dnat ip to meta l4proto . th dport map @rany4",
             "dnat ip6 to meta l4proto . th dport map @rany6",
+            "ip daddr . meta l4proto . th dport vmap @when4",
+            "ip6 daddr . meta l4proto . th dport vmap @when6",
         ),
     ),
     (
@@ -97,6 +104,8 @@ CHAINS: Chains = (
         (
             "ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade",
             "ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade",
+            "ct status dnat ip daddr @keep4 return",
+            "ct status dnat ip6 daddr @keep6 return",
             "ct status dnat oifname . ip saddr @hair4 masquerade",
             "ct status dnat oifname . ip6 saddr @hair6 masquerade",
             "ip saddr 127.0.0.0/8 oifname @nkif masquerade",
@@ -193,9 +202,13 @@ def lengths(family: str) -> dict[str, int]:
 
 
 def _table(family: str, sets: dict[str, str], maps: dict[str, str], chains: Chains) -> str:
-    lines = [f"add table {family} netkit", f"flush table {family} netkit", f"table {family} netkit {{"]
+    lines = [f"add table {family} netkit"]
+    for name, hook, _ in chains:  # not the table: chains of ports with conditions keep their rules
+        lines += [f"add chain {family} netkit {name}" + (f" {{ {hook}; }}" if hook else "")]
+        lines += [f"flush chain {family} netkit {name}"]
+    lines += [f"table {family} netkit {{"]
     lines += [f"\tset {name} {{ {kind}; }}" for name, kind in sets.items()]
     lines += [f"\tmap {name} {{ {kind}; }}" for name, kind in maps.items()]
-    for name, hook, rules in chains:
-        lines += [f"\tchain {name} {{", *([f"\t\t{hook};"] if hook else []), *(f"\t\t{rule}" for rule in rules), "\t}"]
+    for name, _, rules in chains:
+        lines += [f"\tchain {name} {{", *(f"\t\t{rule}" for rule in rules), "\t}"]
     return "\n".join([*lines, "}"]) + "\n"

@@ -11,7 +11,17 @@ from __future__ import annotations
 from netkit.errors import ConfigError
 from netkit.model import ANY, family
 from netkit.plan import checked, nft_base
-from netkit.plan.rules import BaseRules, ClosedTransit, Hairpin, Neighbour, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import (
+    BaseRules,
+    ClosedTransit,
+    Hairpin,
+    KeepSource,
+    Neighbour,
+    NetworkRules,
+    PortGuard,
+    Publish,
+    PublishIf,
+)
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -38,7 +48,10 @@ class Element(Value):
 
 def add(rules: Iterable[Rule]) -> str:
     """The script that adds these rules."""
-    return "".join(nft_base.frame() if isinstance(rule, BaseRules) else _lines("add", elements(rule)) for rule in rules)
+    return "".join(
+        nft_base.frame() if isinstance(rule, BaseRules) else _chain(rule) + _lines("add", elements(rule))
+        for rule in rules
+    )
 
 
 def delete(rules: Iterable[Rule]) -> str:
@@ -49,7 +62,9 @@ def delete(rules: Iterable[Rule]) -> str:
             parts += [f"add table {name} netkit\ndelete table {name} netkit\n" for name in ("inet", "bridge")]
             continue
         found = elements(rule)
-        parts.append(_lines("add", found) + _lines("delete", [each.replace(value="", comment="") for each in found]))
+        opening, closing = _around(rule)
+        parts += [opening, _lines("add", found)]
+        parts += [_lines("delete", [each.replace(value="", comment="") for each in found]), closing]
     return "".join(parts)
 
 
@@ -61,9 +76,35 @@ def commands(text: str, _backend: str = "nftables") -> list[tuple[list[str], str
     return [(["nft", "-f", "-"], text)] if lines else []
 
 
+def farewell(rule: Rule) -> str:
+    """The script that removes the chain of a rule that has one, whether or not it is there; "" for all others."""
+    return "".join(_around(rule))
+
+
+def chain_of(rule: Rule) -> tuple[str, int]:
+    """The chain of a rule that has one, and how many rules that has; ("", 0) for all others."""
+    return (_when().chain(rule), len(_when().rules(rule))) if isinstance(rule, PublishIf) else ("", 0)
+
+
 def elements(rule: Rule) -> list[Element]:
     """The elements that stand for a rule; none for the base."""
     return list(_ELEMENTS[type(rule)](rule)) if type(rule) in _ELEMENTS else []
+
+
+def _chain(rule: Rule) -> str:
+    return _when().written(rule) if isinstance(rule, PublishIf) else ""
+
+
+def _around(rule: Rule) -> tuple[str, str]:
+    """What stands before and behind the deletion of a rule's elements."""
+    return (_when().opening(rule), _when().closing(rule)) if isinstance(rule, PublishIf) else ("", "")
+
+
+def _when() -> Any:
+    """What writes chains; loaded for a rule that has one."""
+    from netkit.plan import nft_when
+
+    return nft_when
 
 
 def _lines(verb: str, found: Iterable[Element]) -> str:
@@ -117,8 +158,17 @@ def _publish(rule: Publish) -> Iterator[Element]:
 
 def _hairpin(rule: Hairpin) -> Iterator[Element]:
     address, number = checked.address(rule.address), family(rule.address)
-    for source in [checked.prefix(rule.subnet), *(["127.0.0.0/8"] if number == 4 else [])]:
+    for source in checked.sources(rule.subnet):
         yield Element("inet", f"back{number}", f"{source} . {address}")
+
+
+def _publish_if(rule: PublishIf) -> Iterator[Element]:
+    name, key, value = _when().element(rule)
+    yield Element("inet", name, key, value, checked.mark(rule.owner))
+
+
+def _keep(rule: KeepSource) -> Iterator[Element]:
+    yield Element("inet", f"keep{family(rule.address)}", checked.address(rule.address))
 
 
 def _neighbour(rule: Neighbour) -> Iterator[Element]:
@@ -144,7 +194,9 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     ClosedTransit: _closed,
     NetworkRules: _network,
     Publish: _publish,
+    PublishIf: _publish_if,
     Hairpin: _hairpin,
+    KeepSource: _keep,
     Neighbour: _neighbour,
     PortGuard: _guard,
 }

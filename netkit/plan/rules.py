@@ -70,14 +70,33 @@ class Publish(Rule):
     count: int = 1
 
 
+class PublishIf(Publish):
+    """The same for those connections alone that meet `conditions`: words of the backend's own language.
+
+    Those from `sources` (prefixes) go by another tool's `mark_chain` first, which marks what that tool masquerades
+    (iptables only).
+    """
+
+    conditions: tuple[str, ...] = ()
+    mark_chain: str = ""
+    sources: tuple[str, ...] = ()
+
+
 class Hairpin(Rule):
     """Connections to a published port of `address` from its own `subnet`, or from the host's loopback, are masqueraded.
 
-    For a link that another tool made; `NetworkRules` does the same for all of a network of ours.
+    For a link that another tool made; `NetworkRules` does the same for all of a network of ours. A `subnet` of length 0
+    is everybody.
     """
 
     address: str
     subnet: str
+
+
+class KeepSource(Rule):
+    """Connections to published ports of `address` keep their source, whoever they come from."""
+
+    address: str
 
 
 class Neighbour(Rule):

@@ -7,7 +7,7 @@ import importlib.util
 import pytest
 
 from netkit.plan import firewall
-from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import BaseRules, ClosedTransit, Hairpin, KeepSource, NetworkRules, PortGuard, Publish, PublishIf
 from tests.contract.executor import all_rules, execute
 from tests.features import need
 
@@ -41,7 +41,12 @@ PORTS: list[Rule] = [
     Publish(WEB, "tcp", "::", 8000, "fd00:90::2", 8000, "netkit0", 11),
     Publish(WEB, "tcp", "2001:db8::1", 8000, "fd00:90::2", 8000, "netkit0", 11),
     Publish(WEB, "udp", "192.0.2.1", 9000, "10.90.0.2", 8000, "netkit0", 11),
+    KeepSource("10.90.0.2"),
+    Hairpin("10.90.0.3", "10.90.0.0/16"),
+    Hairpin("fd00:90::3", "::/0"),
 ]
+#: Words that both kinds of firewall have for the same.
+WORDS = {"nftables": ("meta", "mark", "1", "counter"), "iptables": ("-m", "mark", "--mark", "0x1")}
 GUARD = PortGuard(f"nk{WEB}", "02:00:00:00:90:02", ("10.90.0.2", "fd00:90::2", "fe80::ff:fe00:9002"))
 
 #: What other tools have in place: nft tables, and rules in the built-in chains that iptables shares.
@@ -100,8 +105,17 @@ def others(host: HostNs, backend: str) -> str:
     return all_rules(host)
 
 
+def conditional(backend: str) -> list[Rule]:
+    words = WORDS["nftables" if BACKENDS[backend] == "nftables" else "iptables"]
+    return [
+        PublishIf(WEB, "tcp", "0.0.0.0", 8090, "10.90.0.2", 80, "netkit0", conditions=words),
+        PublishIf(WEB, "tcp", "2001:db8::1", 8100, "fd00:90::2", 8100, "netkit0", 11, conditions=words),
+        PublishIf(WEB, "udp", "192.0.2.1", 9100, "10.90.0.2", 8000, "netkit0", 11, conditions=words),
+    ]
+
+
 def rules(backend: str) -> list[Rule]:
-    return [*FIXED, *PORTS, *([GUARD] if BACKENDS[backend] == "nftables" else [])]
+    return [*FIXED, *PORTS, *conditional(backend), *([GUARD] if BACKENDS[backend] == "nftables" else [])]
 
 
 def holds(host: HostNs, backend: str, wanted: list[Rule]) -> set[str]:

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from netkit.errors import ConfigError
+from netkit.errors import ConfigError, HostError
 from netkit.plan import firewall
-from netkit.plan.rules import Admit, BaseRules, NetworkRules, PortGuard, Publish
+from netkit.plan.rules import Admit, BaseRules, Hairpin, KeepSource, NetworkRules, PortGuard, Publish, PublishIf
 from tests.contract.executor import all_rules, execute
 from tests.features import need
 
@@ -76,6 +76,11 @@ def typed(text: str) -> list[Rule]:
         Publish("o", text, "0.0.0.0", 8080, "10.90.0.2", 80, "netkit0"),
         Publish("o", "tcp", text, 8080, "10.90.0.2", 80, "netkit0"),
         Publish("o", "tcp", "0.0.0.0", 8080, text, 80, "netkit0"),
+        PublishIf("o", "tcp", "0.0.0.0", 8080, text, 80, "netkit0", conditions=("counter",)),
+        PublishIf("o", "tcp", text, 8080, "10.90.0.2", 80, "netkit0", conditions=("counter",)),
+        KeepSource(text),
+        Hairpin(text, "10.90.0.0/16"),
+        Hairpin("10.90.0.2", text),
         PortGuard(text, "02:00:00:00:00:01", ("10.90.0.2",)),
         PortGuard("nk1", text, ("10.90.0.2",)),
         PortGuard("nk1", "02:00:00:00:00:01", (text,)),
@@ -114,6 +119,30 @@ def test_what_is_not_of_its_type_is_refused(text: str) -> None:
             except ConfigError:
                 continue
             assert TAME.fullmatch(text) or not written, (rule, written)
+
+
+def condition(word: str, chain: str = "") -> PublishIf:
+    sources = ("10.90.0.0/16",) if chain else ()
+    port = ("o", "tcp", "0.0.0.0", 8080, "10.90.0.2", 80, "netkit0", 1)
+    return PublishIf(*port, (word,) if word else (), chain, sources)
+
+
+@settings(max_examples=700)
+@given(hostile)
+def test_a_condition_is_one_word_in_its_place(text: str) -> None:
+    for backend in BACKENDS:
+        for hostile_rule, tame_rule in (
+            (condition(text), condition("tame")),
+            (condition("", text), condition("", "tame")),
+        ):
+            try:
+                written = text_of(hostile_rule, backend)
+            except (ConfigError, HostError):
+                continue
+            if not text:
+                continue
+            shape = [len(line.split()) for line in written.splitlines()]
+            assert shape == [len(line.split()) for line in text_of(tame_rule, backend).splitlines()]
 
 
 @pytest.mark.root

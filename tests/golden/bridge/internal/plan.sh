@@ -3,7 +3,24 @@ set -e
 # netkit's own table: it drops first, and touches no other
 nft -f - <<'EOF'
 add table inet netkit
-flush table inet netkit
+add chain inet netkit first { type filter hook prerouting priority raw; policy accept; }
+flush chain inet netkit first
+add chain inet netkit publish
+flush chain inet netkit publish
+add chain inet netkit prerouting { type nat hook prerouting priority dstnat; policy accept; }
+flush chain inet netkit prerouting
+add chain inet netkit output { type nat hook output priority -100; policy accept; }
+flush chain inet netkit output
+add chain inet netkit postrouting { type nat hook postrouting priority srcnat; policy accept; }
+flush chain inet netkit postrouting
+add chain inet netkit to_nat
+flush chain inet netkit to_nat
+add chain inet netkit from_nat
+flush chain inet netkit from_nat
+add chain inet netkit from_int
+flush chain inet netkit from_int
+add chain inet netkit forward { type filter hook forward priority filter; policy accept; }
+flush chain inet netkit forward
 table inet netkit {
 	set nkif { type ifname; }
 	set nets4 { type ipv4_addr; flags interval; }
@@ -17,6 +34,8 @@ table inet netkit {
 	set routers { type nf_proto . ifname; }
 	set back4 { type ipv4_addr . ipv4_addr; flags interval; }
 	set back6 { type ipv6_addr . ipv6_addr; flags interval; }
+	set keep4 { type ipv4_addr; }
+	set keep6 { type ipv6_addr; }
 	set let { type ifname; }
 	set walls { type ifname; }
 	set selves { type ifname . ifname; }
@@ -30,8 +49,9 @@ table inet netkit {
 	map rany6 { type inet_proto . inet_service : ipv6_addr; flags interval; }
 	map rhost4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; }
 	map rhost6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; }
+	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
+	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
 	chain first {
-		type filter hook prerouting priority raw; policy accept;
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
 		iifname != "lo" ip saddr 127.0.0.0/8 drop
 		iifname "lo" return
@@ -47,22 +67,23 @@ table inet netkit {
 		dnat ip6 to ip6 daddr . meta l4proto . th dport map @rhost6
 		dnat ip to meta l4proto . th dport map @rany4
 		dnat ip6 to meta l4proto . th dport map @rany6
+		ip daddr . meta l4proto . th dport vmap @when4
+		ip6 daddr . meta l4proto . th dport vmap @when6
 	}
 	chain prerouting {
-		type nat hook prerouting priority dstnat; policy accept;
 		ip daddr 127.0.0.0/8 return
 		ip6 saddr fe80::/10 return
 		fib daddr type local jump publish
 	}
 	chain output {
-		type nat hook output priority -100; policy accept;
 		ip6 daddr ::1 return
 		fib daddr type local jump publish
 	}
 	chain postrouting {
-		type nat hook postrouting priority srcnat; policy accept;
 		ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade
 		ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade
+		ct status dnat ip daddr @keep4 return
+		ct status dnat ip6 daddr @keep6 return
 		ct status dnat oifname . ip saddr @hair4 masquerade
 		ct status dnat oifname . ip6 saddr @hair6 masquerade
 		ip saddr 127.0.0.0/8 oifname @nkif masquerade
@@ -86,7 +107,6 @@ table inet netkit {
 		drop
 	}
 	chain forward {
-		type filter hook forward priority filter; policy accept;
 		iifname @walls oifname @walls iifname . oifname != @selves drop
 		iifname vmap @fwd_from
 		oifname vmap @fwd_to
@@ -102,7 +122,16 @@ table inet netkit {
 	}
 }
 add table bridge netkit
-flush table bridge netkit
+add chain bridge netkit port_arp
+flush chain bridge netkit port_arp
+add chain bridge netkit port_ip4
+flush chain bridge netkit port_ip4
+add chain bridge netkit port_ip6
+flush chain bridge netkit port_ip6
+add chain bridge netkit port
+flush chain bridge netkit port
+add chain bridge netkit prerouting { type filter hook prerouting priority -300; policy accept; }
+flush chain bridge netkit prerouting
 table bridge netkit {
 	set ports { type ifname; }
 	set bind4 { type ifname . ether_addr . ipv4_addr; }
@@ -132,7 +161,6 @@ table bridge netkit {
 		drop
 	}
 	chain prerouting {
-		type filter hook prerouting priority -300; policy accept;
 		iifname @ports goto port
 	}
 }

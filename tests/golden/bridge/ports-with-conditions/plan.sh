@@ -1,0 +1,41 @@
+#!/bin/sh
+set -e
+# it can speak for itself only: no spoofed MAC, ARP, address or RA
+nft -f - <<'EOF'
+add element bridge netkit ports { "nk542a8c6fac63" }
+add element bridge netkit bind4 { "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 10.90.0.2, "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 0.0.0.0 }
+EOF
+# the cable between host and container
+ip link add name nk542a8c6fac63 group 28267 address 02:24:7f:7e:34:26 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:e0:e9:32:62:71 mtu 1450
+# announce its address by gratuitous ARP
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
+# no IPv6 where none was asked for
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1
+# a port of a switch has no address of its own
+sysctl -qw net/ipv6/conf/nk542a8c6fac63/disable_ipv6=1
+# plug the host end into the bridge
+ip link set dev nk542a8c6fac63 master netkit0 up
+# a process expects to reach itself at 127.0.0.1
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
+# its address, from netkit's IPAM
+nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
+# the container end is ready
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# everything else goes by the gateway
+nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
+# host port 8080, 7000-7002 of every matching local address leads here
+nft -f - <<'EOF'
+add chain inet netkit when_92bc07ab5e93
+flush chain inet netkit when_92bc07ab5e93
+add rule inet netkit when_92bc07ab5e93 tcp dport 8080 ip saddr != 192.0.2.0/24 iifname eth* dnat ip to 10.90.0.2:80
+add element inet netkit when4 { 0.0.0.0/0 . tcp . 8080 comment "542a8c6fac63" : goto when_92bc07ab5e93 }
+add chain inet netkit when_82d254b54ccc
+flush chain inet netkit when_82d254b54ccc
+add rule inet netkit when_82d254b54ccc udp dport 7000 ip saddr != 192.0.2.0/24 iifname eth* dnat ip to 10.90.0.2:80
+add rule inet netkit when_82d254b54ccc udp dport 7001 ip saddr != 192.0.2.0/24 iifname eth* dnat ip to 10.90.0.2:81
+add rule inet netkit when_82d254b54ccc udp dport 7002 ip saddr != 192.0.2.0/24 iifname eth* dnat ip to 10.90.0.2:82
+add element inet netkit when4 { 192.0.2.2 . udp . 7000-7002 comment "542a8c6fac63" : goto when_82d254b54ccc }
+EOF
+conntrack -D -f ipv4 -p udp --orig-dst 192.0.2.2 --orig-port-dst 7000 || :
+conntrack -D -f ipv4 -p udp --orig-dst 192.0.2.2 --orig-port-dst 7001 || :
+conntrack -D -f ipv4 -p udp --orig-dst 192.0.2.2 --orig-port-dst 7002 || :
