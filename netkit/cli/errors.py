@@ -29,7 +29,7 @@ def in_option_words(error: NetkitError) -> NetkitError:
     at, colon, rest = error.message.partition(": ")
     word, _, below = at.partition(".")
     option = _OPTIONS.get(word.partition("[")[0])
-    if colon and option:
+    if colon and option and ":" not in at:  # mtu.yaml:3 is a place in a file
         error.message = f"{option} {below}: {rest}" if option == "-o" and below else f"{option}: {rest}"
     return error
 

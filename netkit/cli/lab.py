@@ -10,6 +10,7 @@ import click
 from netkit.cli.command import Command, Group, WordsCommand, options, settings_of
 from netkit.cli.graph import chosen, draw, format_options
 from netkit.cli.output import show, table
+from netkit.errors import NetkitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -119,8 +120,9 @@ def down(ctx: click.Context, file: str, name: str) -> None:
     from netkit.lab.up import down as take_down
 
     settings = settings_of(ctx)
-    found = _name(file, name)
-    gone = take_down(_labs(settings), found)
+    labs = _labs(settings)
+    found = _name(labs, file, name)
+    gone = take_down(labs, found)
     show(settings, {"name": found, "removed": gone}, f"{found}  {'down' if gone else 'was not up'}")
 
 
@@ -167,7 +169,7 @@ def graph(ctx: click.Context, file: str, name: str, dot: bool, svg: bool) -> Non
 
     settings = settings_of(ctx)
     form, labs = chosen(dot, svg), _labs(settings)
-    draw(settings, of_lab(labs, labs.standing(_name(file, name))), form)
+    draw(settings, of_lab(labs, labs.standing(_name(labs, file, name))), form)
 
 
 @command.command("ls", cls=Command)
@@ -210,7 +212,7 @@ def run(ctx: click.Context, file: str, member: str, words: tuple[str, ...], name
     from netkit.lab.enter import become
 
     labs = _labs(settings_of(ctx))
-    found = labs.standing(_name(file, name))
+    found = labs.standing(_name(labs, file, name))
     argv = needed(words)
     become(found.member(member), list(argv), found.token, labs.home(found.name, member))
 
@@ -242,11 +244,22 @@ def _labs(settings: Settings) -> Labs:
     return Labs(settings.open().root)
 
 
-def _name(file: str, name: str) -> str:
-    """The lab's name: as given, as a file says, or `file` itself where that is a name and no file."""
+def _name(labs: Labs, file: str, name: str) -> str:
+    """The lab's name: as given, as a file says, or `file` itself where that is a name and no file.
+
+    A lab that stands can be named by its file even when that is gone, or broken.
+    """
     from netkit.lab.read import name_in
 
-    return name or (name_in(file) if os.path.exists(file) or "/" in file else file)
+    if name:
+        return name
+    try:
+        return name_in(file) if os.path.exists(file) or "/" in file else file
+    except NetkitError:
+        standing = labs.built_from(os.path.abspath(file))
+        if len(standing) != 1:
+            raise
+        return standing[0].name
 
 
 def _state(ready: bool) -> str:

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 #: A topology is written by people; what is larger is something else.
 _LARGEST = 1 << 20
 _DEEPEST, _MOST = 20, 50_000
+_PATH = "give the path of a topology file"
+_EXAMPLES = "see topologies/ for examples"
 
 
 class Node:
@@ -91,15 +93,16 @@ class Node:
 def load(path: str) -> Node:
     """The root of a file; NotFoundError without one, ConfigError for what is no YAML."""
     text = _read(path)
+    path = shown(path)
     yaml = _yaml()
     try:
         raw = yaml.compose(text, Loader=yaml.SafeLoader)
     except yaml.MarkedYAMLError as error:
         raise _no_yaml(path, error) from error
     except (yaml.YAMLError, RecursionError) as error:
-        raise ConfigError(path, f"this is no YAML: {_first_line(error)}", "see topologies/ for examples") from error
+        raise ConfigError(f"{path}:1", f"this is no YAML: {_first_line(error)}", _EXAMPLES) from error
     if raw is None:
-        raise ConfigError(f"{path}:1", "the file is empty", "see topologies/ for examples")
+        raise ConfigError(f"{path}:1", "the file is empty", _EXAMPLES)
     _refuse_knots(raw, path)
     return Node(raw, path)
 
@@ -123,16 +126,16 @@ def _read(path: str) -> str:
         with open(path, "rb") as file:
             data = file.read(_LARGEST + 1)
     except FileNotFoundError as error:
-        raise NotFoundError(f"there is no file {path}", "give the path of a topology file") from error
+        raise NotFoundError(f"there is no file {shown(path)}", _PATH) from error
     except OSError as error:
-        raise UsageError(f"cannot read {path}: {error.strerror}", "give the path of a topology file") from error
+        raise UsageError(f"cannot read {shown(path)}: {error.strerror}", _PATH) from error
     if len(data) > _LARGEST:
-        raise UsageError(f"{path} is larger than any topology", "give the path of a topology file")
+        raise UsageError(f"{shown(path)} is larger than any topology", _PATH)
     try:
         return data.decode("utf-8")
     except UnicodeDecodeError as error:
         line = data[: error.start].count(b"\n") + 1
-        raise ConfigError(f"{path}:{line}", "this is no text in UTF-8", "give a topology file") from error
+        raise ConfigError(f"{shown(path)}:{line}", "this is no text in UTF-8", _PATH) from error
 
 
 def _yaml() -> ModuleType:
@@ -145,8 +148,8 @@ def _yaml() -> ModuleType:
 
 def _no_yaml(path: str, error: Any) -> ConfigError:
     mark = error.problem_mark or error.context_mark
-    where = f"{path}:{mark.line + 1}" if mark else path
-    return ConfigError(where, f"this is no YAML: {error.problem or error.context}", "see topologies/ for examples")
+    where = f"{path}:{mark.line + 1 if mark else 1}"
+    return ConfigError(where, f"this is no YAML: {error.problem or error.context}", _EXAMPLES)
 
 
 def _first_line(error: BaseException) -> str:

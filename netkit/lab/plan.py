@@ -29,17 +29,26 @@ class Place(Value):
 
     member: str
 
+    def __str__(self) -> str:
+        return f"{{{self.member}}}"
+
 
 class Home(Value):
     """The directory of a member's netkit root."""
 
     member: str
 
+    def __str__(self) -> str:
+        return "{root}"
+
 
 class Word(Value):
-    """One word of a command, in parts."""
+    """One word of a command, in parts; as text, as it is written in a file."""
 
     parts: tuple[Part, ...]
+
+    def __str__(self) -> str:
+        return "".join(part if isinstance(part, str) else str(part) for part in self.parts)
 
 
 class Hold(Value):

@@ -26,7 +26,6 @@ _NAMED = {"host": "eth", "switch": "port", "container": "wire"}
 def read(path: str, name: str = "") -> Lab:
     """The lab that a file describes, under its own name or another; ConfigError says file, line and path."""
     root = load(os.path.abspath(path))
-    root.file = shown(root.file)
     sections: dict[str, Any] = TOPOLOGY.read(root)
     lab = Lab(
         words.member_name(name) if name else sections.get("name", _stem(path)),
@@ -39,9 +38,8 @@ def read(path: str, name: str = "") -> Lab:
 
 
 def name_in(path: str) -> str:
-    """The name of the lab in a file, which may be wrong otherwise: `down` must work all the same."""
+    """The name of the lab in a file, which may be wrong otherwise."""
     root = load(os.path.abspath(path))
-    root.file = shown(root.file)
     named = [value for word, _, value in root.items() if word == "name"]
     return NAME.read(named[0]) if named else _stem(path)
 

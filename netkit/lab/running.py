@@ -71,6 +71,10 @@ class Labs:
             )
         return found
 
+    def built_from(self, file: str) -> list[Running]:
+        """The labs that were built from a file, which may be gone or broken by now."""
+        return [one for one in self.all() if one.file == file]
+
     def all(self) -> list[Running]:
         """Every lab, by name."""
         return list(self._root.labs.values(Running))

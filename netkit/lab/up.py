@@ -114,10 +114,11 @@ class _Builder:
         argv = ["".join(map(self._filled, word.parts)) for word in step.argv]
         module = _MODULES.get(argv[0])
         words = processes.python(module, *argv[1:]) if module else argv
+        what = " ".join(map(str, step.argv))
         if step.background:
-            self._start(step, words, " ".join(argv))
+            self._start(step, words, what)
         else:
-            self._run(step.member, words, step.line, step.hint, " ".join(argv))
+            self._run(step.member, words, step.line, step.hint, what)
 
     def _filled(self, part: Part) -> str:
         if isinstance(part, str):

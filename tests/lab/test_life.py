@@ -51,10 +51,11 @@ def test_a_command_that_fails_midway_is_told_with_its_line_and_leaves_nothing(
     assert left(host) == []
 
 
-def test_netkits_own_refusal_is_told_with_its_line(host: HostNs, tmp_path: Path) -> None:
+@pytest.mark.parametrize("name", ["small", "ip"])
+def test_netkits_own_refusal_is_told_with_its_line(host: HostNs, tmp_path: Path, name: str) -> None:
     text = SMALL.replace("publish:", "ip: 10.9.9.9, publish:")
-    done = host.netkit("lab", "up", written(tmp_path, text))
-    assert "small.yaml:7: host: netkit attach" in done.stderr
+    done = host.netkit("lab", "up", written(tmp_path, text, name))
+    assert f"{name}.yaml:7: host: netkit attach --netns {{web}} --network front" in done.stderr
     assert "10.9.9.9" in done.stderr
     assert left(host) == []
 
@@ -94,6 +95,15 @@ def test_a_lab_without_its_holders_goes_all_the_same(host: HostNs, tmp_path: Pat
         host.run("kill", "-9", str(member["pid"]))
     assert len(processes(host)) >= 2, "the servers live on"
     host.netkit("lab", "down", file, check=True)
+    assert left(host) == []
+
+
+@pytest.mark.parametrize("content", [None, "- no\n- topology\n", "name: [\n"])
+def test_a_lab_goes_when_its_file_is_broken_or_gone(host: HostNs, tmp_path: Path, content: str | None) -> None:
+    file = written(tmp_path, f"name: other\n{SMALL}")
+    host.netkit("lab", "up", file, check=True)
+    Path(file).unlink() if content is None else Path(file).write_text(content)
+    assert host.netkit("lab", "down", file, check=True).stdout == "other  down\n"
     assert left(host) == []
 
 
