@@ -50,7 +50,8 @@ class Subnet(Value):
 class Network(Value):
     """A network as a person made it: a mode, its subnets, and the mode's options.
 
-    `device` is the bridge (or other link) that it lives on; `parent` the host's link that a mode builds on, the one of
+    `device` is the bridge (or other link) that it lives on; `ipam` is who gives out its addresses: "" netkit's files,
+    `static` whoever attaches; `parent` the host's link that a mode builds on, the one of
     the way out where nobody names another; `mtu` 0 follows the egress route; `made_by_mode` marks the implicit network
     of `--mode M`.
     """
@@ -65,6 +66,7 @@ class Network(Value):
     parent: str = ""
     options: tuple[tuple[str, str], ...] = ()
     made_by_mode: bool = False
+    ipam: str = ""
 
 
 class PortMap(Value):

@@ -57,6 +57,7 @@ def network(net: Network, up: bool) -> Document:
         "internal": net.internal,
         "icc": net.icc,
         "parent": net.parent or None,
+        "ipam": net.ipam or None,
         "options": dict(net.options),
         "made_by_mode": net.made_by_mode,
         "up": up,

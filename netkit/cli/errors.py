@@ -12,6 +12,7 @@ _OPTIONS = {
     "gateways": "--gateway",
     "ifname": "--ifname",
     "ip": "--ip",
+    "ipam": "--ipam",
     "mac": "--mac",
     "mtu": "--mtu",
     "netns": "--netns",

@@ -37,6 +37,8 @@ def command() -> None:
     click.option("--gateway", multiple=True, metavar="IP", help="The host's address in a subnet [its first]."),
     click.option("--ip-range", multiple=True, metavar="CIDR",
                  help="The part of a subnet to give out, or FIRST-LAST [all]."),
+    click.option("--ipam", metavar="WHO", default="",
+                 help="Who says the addresses; static: each attachment its --ip [netkit's own files]."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [as the link of the default route]."),
     click.option("--internal", is_flag=True, help="No way out and no way in."),
     click.option("--no-icc", is_flag=True, help="Its containers cannot reach each other."),
@@ -53,6 +55,7 @@ def create(
     subnet: tuple[str, ...],
     gateway: tuple[str, ...],
     ip_range: tuple[str, ...],
+    ipam: str,
     mtu: str | None,
     internal: bool,
     no_icc: bool,
@@ -91,6 +94,7 @@ def create(
         icc=not no_icc,
         parent=check_ifname(parent, "--parent") if parent else "",
         options=_options(opts),
+        ipam=ipam,
     )
     settings = settings_of(ctx)
     made = settings.open().create_network(net)

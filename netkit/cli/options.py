@@ -36,7 +36,7 @@ attach_options = options(
     click.option(
         "--expose", multiple=True, metavar="PORTS", help="CTR[-END][/tcp|udp|sctp], for --publish-all; may be repeated."
     ),
-    click.option("--ip", multiple=True, metavar="ADDR", help="This address [the next free one]; once a subnet."),
+    click.option("--ip", multiple=True, metavar="ADDR[/LEN]", help="This address [the next free one]; once a subnet."),
     click.option("--mac", metavar="MAC", help="This MAC address [made from the id]."),
     click.option("--ifname", default="eth0", metavar="IF", help="The interface's name in the namespace [eth0]."),
     click.option("--mtu", metavar="BYTES", help="At most what the network carries [as the network]."),
@@ -110,7 +110,7 @@ def wish(
     return Wish(
         mode if mode is not None else "bridge",
         check_name(network, "--network", "network name") if network is not None else "",
-        tuple(parse.address(one, "--ip") for one in ip),
+        tuple((parse.interface if "/" in one else parse.address)(one, "--ip") for one in ip),
         parse.mac(mac, "--mac") if mac is not None else "",
         check_ifname(ifname, "--ifname"),
         parse.mtu(mtu, "--mtu") if mtu is not None else 0,

@@ -24,7 +24,8 @@ def add(call: Call) -> dict[str, Any]:
     earlier = result.read(call.conf, call.version)
     wish = role(call.role).read(call)
     if wish is None:
-        return result.to_document(earlier or Result(), call.version)
+        stateless = getattr(role(call.role), "stateless", None)
+        return _told(call, stateless(call) if stateless else Result(), earlier)
     netns = namespace(call)
     if not wish.delegate:
         return _told(call, _attach(call, wish, netns), earlier)

@@ -63,6 +63,7 @@ ROLE_SUFFIX = {
     "portmap": "portmap",
     "firewall": "firewall",
     "loopback": "loopback",
+    "static": "static",
 }
 
 

@@ -6,6 +6,7 @@ netkit-ipam  host-local      addresses, for a link that another plugin makes
 portmap                      published ports, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
 loopback                     lo
+static                       addresses that the configuration says
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ if TYPE_CHECKING:
         def read(self, call: Call) -> Wish | None:
             """What the configuration asks for, None when that is nothing; ConfigError says where it is off."""
 
+        def stateless(self, call: Call) -> Result:
+            """The result of an ADD for which the engine has nothing to do; where there is none, it is empty."""
+
         def answer(self, call: Call, wish: Wish, record: Record, engine: Engine) -> Result:
             """The result of an ADD, without what earlier plugins have done."""
 
@@ -41,6 +45,7 @@ MODULES = {
     "portmap": "chained",
     "firewall": "chained",
     "loopback": "loopback",
+    "static": "static",
 }
 
 

@@ -60,11 +60,13 @@ def implicit(mode: str, parent: str = "") -> Network:
 def complete(session: Session, net: Network) -> Network:
     """A network with its device and subnets filled in and checked against the host and the other networks."""
     check_name(net.name, "name", "network name")
+    if net.ipam and net.ipam not in pools.IPAMS:
+        raise ConfigError("ipam", f"there is no {net.ipam!r}", f"known: {', '.join(pools.IPAMS)}; none is netkit's own")
     mode = driver(net.mode)
     mode.parse_options(dict(net.options), "options")
     device = getattr(mode, "device", None)
     if device is None:
-        if net.subnets or net.internal or not net.icc or net.mtu or net.parent:
+        if net.subnets or net.internal or not net.icc or net.mtu or net.parent or net.ipam:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
     host = session.host()
@@ -74,7 +76,7 @@ def complete(session: Session, net: Network) -> Network:
         raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
     net = net.replace(device=device(net))
     subnets = net.subnets
-    if not subnets and mode.needs_subnet(net):  # type: ignore[attr-defined]
+    if not subnets and not net.ipam and mode.needs_subnet(net):  # type: ignore[attr-defined]
         subnets = (_free_subnet(session, net, host),)
     for at, subnet in enumerate(subnets):
         Pool.of(subnet)

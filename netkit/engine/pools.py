@@ -13,6 +13,10 @@ if TYPE_CHECKING:
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Lease, Network, Subnet
 
+#: Who may give out a network's addresses instead of netkit's own files.
+STATIC = "static"
+IPAMS = (STATIC,)
+
 
 def pools(session: Session, net: Network) -> list[FilePool]:
     """The pools of a network, in the order of its subnets, those that stand in for another behind it."""
@@ -21,15 +25,15 @@ def pools(session: Session, net: Network) -> list[FilePool]:
 
 def preview(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
     """The addresses that a claim would get now; nothing is changed."""
-    if req.leases is not None:
-        return list(req.leases)
+    if (told := _told(net, req)) is not None:
+        return told
     return [_first(choice, FilePool.preview, ip) for choice, ip in _requested(session, net, req.ips)]
 
 
 def claim(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
     """Claim an address of every subnet; all of them or none."""
-    if req.leases is not None:
-        return list(req.leases)
+    if (told := _told(net, req)) is not None:
+        return told
 
     def take(pool: FilePool, ip: str | None) -> Lease:
         return pool.claim(req.container, req.ifname, req.netns, ip)
@@ -41,9 +45,21 @@ def claim(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
         raise
 
 
+def _told(net: Network, req: AttachRequest) -> list[Lease] | None:
+    """Addresses that netkit's own pools have no part in; None where it is they that are asked."""
+    if req.leases is not None:
+        return list(req.leases)
+    if net.ipam != STATIC:
+        return None
+    from netkit.ipam import static
+
+    return static.leases(net, req.ips)
+
+
 def has_room(session: Session, net: Network, subnet: Subnet) -> None:
     """An address of this subnet, or of one that stands in for it, is free; PoolFullError otherwise."""
-    _first([FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)], FilePool.preview, None)
+    if not net.ipam:
+        _first([FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)], FilePool.preview, None)
 
 
 def release(session: Session, net: Network, container: str, ifname: str) -> tuple[str, ...]:
@@ -61,7 +77,8 @@ def pool_of(session: Session, net: Network, address: str) -> FilePool:
 
 
 def _choices(session: Session, net: Network) -> list[list[FilePool]]:
-    return [[FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)] for subnet in net.subnets]
+    mine = () if net.ipam else net.subnets
+    return [[FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)] for subnet in mine]
 
 
 def _requested(session: Session, net: Network, ips: Sequence[str]) -> list[tuple[list[FilePool], str | None]]:
