@@ -90,6 +90,18 @@ class Bridge:
     def needs_subnet(self, net: Network) -> bool:
         return self._options(net).gateway
 
+    def share(self, net: Network, other: Network) -> str:
+        """Why two networks cannot live on one bridge, "" when they can: what holds for all of it must be the same."""
+        mine, theirs = self._options(net), self._options(other)
+        told = {
+            "internal": (net.internal, other.internal),
+            "icc": (net.icc, other.icc),
+            "open from outside": (mine.routed, theirs.routed),
+        }
+        if {subnet.cidr for subnet in net.subnets} & {subnet.cidr for subnet in other.subnets}:
+            told["masqueraded"] = (mine.masquerade, theirs.masquerade)
+        return next((f"one of both is {what}, the other is not" for what, (a, b) in told.items() if a != b), "")
+
     def host_up(self, net: Network, host: Host) -> Plan:
         return base(net, host)
 

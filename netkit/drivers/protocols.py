@@ -51,6 +51,13 @@ class HostWide(Protocol):
         """What the host lacks for this network; taken back with the last network."""
 
 
+class Shareable(Protocol):
+    """A driver whose networks may live on one device, two and more."""
+
+    def share(self, net: Network, other: Network) -> str:
+        """Why these two cannot, "" when they can."""
+
+
 class Addressed(Protocol):
     """A driver whose networks have subnets and a device of their own."""
 

@@ -20,8 +20,10 @@ def plan_up(session: Session, net: Network, host: Host) -> tuple[Plan, Plan]:
     mode = driver(net.mode)
     if session.networks.up(net.name) is not None:
         return Plan(), Plan()
+    from netkit.engine.sharing import fit
+
     host_up = getattr(mode, "host_up", None)
-    return (host_up(net, host) if host_up else Plan()), mode.network_up(net, host)
+    return (host_up(net, host) if host_up else Plan()), fit(session, net.name, mode.network_up(net, host))
 
 
 def bring_up(session: Session, net: Network) -> bool:
@@ -56,7 +58,9 @@ def take_down_locked(session: Session, name: str) -> None:
     """Take a network down; needs its lock and the host's."""
     up = session.networks.up(name)
     if up is not None:
-        executor.must_revert(session.kernel, up.plan.undo(), f"network {name} could not be taken down")
+        from netkit.engine.sharing import leave
+
+        executor.must_revert(session.kernel, leave(session, up).undo(), f"network {name} could not be taken down")
         session.networks.forget_up(name)
     take_down_unused_host(session)
 

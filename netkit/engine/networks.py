@@ -6,7 +6,7 @@ from netkit.drivers.registry import driver, written
 from netkit.engine import bringup, pools
 from netkit.engine.recovery import recover
 from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
-from netkit.ipam.pool import Pool, default_gateway, overlaps
+from netkit.ipam.pool import Pool, default_gateway, overlaps, span
 from netkit.model import Network, Subnet
 from netkit.naming import check_name
 from netkit.parts.egress import default_parent
@@ -223,11 +223,13 @@ def _refuse_overlap(
 def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | None:
     """What a subnet overlaps with: another network, or a route of the host that is not this network's own.
 
-    A network without a device gives out addresses for links that others make, whose routes are there too.
+    A network without a device gives out addresses for links that others make, whose routes are there too. Two on one
+    bridge may each give out a part of the same subnet.
     """
     for other in session.networks.all():
         for theirs in other.subnets if other.name != net.name and other.device else ():
-            if overlaps(subnet.cidr, theirs.cidr):
+            parted = other.device == net.device and _parted(subnet, theirs)
+            if overlaps(subnet.cidr, theirs.cidr) and not parted:
                 return f"{theirs.cidr} of network {other.name}"
     for route in host.routes(6 if ":" in subnet.cidr else 4):
         if route.dst != "default" and route.dev != net.device and overlaps(subnet.cidr, route.dst):
@@ -235,11 +237,22 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
     return None
 
 
+def _parted(one: Subnet, other: Subnet) -> bool:
+    """Whether these are the same subnet, and no address of it is in both their ranges."""
+    ranges = [[span(each.ip_range or each.cidr) for each in (subnet, *subnet.also)] for subnet in (one, other)]
+    meet = any(first <= end and start <= last for first, last in ranges[0] for start, end in ranges[1])
+    return one.cidr == other.cidr and not meet
+
+
 def _refuse_device(session: Session, net: Network) -> None:
-    """No two networks live on one link, unless both only stand on it as their parent."""
+    """No two networks live on one link, unless both only stand on it as their parent, or their driver lets them."""
+    share = getattr(driver(net.mode), "share", None)
     for other in session.networks.all():
+        if other.name == net.name or other.device != net.device:
+            continue
         both_stand = net.device == net.parent and other.device == other.parent
-        if other.name != net.name and other.device == net.device and not both_stand:
+        why = "" if both_stand else share(net, other) if share and other.mode == net.mode else "it is of another mode"
+        if why:
             raise ConflictError(
-                f"{net.device} is the device of network {other.name}", "choose another with -o bridge=NAME"
+                f"{net.device} is the device of network {other.name}, and {why}", "choose another with -o bridge=NAME"
             )

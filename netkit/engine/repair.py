@@ -11,8 +11,11 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from netkit.engine.session import Session
     from netkit.plan.host import Host
+    from netkit.state.networks import Up
 
 
 class Difference(Value):
@@ -77,9 +80,9 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
     with session.host_lock():
         if base := session.networks.up(HOST):
             mend(HOST, base.plan)
-    names = [up.network for up in session.networks.all_up() if up.network != HOST]
+    ups = {up.network: up for up in session.networks.all_up() if up.network != HOST}
     records = session.records.all()
-    for name in sorted({*names, *(record.endpoint.network for record in records)}):
+    for name in sorted({*ups, *(r.endpoint.network for r in records)}, key=lambda name: (not _makes(ups, name), name)):
         with session.network_lock(name), session.host_lock():
             if up := session.networks.up(name):
                 mend(name, up.plan)
@@ -87,3 +90,8 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
                 if record and session.namespaces.alive(record.endpoint.netns):
                     mend(record.id, record.plan)
     return repaired, errors
+
+
+def _makes(ups: Mapping[str, Up], name: str) -> bool:
+    """Whether a network's plan makes a link, which others may live on."""
+    return name in ups and any(isinstance(op, LinkAdd) for op in ups[name].plan.ops)

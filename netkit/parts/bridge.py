@@ -7,7 +7,7 @@ from netkit.ipam.pool import overlaps
 from netkit.model import bare
 from netkit.naming import GROUP, mac
 from netkit.parts.egress import network_mtu
-from netkit.parts.quiet import deaf, quiet
+from netkit.parts.quiet import outspoken, quiet
 from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet
 from netkit.plan.steps import Plan
 
@@ -32,7 +32,7 @@ def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False
         return plan + _addresses(net.device, subnets, ()) + _up(net.device, promisc)
     _check(net, link)
     present = host.addresses(net.device)
-    plan = deaf(net.device, host.sysctl(f"net/ipv6/conf/{net.device}/accept_ra") or "0")
+    plan = outspoken(net.device, link.mac, subnets, host)
     plan += _make_way(net.device, subnets, present, force) + _addresses(net.device, subnets, present)
     was = LinkSet(net.device, up=None if link.up else False, promisc=False if promisc else None)
     return plan if link.up and not promisc else plan + _up(net.device, promisc, was)

@@ -38,6 +38,17 @@ def deaf(device: str, was: str) -> Plan:
     return Plan.of((step, "believe no container's router advertisement"))
 
 
+def outspoken(device: str, mac: str, subnets: Sequence[Subnet], host: Host) -> Plan:
+    """A link that is there believes no router advertisement; one that has no IPv6 gets it where that is asked for."""
+    key, was = f"net/ipv6/conf/{device}/disable_ipv6", host.sysctl(f"net/ipv6/conf/{device}/accept_ra") or "0"
+    if host.sysctl(key) != "1":
+        return deaf(device, was)
+    if not any(family(subnet.cidr) == 6 for subnet in subnets):
+        return Plan()
+    on = SysctlSet(key, "0", "1", dev=device)
+    return deaf(device, was) + Plan.of((on, "it speaks IPv6 from now on")) + _link_local(device, mac)
+
+
 def _link_local(device: str, mac: str) -> Plan:
     """The kernel asks for a container's MAC from a link-local address; its own would come late, and be tentative."""
     return Plan.of(

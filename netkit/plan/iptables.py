@@ -92,10 +92,11 @@ def _base(_: BaseRules) -> Iterator[Chain | Line]:
 
 
 def _network(rule: NetworkRules) -> Iterator[Line]:
-    owner = short_id("network", rule.name)
+    owner = short_id("network", rule.device)
     for number in (4, 6):
         subnets = [checked.prefix(each) for each in rule.subnets if family(each) == number]
-        for line in (*_subnet_lines(rule, number, subnets), *_device_lines(rule, number)):
+        device_lines = () if rule.guest else _device_lines(rule, number)
+        for line in (*_subnet_lines(rule, number, subnets), *device_lines):
             yield marked(owner, line)
 
 

@@ -119,8 +119,9 @@ def _lines(verb: str, found: Iterable[Element]) -> str:
 
 def _network(rule: NetworkRules) -> Iterator[Element]:
     device = f'"{checked.device(rule.device)}"'
-    yield Element("inet", "nkif", device)
-    if rule.icc:
+    if not rule.guest:
+        yield Element("inet", "nkif", device)
+    if rule.icc and not rule.guest:
         yield Element("inet", "pairs", f"{device} . {device}")
     for subnet in map(checked.prefix, rule.subnets):
         number = family(subnet)
@@ -129,6 +130,8 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
         if rule.masquerade and not rule.internal:
             yield Element("inet", f"masq{number}", subnet)
         yield Element("inet", f"hair{number}", f"{device} . {subnet}")
+    if rule.guest:
+        return
     yield Element("inet", "fwd_from", device, "goto from_int" if rule.internal else "goto from_nat")
     yield Element("inet", "fwd_to", device, "drop" if rule.internal else "accept" if rule.routed else "goto to_nat")
 

@@ -35,7 +35,7 @@ class NetworkRules(Rule):
     Containers may reach out (masqueraded) unless `internal`; may reach each other through the host if `icc`; no other
     network reaches in, and from outside only published ports and replies do, unless `routed`: then whoever has a route
     may open connections to the containers' own addresses. Without `masquerade` replies arrive by the subnet's own
-    route, and only replies. `name` marks the rules.
+    route, and only replies. A `guest` adds its subnets alone: another network on `device` has said the rest.
     """
 
     name: str
@@ -45,6 +45,7 @@ class NetworkRules(Rule):
     icc: bool = True
     masquerade: bool = True
     routed: bool = False
+    guest: bool = False
 
     @property
     def by_route(self) -> bool:

@@ -150,32 +150,32 @@ sysctl -qw net/ipv4/ip_forward=1
 # the way out is masqueraded, the way in is closed
 iptables-restore --noflush -w <<'EOF'
 *raw
--A NETKIT-DIRECT -d 10.90.0.0/16 -j DROP -m comment --comment nk:4fc463fd36e0:ce267a60b007
--I NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:057096c9c631
+-A NETKIT-DIRECT -d 10.90.0.0/16 -j DROP -m comment --comment nk:7d8722c6b66d:ce267a60b007
+-I NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:057096c9c631
 COMMIT
 *filter
--A NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:b52efac73081
--A NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:2e022e5e2fad
--A NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:16879a8d5336
+-A NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:7d8722c6b66d:b52efac73081
+-A NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:7d8722c6b66d:2e022e5e2fad
+-A NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:7d8722c6b66d:16879a8d5336
 COMMIT
 *nat
--A NETKIT-HAIRPIN -s 10.90.0.0/16 -o netkit0 -m conntrack --ctstate DNAT -j MASQUERADE -m comment --comment nk:4fc463fd36e0:43dac2a1e291
--A NETKIT-EGRESS -s 10.90.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:3cc491257bfb
--A NETKIT-HAIRPIN -s 127.0.0.0/8 -o netkit0 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:7290ff08f903
--I NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:76278bb566cc
+-A NETKIT-HAIRPIN -s 10.90.0.0/16 -o netkit0 -m conntrack --ctstate DNAT -j MASQUERADE -m comment --comment nk:7d8722c6b66d:43dac2a1e291
+-A NETKIT-EGRESS -s 10.90.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment nk:7d8722c6b66d:3cc491257bfb
+-A NETKIT-HAIRPIN -s 127.0.0.0/8 -o netkit0 -j MASQUERADE -m comment --comment nk:7d8722c6b66d:7290ff08f903
+-I NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:76278bb566cc
 COMMIT
 EOF
 ip6tables-restore --noflush -w <<'EOF'
 *raw
--I NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:0518371851e6
+-I NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:0518371851e6
 COMMIT
 *filter
--A NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:19fd14ec048d
--A NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:faa2bb41aee4
--A NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:73b3bf710c3b
+-A NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:7d8722c6b66d:19fd14ec048d
+-A NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:7d8722c6b66d:faa2bb41aee4
+-A NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:7d8722c6b66d:73b3bf710c3b
 COMMIT
 *nat
--I NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:c4b7926ee08d
+-I NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:c4b7926ee08d
 COMMIT
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it

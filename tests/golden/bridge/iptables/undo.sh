@@ -9,32 +9,32 @@ ip link del dev nk542a8c6fac63
 ip link set dev netkit0 down
 iptables-restore --noflush -w <<'EOF'
 *nat
--D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:76278bb566cc
--D NETKIT-HAIRPIN -s 127.0.0.0/8 -o netkit0 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:7290ff08f903
--D NETKIT-EGRESS -s 10.90.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment nk:4fc463fd36e0:3cc491257bfb
--D NETKIT-HAIRPIN -s 10.90.0.0/16 -o netkit0 -m conntrack --ctstate DNAT -j MASQUERADE -m comment --comment nk:4fc463fd36e0:43dac2a1e291
+-D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:76278bb566cc
+-D NETKIT-HAIRPIN -s 127.0.0.0/8 -o netkit0 -j MASQUERADE -m comment --comment nk:7d8722c6b66d:7290ff08f903
+-D NETKIT-EGRESS -s 10.90.0.0/16 ! -d 224.0.0.0/4 -j MASQUERADE -m comment --comment nk:7d8722c6b66d:3cc491257bfb
+-D NETKIT-HAIRPIN -s 10.90.0.0/16 -o netkit0 -m conntrack --ctstate DNAT -j MASQUERADE -m comment --comment nk:7d8722c6b66d:43dac2a1e291
 COMMIT
 *filter
--D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:16879a8d5336
--D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:2e022e5e2fad
--D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:b52efac73081
+-D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:7d8722c6b66d:16879a8d5336
+-D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:7d8722c6b66d:2e022e5e2fad
+-D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:7d8722c6b66d:b52efac73081
 COMMIT
 *raw
--D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:057096c9c631
--D NETKIT-DIRECT -d 10.90.0.0/16 -j DROP -m comment --comment nk:4fc463fd36e0:ce267a60b007
+-D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:057096c9c631
+-D NETKIT-DIRECT -d 10.90.0.0/16 -j DROP -m comment --comment nk:7d8722c6b66d:ce267a60b007
 COMMIT
 EOF
 ip6tables-restore --noflush -w <<'EOF'
 *nat
--D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:c4b7926ee08d
+-D NETKIT-EGRESS -o netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:c4b7926ee08d
 COMMIT
 *filter
--D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:4fc463fd36e0:73b3bf710c3b
--D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:4fc463fd36e0:faa2bb41aee4
--D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:4fc463fd36e0:19fd14ec048d
+-D NETKIT-FROM -i netkit0 -g NETKIT-NAT -m comment --comment nk:7d8722c6b66d:73b3bf710c3b
+-D NETKIT-TO -o netkit0 -g NETKIT-IN -m comment --comment nk:7d8722c6b66d:faa2bb41aee4
+-D NETKIT-PAIRS -i netkit0 -o netkit0 -j ACCEPT -m comment --comment nk:7d8722c6b66d:19fd14ec048d
 COMMIT
 *raw
--D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:4fc463fd36e0:0518371851e6
+-D NETKIT-DIRECT -i netkit0 -j RETURN -m comment --comment nk:7d8722c6b66d:0518371851e6
 COMMIT
 EOF
 ip link del dev netkit0
