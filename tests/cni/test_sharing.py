@@ -90,7 +90,11 @@ def test_each_is_masqueraded_and_published_by_itself(cni: Plugins, lab: Lab, hos
 @pytest.mark.parametrize("whose", ["ours", "the reference's"])
 @pytest.mark.parametrize(
     "second",
-    [SWITCH, {**SWITCH, "ipMasq": True, "ipam": {**HOST_LOCAL, "ranges": [[PART]]}}, {**BLUE, "isGateway": False}],
+    [
+        SWITCH,
+        {**SWITCH, "ipMasq": True, "ipam": {**HOST_LOCAL, "ranges": [[PART]]}},
+        {**BLUE, "isGateway": False, "ipMasq": False},
+    ],
     ids=["no addresses", "a part of the same subnet", "no gateway"],
 )
 def test_a_switch_shares_with_a_gateway(

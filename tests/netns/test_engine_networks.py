@@ -146,4 +146,5 @@ def test_networks_that_overlap_are_refused(host: HostNs) -> None:
     near = OWN.replace(name="near", options=())
     refused(remote, near, "network own")
     refused(remote, near.replace(subnets=(Subnet("10.8.0.0/25", "10.8.0.1"),)), "network own")
-    refused(remote, near.replace(subnets=(Subnet("10.11.0.0/24", "10.11.0.1"),), options=OWN.options), "network own")
+    beside = near.replace(subnets=(Subnet("10.11.0.0/24", "10.11.0.1"),), options=OWN.options, internal=True)
+    refused(remote, beside, "network own")
