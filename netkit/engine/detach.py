@@ -7,6 +7,7 @@ from time import monotonic, sleep
 from netkit.engine import bringup, pools
 from netkit.engine.recovery import finish_detach, recover, recover_locked, reported, unfinished_networks
 from netkit.errors import NetkitError
+from netkit.naming import host_ifname
 from netkit.state.networks import HOST
 
 TYPE_CHECKING = False
@@ -91,6 +92,7 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
     session.root.host.names()  # removes what a killed writer of the ledger left there
     done += _unnamed(session, dry_run, errors)
     done += _orphans(session, dry_run, errors)
+    done += _lost(session, dry_run, errors)
     if not dry_run:
         with session.host_lock():
             _try(errors, lambda: bringup.take_down_unused_host(session))
@@ -144,6 +146,26 @@ def _take_down_unnamed(session: Session, name: str) -> None:
         if session.networks.load(name) is None:
             bringup.take_down(session, name)
             session.root.forget_network(name)
+
+
+def _lost(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:
+    """What is left of attachments whose record was lost, once their namespace is gone, and the cable into it."""
+    done: list[str] = []
+    with session.host_lock():
+        for ident, netns in session.records.lost():
+            # without a path it was adopted from another tool, which alone knows
+            if not netns.path or session.namespaces.alive(netns) or session.host().link(host_ifname(ident)) is not None:
+                continue
+            done.append(f"ports and rules of {ident}, whose record is lost")
+            if not dry_run:
+                _try(errors, lambda ident=ident: _forget(session, ident))
+    return done
+
+
+def _forget(session: Session, ident: str) -> None:
+    session.firewall(session.backend()).forget(ident)
+    session.ledger.release(ident)
+    session.records.forget_lost(ident)
 
 
 def _orphans(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:

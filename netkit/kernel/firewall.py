@@ -32,6 +32,9 @@ class Firewall(Protocol):
     def delete(self, rules: Sequence[Rule]) -> None:
         """Delete rules. What is gone already is no error, what is another's by now is left alone."""
 
+    def forget(self, owner: str) -> None:
+        """Delete what bears an attachment's mark, whatever it is: for one whose record is lost."""
+
     def holds(self, rule: Rule) -> bool:
         """Whether the rule is in force; looks at netkit's own chains and sets only."""
 

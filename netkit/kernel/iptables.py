@@ -12,6 +12,7 @@ from netkit.errors import BusyError, HostError, KernelError
 from netkit.kernel import foreign
 from netkit.kernel.xtables import Sight, Tables, is_frame_line
 from netkit.plan import admit, iptables
+from netkit.plan.iptables_base import GROWING
 from netkit.plan.iptables_text import Chain, Line, restore
 from netkit.plan.rules import Admit, BaseRules
 
@@ -55,6 +56,15 @@ class Iptables:
         change = iptables.delete(_own(rules))
         for family in self._tables:
             self._take_back(family, _of(family, change.items))
+
+    def forget(self, owner: str) -> None:
+        """Delete every line that bears an attachment's mark."""
+        for family in self._tables:
+            tables = Tables(self.name, family)  # the program, for the library tells of a line's mark alone
+            listed = [(table, name, line) for table, name in GROWING for line in tables.chain(table, name) or ()]
+            marked = [(table, name, line) for table, name, line in listed if f"nk:{owner}:" in line]
+            lines = [Line(family, table, name, line.removeprefix(f"-A {name} ")) for table, name, line in marked]
+            tables.write(restore(lines, "delete"))
 
     def holds(self, rule: Rule) -> bool:
         """Whether this rule is in force, as far as our own chains and the jumps to them tell."""

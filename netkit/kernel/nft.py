@@ -70,6 +70,14 @@ class Nftables:
             return _frame_stands()
         return all(nfelements.holds(element) for element in nftables.elements(rule)) and _chain_stands(rule)
 
+    def forget(self, owner: str) -> None:
+        """Delete what bears an attachment's mark, whatever it is."""
+        from netkit.kernel import leftovers  # asked for by nobody but gc
+
+        script = leftovers.deletion(self.nft, owner)
+        if script and (failed := self.nft.run(script)):
+            raise _error("delete", (), failed)
+
     def _writer(self) -> Writer:
         self._opened = self._opened or Writer()
         return self._opened

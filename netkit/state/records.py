@@ -7,13 +7,14 @@ A record is named by its id, and tells by the directory that it stands in how fa
     detaching/   moved here before it is undone       a crash leaves it here: finish it
 
 A move needs no new bytes, so taking down works on a full disk. Beside them, `by-netns/` has a link for each
-attachment, named by its namespace: it is made after the record, while that is attaching, and removed before it.
+attachment, named by its namespace and holding that one's inode and path: it is made after the record, while that is
+attaching, and removed before it.
 """
 
 from __future__ import annotations
 
 from netkit.errors import ConflictError, NotFoundError
-from netkit.model import Endpoint
+from netkit.model import Endpoint, NsRef
 from netkit.plan import rules as _rules  # noqa: F401 - a record's plan holds rules: reading it needs their kinds
 from netkit.plan.steps import Plan
 from netkit.value import Value
@@ -108,6 +109,22 @@ class Records:
         """Whether a network namespace has an attachment, or one that comes or goes at this moment."""
         return bool(self._ids(inode, cookie))
 
+    def lost(self) -> tuple[tuple[str, NsRef], ...]:
+        """Attachments that the namespaces' links tell of and no record does, each with its namespace as it was.
+
+        A record that moves on meanwhile is seen in one of its places, as they are looked at in the order of its life.
+        """
+        links = [(name.rpartition("+")[2], name) for name in self.root.by_netns.names()]
+        places = (self.root.attaching, self.root.attachments, self.root.detaching)
+        known = {name for place in places for name in place.names()}
+        return tuple((ident, self._place_of(name)) for ident, name in links if ident not in known)
+
+    def forget_lost(self, ident: str) -> None:
+        """Remove the link of an attachment without a record."""
+        for name in self.root.by_netns.names():
+            if name.endswith(f"+{ident}"):
+                self.root.by_netns.unlink(name)
+
     def named(self, name: str) -> tuple[Record, ...]:
         """The records that bear this name."""
         return tuple(record for record in self._about(name) if record.endpoint.name == name)
@@ -125,13 +142,21 @@ class Records:
         """The attachments whose taking down was begun and not finished."""
         return tuple(self.root.detaching.values(Record))
 
+    def _place_of(self, link: str) -> NsRef:
+        """The namespace that a link tells of; its path is "" where that is not known."""
+        key, (inode, _, path) = link.partition("+")[0], (self.root.by_netns.pointed(link) or "").partition(" ")
+        try:
+            return NsRef(path, int(inode), 0 if key.startswith("inode") else int(key, 16))
+        except ValueError:
+            return NsRef("")
+
     def _place(self, directory: Directory, record: Record) -> None:
         index, link = self.root.by_netns, _link(record)
         directory.save(record.id, record)
         if index.exists(link):
             return
         try:
-            index.point(link, record.id)
+            index.point(link, f"{record.endpoint.netns.inode} {record.endpoint.netns.path}")
         except BaseException:
             directory.unlink(record.id)
             raise

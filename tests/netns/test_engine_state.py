@@ -6,12 +6,14 @@ import pytest
 
 from netkit.model import Network, PortMap, Subnet
 from tests.contract.test_engine_faults import ALLOWED
-from tests.hosts import Container, HostNs, Lab
+from tests.features import need
+from tests.hosts import Container, HostNs, Lab, wait_until
 from tests.netns.calls import RefusedError, Remote, ip, kernel
 from tests.oracle import diff
 
 PORTS = (PortMap("tcp", "0.0.0.0", 8080, 80), PortMap("udp", "0.0.0.0", 0, 53))
 BLUE = Network("blue", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"),))
+DUAL = Network("dual", "bridge", subnets=(Subnet("10.8.0.0/24", "10.8.0.1"), Subnet("fd08::/64", "fd08::1")))
 PAGE = 4096
 
 
@@ -135,6 +137,33 @@ def test_a_damaged_record_stands_in_nobodys_way_and_its_living_address_is_not_gi
     with pytest.raises(RefusedError):
         remote.attach(lab.container("thief"), ips=(hurt.addresses[0].partition("/")[0],))
     assert remote.leave(other) == [kept.id]
+
+
+@pytest.mark.parametrize("backend", ("nftables", "iptables", "iptables-legacy"))
+def test_what_a_damaged_record_leaves_behind_goes_with_its_namespace(lab: Lab, backend: str) -> None:
+    """Ports, rules and ledger stay while the container may live, and are taken by gc when it is dead."""
+    need(backend)
+    host, broken, other = lab.host(), lab.container("broken"), lab.container("other")
+    remote = Remote(host, backend)
+    remote.call("create", net=DUAL)
+    kept = remote.attach(other, network="dual", ports=(PortMap("tcp", "0.0.0.0", 9090, 80),))
+    before = kernel(host)
+    ports = (PortMap("tcp", "0.0.0.0", 8080, 80), PortMap("udp", "::", 8000, 8000, 5), PortMap("tcp", "::", 81, 80, 2))
+    hurt = remote.attach(broken, network="dual", ports=ports)
+    record = host.root / "run" / "attachments" / hurt.id
+    record.write_bytes(record.read_bytes()[:100])
+    living = kernel(host)
+    assert remote.call("gc") == ()
+    assert diff(living, kernel(host), ALLOWED) == ""
+    broken.die()
+    assert wait_until(lambda: hurt.host_ifname not in {link["ifname"] for link in ip(host, "link")})
+    assert any(hurt.id in line for line in remote.call("gc"))
+    assert diff(before, kernel(host), ALLOWED) == ""
+    assert [line.split()[-1] for line in (host.root / "run" / "host" / "ports").read_text().splitlines()[1:]] == [
+        kept.id
+    ]
+    assert remote.call("gc") == ()
+    assert remote.call("check") == ()
 
 
 def test_a_link_that_bears_our_name_and_is_not_ours_is_never_deleted(lab: Lab) -> None:
