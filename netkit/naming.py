@@ -46,6 +46,11 @@ def host_ifname(attachment: str) -> str:
     return f"nk{attachment}"
 
 
+def bridge_name(network: str) -> str:
+    """The bridge of a network that names none: `nk-` and the network's name, or its hash where that is too long."""
+    return f"nk-{network}" if len(network) <= 12 else f"nk-{short_id('bridge', network)}"
+
+
 def mac(*parts: str) -> str:
     """A locally administered unicast MAC address for these parts."""
     tail = digest("mac", *parts).to_bytes(8, "big")[:5]

@@ -35,6 +35,9 @@ RANGES = (
 )
 FREE = (PortMap("tcp", "0.0.0.0", 0, 22),)
 PLUGINS = ("bin-dir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugins"))
+LAN4 = Subnet("192.0.2.0/24", "192.0.2.2", "192.0.2.100-192.0.2.120")
+LAN6 = Subnet("fd00:2::/64", "fd00:2::2", "fd00:2::100-fd00:2::120")
+YES = (("yes", "on"),)
 
 #: What is attached: the network (None: the implicit one of the mode), the mode, the ports.
 CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
@@ -52,6 +55,7 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "apart": (Network("apart", "macvlan", subnets=(V4, V6), options=(("mode", "private"),), mtu=1400), "macvlan", ()),
     "delegate": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", ()),
     "delegate-ports": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", (TCP,)),
+    "underlay": (Network("lan", "underlay", subnets=(LAN4, LAN6), parent="eth0", options=YES), "underlay", ()),
 }
 
 #: The interface in the container, where it is not eth0.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.model import NsRef
-from netkit.plan.host import Link, Route
+from netkit.plan.host import Address, Link, Route
 from netkit.plan.rules import Rule
 
 _DEFAULTS = {
@@ -29,6 +29,9 @@ class FakeHost:
         inside: tuple[Link, ...] = (Link("lo", 1),),
         inside_routes: tuple[Route, ...] = (),
         lacks: tuple[str, ...] = (),
+        addressing: dict[str, tuple[Address, ...]] | None = None,
+        wireless: tuple[str, ...] = (),
+        mentioned: dict[str, tuple[str, ...]] | None = None,
     ) -> None:
         self.links = {link.name: link for link in links}
         self.inside = {link.name: link for link in inside}
@@ -40,12 +43,27 @@ class FakeHost:
         self.rules = rules
         self.foreign = foreign
         self.lacks = lacks
+        self.held = addressing or {}
+        self.wireless = wireless
+        self.mentioned = mentioned or {}
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         return (self.inside if netns else self.links).get(name)
 
     def addresses(self, dev: str, netns: NsRef | None = None) -> tuple[str, ...]:
         return () if netns else self.present.get(dev, ())
+
+    def addressing(self, dev: str) -> tuple[Address, ...]:
+        return self.held.get(dev, ())
+
+    def built_on(self, dev: str) -> tuple[Link, ...]:
+        return tuple(link for link in self.links.values() if link.below == self.links[dev].index)
+
+    def is_wireless(self, dev: str) -> bool:
+        return dev in self.wireless
+
+    def mentions(self, dev: str) -> tuple[str, ...]:
+        return self.mentioned.get(dev, ())
 
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         return tuple(r for r in (self.inside_routes if netns else self.host_routes) if r.family == family)

@@ -137,6 +137,10 @@ class HostNs(Namespace):
         argv = (sys.executable, "-m", "netkit", "--root", str(self.root), *arguments)
         return self.run(*argv, input=input, check=check)
 
+    def settled(self) -> None:
+        """Return when no IPv6 address is tentative any more: the kernel ends that a moment after one is added."""
+        wait_until(lambda: " tentative" not in self.run("ip", "-6", "addr").stdout)
+
     def snapshot(self, *containers: Container) -> dict[str, Any]:
         """What the oracle sees here and in these containers."""
         from tests.oracle import snapshot

@@ -11,6 +11,7 @@ from netkit.errors import ConfigError, NetkitError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netkit.engine.service import Engine
     from netkit.model import Network
 
 
@@ -32,9 +33,9 @@ def command() -> None:
 @click.argument("name")
 @options(
     click.option("--mode", default="bridge", metavar="MODE", shell_complete=complete.modes,
-                 help="null, bridge, macvlan or ipvlan [bridge]."),
+                 help="null, bridge, macvlan, ipvlan or underlay [bridge]."),
     click.option("--subnet", multiple=True, metavar="CIDR", help="A subnet; may be repeated [a free 10.90-99.0.0/16]."),
-    click.option("--gateway", multiple=True, metavar="IP", help="The host's address in a subnet [its first]."),
+    click.option("--gateway", multiple=True, metavar="IP", help="The gateway of a subnet [its first address]."),
     click.option("--ip-range", multiple=True, metavar="CIDR",
                  help="The part of a subnet to give out, or FIRST-LAST [all]."),
     click.option("--ipam", metavar="WHO", default="",
@@ -45,7 +46,7 @@ def command() -> None:
     click.option("--parent", default="", metavar="IF", help="The host's link that the mode builds on, if it does."),
     click.option("-o", "--option", "opts", multiple=True, metavar="KEY=VALUE",
                  help="An option of the mode. bridge: bridge=NAME, guard=on|off [on]."),
-    click.option("--yes", is_flag=True, help="Do not ask where a mode changes the host's uplink (none here does)."),
+    click.option("--yes", is_flag=True, help="The host's own way out may move to a bridge (underlay)."),
 )  # fmt: skip
 @click.pass_context
 def create(
@@ -73,6 +74,8 @@ def create(
       netkit network create backend --subnet 10.7.0.0/24 --subnet fd07::/64 --gateway 10.7.0.254
       netkit network create db --subnet 10.8.0.0/24 --ip-range 10.8.0.128/25 --internal --no-icc
       netkit network create lab -o bridge=br-lab --mtu 1400
+      netkit network create lan --mode underlay --parent eth0 --subnet 192.168.1.0/24 \\
+          --gateway 192.168.1.1 --ip-range 192.168.1.200-192.168.1.220 --yes
     """
     from netkit import parse
     from netkit.cli import document
@@ -93,11 +96,14 @@ def create(
         internal=internal,
         icc=not no_icc,
         parent=check_ifname(parent, "--parent") if parent else "",
-        options=_options(opts),
+        options=_options((*opts, "yes=on") if yes and mode == "underlay" else opts),
         ipam=ipam,
     )
     settings = settings_of(ctx)
-    made = settings.open().create_network(net)
+    engine = settings.open()
+    if mode == "underlay" and not yes:
+        _spare_ssh(engine, net.parent)
+    made = engine.create_network(net)
     show(settings, document.network(made, up=True), _summary(made))
 
 
@@ -170,6 +176,18 @@ def rm(ctx: click.Context, names: tuple[str, ...]) -> None:
     if removed or not errors:
         show(settings, {"removed": removed}, "\n".join(f"{name}  removed" for name in removed))
     reported(errors)
+
+
+def _spare_ssh(engine: Engine, parent: str) -> None:
+    """Whoever is connected by the link that would move says so first."""
+    import os
+
+    server = os.environ.get("SSH_CONNECTION", "").split(" ")[2:3]
+    if server and server[0] in [address.partition("/")[0] for address in engine.addresses_of(parent)]:
+        raise UsageError(
+            f"this session came by SSH to {server[0]}, which would move from {parent} to a bridge",
+            "connections survive that; say --yes if you can reach the host in another way, should it go wrong",
+        )
 
 
 def _options(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 from netkit.drivers.options import PUBLISHING, only, switch, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
-from netkit.naming import check_ifname, short_id
+from netkit.naming import bridge_name, check_ifname
 from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
@@ -85,7 +85,7 @@ class Bridge:
         chosen = self._options(net).bridge
         if chosen or net.made_by_mode:
             return chosen or DEFAULT_DEVICE
-        return f"nk-{net.name}" if len(net.name) <= 12 else f"nk-{short_id('bridge', net.name)}"
+        return bridge_name(net.name)
 
     def needs_subnet(self, net: Network) -> bool:
         return self._options(net).gateway

@@ -20,6 +20,7 @@ BUILT_IN: dict[str, tuple[str, str]] = {
     "macvlan": ("netkit.drivers.macvlan", "Macvlan"),
     "ipvlan": ("netkit.drivers.ipvlan", "Ipvlan"),
     "cni": ("netkit.drivers.delegate", "Delegate"),
+    "underlay": ("netkit.drivers.underlay", "Underlay"),
 }
 #: Modes that stand in for one link of another tool's chain; nobody types them.
 INNER: dict[str, tuple[str, str]] = {

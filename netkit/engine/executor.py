@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.errors import ApplyError, NetkitError
 from netkit.kernel.apply import UNTRIED
-from netkit.plan.ops import LinkSet
+from netkit.plan.ops import LinkSet, Together
 from netkit.plan.steps import undo
 
 TYPE_CHECKING = False
@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 def apply(kernel: Kernel, plan: Plan) -> None:
     """Apply a plan; on the first failure take back what was done, newest first, and raise ApplyError.
 
-    One op is one atomic change, so the op that failed has left nothing and is not reversed; but for a LinkSet of a link
-    that was there before, which may be several messages and is put back as it was.
+    One op is one atomic change, so the op that failed has left nothing and is not reversed; but for those that may be
+    several messages and know what was before: a LinkSet of a link that was there, and changes that go together.
     """
     outcomes = kernel.apply(plan.ops)
     failures = [(step, o) for step, o in zip(plan, outcomes, strict=True) if isinstance(o, NetkitError)]
@@ -26,7 +26,7 @@ def apply(kernel: Kernel, plan: Plan) -> None:
     done = [
         step
         for step, outcome in zip(plan, outcomes, strict=True)
-        if outcome is None or (outcome is not UNTRIED and isinstance(step.op, LinkSet))
+        if outcome is None or (outcome is not UNTRIED and isinstance(step.op, (LinkSet, Together)))
     ]
     left = revert(kernel, undo(done))
     step, cause = failures[0]

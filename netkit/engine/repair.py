@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.engine import executor
 from netkit.errors import NetkitError
-from netkit.plan.ops import LinkAdd, RulesAdd
+from netkit.plan.ops import LinkAdd, RulesAdd, SysctlSet, Together
 from netkit.plan.steps import Plan, Step
 from netkit.state.networks import HOST
 from netkit.value import Value
@@ -41,12 +41,21 @@ def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
 
 
 def missing(plan: Plan, host: Host) -> list[Step]:
-    """The steps that no longer hold, rules one by one; NotFoundError when the namespace itself is gone."""
+    """The steps that no longer hold, rules and changes that went together one by one.
+
+    Of several steps that set the same sysctl the last one counts. NotFoundError when the namespace itself is gone.
+    """
     lost: list[Step] = []
+    final = {(op.key, op.ns): op for op in plan.ops if isinstance(op, SysctlSet)}
     for step in plan:
         if isinstance(step.op, RulesAdd):
             rules = tuple(rule for rule in step.op.rules if not host.holds(rule, step.op.backend))
             lost += [Step(step.op.replace(rules=rules), step.why)] if rules else []
+        elif isinstance(step.op, Together):
+            parts = tuple(op for op in step.op.ops if not op.holds(host))
+            lost += [Step(Together(parts), step.why)] if parts else []
+        elif isinstance(step.op, SysctlSet) and final[step.op.key, step.op.ns] is not step.op:
+            continue
         elif not step.op.holds(host):
             lost.append(step)
     return lost

@@ -179,6 +179,11 @@ class Engine:
         with self._session() as session:
             return session.host().addresses(dev, netns)
 
+    def addresses_of(self, dev: str) -> tuple[str, ...]:
+        """The addresses on a link of the host."""
+        with self._session() as session:
+            return session.host().addresses(dev)
+
     def macs(self, names: Sequence[str]) -> dict[str, str]:
         """The MAC addresses of links of the host, as far as they are there."""
         with self._session() as session:

@@ -76,7 +76,7 @@ def admits(rule: Admit) -> bool:
     """Whether the accept is there."""
     if chain := plan.nft_chain(rule):
         nft = open_nft()
-        return _jump(nft, chain) is not None and rule.device in (_devices(nft, chain) or ())
+        return _jump(nft, chain) is not None and _mine(rule) in (_admitted(nft, chain) or ())
     tables, items = _tables(rule)
     return not xtables.Sight(tables).to_add(items)
 
@@ -130,18 +130,25 @@ def _jump(nft: Nft, chain: NftChain) -> int | None:
     return None
 
 
-def _devices(nft: Nft, chain: NftChain) -> set[str] | None:
-    """The devices admitted in another's table, None when we have no set there."""
-    shown = nft.list(f"set {chain.place} {plan.NFT_SET}", elements=True)
-    return None if shown is None else {str(each) for found in shown for each in found.get("set", {}).get("elem", ())}
+def _mine(rule: Admit) -> tuple[str, ...]:
+    return (rule.device, rule.device) if rule.switched else (rule.device,)
+
+
+def _admitted(nft: Nft, chain: NftChain) -> set[tuple[str, ...]] | None:
+    """The devices admitted in another's table, those that only switch twice; None when we have no sets there."""
+    lists = [nft.list(f"set {chain.place} {name}", elements=True) for name in (plan.NFT_DEVICES, plan.NFT_SWITCHES)]
+    if None in lists:
+        return None
+    elements = [each for shown in lists for found in shown or () for each in found.get("set", {}).get("elem", ())]
+    return {tuple(each["concat"]) if isinstance(each, dict) else (str(each),) for each in elements}
 
 
 def _dismiss_nft(nft: Nft, rule: Admit, chain: NftChain) -> None:
-    there = _devices(nft, chain)
+    there = _admitted(nft, chain)
     if there is None:
         return
-    if there - {rule.device}:
-        if rule.device in there:
+    if there - {_mine(rule)}:
+        if _mine(rule) in there:
             _run(nft, plan.device(rule, chain, "delete"), chain, rule.device)
         return
     handle = _jump(nft, chain)

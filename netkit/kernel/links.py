@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from netkit.errors import KernelError, NetkitError
 from netkit.kernel.messages import delete_link, encode
-from netkit.kernel.outcomes import UNTRIED, worst
-from netkit.plan.ops import LinkAdd, LinkDel
+from netkit.kernel.outcomes import UNTRIED, is_gone, worst
+from netkit.plan.ops import LinkAdd, LinkDel, Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ class Batch:
     def _add(self, place: int, op: Op) -> None:
         if (self._ref, op.on()) in self._unborn:
             self._send()
-        messages = self._delete(op) if isinstance(op, LinkDel) else encode(op, self)
+        messages = self._messages(op)
         if self._failed():
             return  # what this op builds on was not made
         if not messages:
@@ -78,6 +78,23 @@ class Batch:
             self._unborn.update(op.creates())
             for key in op.creates():
                 self._indexes.pop(key, None)
+
+    def _messages(self, op: Op) -> list[Message]:
+        if isinstance(op, LinkDel):
+            return self._delete(op)
+        if isinstance(op, Together):
+            self._send()  # so that nothing else is in its send
+            return [message for part in op.ops for message in self._part(part)]
+        return encode(op, self)
+
+    def _part(self, op: Op) -> list[Message]:
+        """What is to be put back is put back even where the link that it came from is gone."""
+        try:
+            return encode(op, self)
+        except KernelError as error:
+            if self._tolerant and is_gone(error):
+                return []
+            raise
 
     def _delete(self, op: LinkDel) -> list[Message]:
         """Nothing to send unless the link is there and ours: of this name (not alias), kind and group."""

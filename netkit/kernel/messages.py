@@ -11,8 +11,9 @@ from sys import byteorder
 
 from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, attr, u32
 from netkit.model import family
+from netkit.plan.host import FOREVER
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
-from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, RouteAdd, RouteDel
+from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, RouteAdd, RouteDel, Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 
     from netkit.kernel.wire import Message
     from netkit.model import NsRef
+    from netkit.plan.host import Address
     from netkit.plan.ops import Op
 else:
     Protocol = object
@@ -28,12 +30,26 @@ else:
 RTM_NEWLINK, RTM_DELLINK, RTM_GETLINK, RTM_SETLINK = 16, 17, 18, 19
 RTM_NEWADDR, RTM_DELADDR, RTM_GETADDR = 20, 21, 22
 RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
+RTM_GETRULE = 34
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
+IFLA_CARRIER, IFLA_LINK_NETNSID = 33, 37
 IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 26, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
-IFA_ADDRESS, IFA_LOCAL, IFA_FLAGS = 1, 2, 8
+IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 4, 6, 8
+IFA_RT_PRIORITY, IFA_PROTO = 9, 11
 RTA_DST, RTA_OIF, RTA_GATEWAY, RTA_PRIORITY, RTA_METRICS, RTA_MULTIPATH, RTA_TABLE, RTA_VIA = 1, 4, 5, 6, 8, 9, 15, 18
+RTA_SRC, RTA_PREFSRC, RTA_FLOW, RTA_CACHEINFO, RTA_PREF, RTA_ENCAP, RTA_EXPIRES, RTA_NH_ID = (
+    2,
+    7,
+    11,
+    12,
+    20,
+    22,
+    23,
+    30,
+)
+RTNH_F_ONLINK = 4
 IFF_UP, IFF_PROMISC = 1, 0x100
 RTN_UNICAST = 1
 
@@ -43,6 +59,8 @@ IFINFO = Struct("=BxHiII")
 IFADDR = Struct("=BBBBI")
 #: struct rtmsg: family, destination and source prefix length, tos, table, protocol, scope, type, flags.
 RTMSG = Struct("=BBBBBBBBI")
+#: struct ifa_cacheinfo: preferred and valid lifetime, when made, when changed.
+LIFETIMES = Struct("=IIII")
 
 _AF_BRIDGE = 7
 _VETH_INFO_PEER = 1
@@ -53,7 +71,11 @@ _IPVLAN_MODES = {"l2": 0, "l3": 1, "l3s": 2}
 _IFLA_BRPORT_MODE, _IFLA_BRPORT_ISOLATED = 4, 33
 _RTAX_MTU, _RTAX_ADVMSS = 2, 8
 _IFLA_INET6_ADDR_GEN_MODE, _IN6_ADDR_GEN_MODE_NONE = 8, 1
-_IFA_F_NODAD = 0x02
+IFA_F_SECONDARY, IFA_F_NODAD, IFA_F_DADFAILED, IFA_F_TENTATIVE = 0x01, 0x02, 0x08, 0x40
+IFA_F_NOPREFIXROUTE = 0x200
+#: What the kernel lets others say of an address: no duplicate detection, home, temporary ones made from it, no route,
+#: its multicast group joined.
+_IFA_F_GIVEN = IFA_F_NODAD | 0x10 | 0x100 | IFA_F_NOPREFIXROUTE | 0x400
 _SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
 _LOOPBACK_INDEX = 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
@@ -188,31 +210,52 @@ def _loopback_up(op: LoopbackUp, numbers: Numbers) -> list[Message]:
     return [(RTM_SETLINK, 0, IFINFO.pack(0, 0, _LOOPBACK_INDEX, IFF_UP, IFF_UP))]
 
 
-def _address(op: AddrAdd | AddrDel, numbers: Numbers, flags: int, scope: int) -> bytes:
+def _address(op: AddrAdd | AddrDel, numbers: Numbers, flags: int, scope: int, peer: str = "") -> bytes:
     address, _, length = op.address.partition("/")
     packed = address_bytes(address)
     head = IFADDR.pack(_FAMILIES[family(address)], int(length), flags, scope, numbers.index(op.dev))
-    return head + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, packed)
+    return head + attr(IFA_LOCAL, packed) + attr(IFA_ADDRESS, address_bytes(peer) if peer else packed)
 
 
 def _addr_add(op: AddrAdd, numbers: Numbers) -> list[Message]:
-    scope = _SCOPE_HOST if op.address.startswith("127.") else _SCOPE_GLOBAL
-    flags = _IFA_F_NODAD if op.nodad and family(op.address) == 6 else 0
-    return [(RTM_NEWADDR, _CREATE, _address(op, numbers, flags, scope))]
+    flags = IFA_F_NODAD if op.nodad and family(op.address) == 6 else 0
+    if op.like is None:
+        scope = _SCOPE_HOST if op.address.startswith("127.") else _SCOPE_GLOBAL
+        return [(RTM_NEWADDR, _CREATE, _address(op, numbers, flags, scope))]
+    flags |= op.like.flags & _IFA_F_GIVEN
+    head = _address(op, numbers, flags & 0xFF, op.like.scope, op.like.peer)
+    return [(RTM_NEWADDR, _CREATE, head + _likeness(op.like, flags))]
+
+
+def _likeness(like: Address, flags: int) -> bytes:
+    """All that an address has besides its digits."""
+    payload = attr(IFA_FLAGS, u32(flags))
+    if like.broadcast:
+        payload += attr(IFA_BROADCAST, address_bytes(like.broadcast))
+    if like.label:
+        payload += attr(IFA_LABEL, text(like.label))
+    if like.metric:
+        payload += attr(IFA_RT_PRIORITY, u32(like.metric))
+    if like.protocol:
+        payload += attr(IFA_PROTO, bytes([like.protocol]))
+    if like.valid != FOREVER:
+        payload += attr(IFA_CACHEINFO, LIFETIMES.pack(like.preferred, like.valid, 0, 0))
+    return payload
 
 
 def _addr_del(op: AddrDel, numbers: Numbers) -> list[Message]:
-    return [(RTM_DELADDR, 0, _address(op, numbers, 0, _SCOPE_GLOBAL))]
+    return [(RTM_DELADDR, 0, _address(op, numbers, 0, _SCOPE_GLOBAL, op.peer))]
 
 
-def _route(op: RouteAdd | RouteDel, numbers: Numbers, scope: int = -1) -> bytes:
+def _route(op: RouteAdd | RouteDel, numbers: Numbers, flags: int = 0) -> bytes:
     """Scope as iproute2 gives it: link for a direct IPv4 route, global for one by a gateway and for all of IPv6."""
     network, _, length = ("", "", "0") if op.dst == "default" else op.dst.partition("/")
+    scope = op.scope
     if scope < 0:
         scope = _SCOPE_LINK if op.family == 4 and not op.via else _SCOPE_GLOBAL
     prefix = int(length) if length else (32 if op.family == 4 else 128)
     table = op.table if op.table < 256 else 0
-    payload = RTMSG.pack(_FAMILIES[op.family], prefix, 0, 0, table, op.protocol, scope, RTN_UNICAST, 0)
+    payload = RTMSG.pack(_FAMILIES[op.family], prefix, 0, op.tos, table, op.protocol, scope, RTN_UNICAST, flags)
     if not table:
         payload += attr(RTA_TABLE, u32(op.table))
     if network:
@@ -232,13 +275,22 @@ def _gateway(via: str, route_family: int) -> bytes:
 
 
 def _route_add(op: RouteAdd, numbers: Numbers) -> list[Message]:
-    metrics = b"".join(attr(kind, u32(n)) for kind, n in ((_RTAX_MTU, op.mtu), (_RTAX_ADVMSS, op.advmss)) if n)
-    payload = _route(op, numbers, op.scope)
-    return [(RTM_NEWROUTE, _CREATE, payload + (attr(RTA_METRICS, metrics) if metrics else b""))]
+    given = ((_RTAX_MTU, op.mtu), (_RTAX_ADVMSS, op.advmss), *op.metrics)
+    metrics = b"".join(attr(kind, u32(n)) for kind, n in given if n)
+    payload = _route(op, numbers, RTNH_F_ONLINK if op.onlink else 0)
+    payload += attr(RTA_METRICS, metrics) if metrics else b""
+    payload += attr(RTA_PREFSRC, address_bytes(op.src)) if op.src else b""
+    payload += attr(RTA_PREF, bytes([op.pref])) if op.pref else b""
+    payload += attr(RTA_EXPIRES, u32(op.expires)) if op.expires else b""
+    return [(RTM_NEWROUTE, _CREATE, payload)]
 
 
 def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:
     return [(RTM_DELROUTE, 0, _route(op, numbers))]
+
+
+def _together(op: Together, numbers: Numbers) -> list[Message]:
+    return [message for part in op.ops for message in encode(part, numbers)]
 
 
 #: kind -> its IFLA_INFO_DATA: what it has beyond name, MAC, MTU and group. A new kind is a new line.
@@ -256,4 +308,5 @@ _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     AddrDel: _addr_del,
     RouteAdd: _route_add,
     RouteDel: _route_del,
+    Together: _together,
 }

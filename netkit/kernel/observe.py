@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from netkit.errors import NotFoundError
 from netkit.kernel import sysctl
 
@@ -12,7 +14,7 @@ if TYPE_CHECKING:
 
     from netkit.kernel.namespaces import Handle, Namespaces
     from netkit.model import NsRef
-    from netkit.plan.host import Link, Route
+    from netkit.plan.host import Address, Link, Route
     from netkit.plan.rules import Rule
 
     T = TypeVar("T")
@@ -58,6 +60,27 @@ class KernelHost:
             ("addresses", index, netns),
             lambda: self._inside(netns, lambda it: it.socket().addresses(index), nothing),
         )
+
+    def addressing(self, dev: str) -> tuple[Address, ...]:
+        """The addresses on a link of the host with everything about them, in the kernel's order, IPv4 first."""
+        link = self.link(dev)
+        return () if link is None else self._namespaces.enter(None).socket().addressing(link.index)
+
+    def built_on(self, dev: str) -> tuple[Link, ...]:
+        """The links of the host that are built on this one."""
+        link = self.link(dev)
+        return () if link is None else self._namespaces.enter(None).socket().built_on(link.index)
+
+    def is_wireless(self, dev: str) -> bool:
+        """Whether a link of the host is a Wi-Fi station, by /sys; the kernel would refuse it too, in other words."""
+        return any(os.path.exists(f"/sys/class/net/{dev}/{mark}") for mark in ("phy80211", "wireless"))
+
+    def mentions(self, dev: str) -> tuple[str, ...]:
+        """Where rules of others, in firewalls and policy routing, name this link of the host."""
+        from netkit.kernel import mentions  # only a network that takes the uplink asks
+
+        rules = self._namespaces.enter(None).socket().policies(dev)
+        return (*mentions.of(dev), *(("ip rule",) if rules else ()))
 
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         """The routes of one family (4 or 6), the `local` table left out."""

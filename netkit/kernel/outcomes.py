@@ -25,12 +25,12 @@ UNTRIED = Untried()
 if TYPE_CHECKING:
     Outcome = NetkitError | Untried | None
 
-#: What undoing may find: that which it would take away has gone.
-_GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.EADDRNOTAVAIL})
+#: What undoing may find: that which it would take away has gone, that which it would put back is there.
+_GONE = frozenset({errno.ENODEV, errno.ENOENT, errno.ENOTDIR, errno.ESRCH, errno.EADDRNOTAVAIL, errno.EEXIST})
 
 
 def is_gone(failure: NetkitError) -> bool:
-    """Whether the failure says that what an op would take away has gone already."""
+    """Whether the failure says that what undoing would do is done already."""
     return isinstance(failure, NotFoundError) or (isinstance(failure, KernelError) and failure.errno in _GONE)
 
 

@@ -22,6 +22,7 @@ from netkit.kernel.messages import (
     RTM_GETADDR,
     RTM_GETLINK,
     RTM_GETROUTE,
+    RTM_GETRULE,
     RTM_NEWLINK,
     RTMSG,
     RTN_UNICAST,
@@ -35,7 +36,7 @@ from netkit.model import family
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.kernel.wire import Message
-    from netkit.plan.host import Link, Route
+    from netkit.plan.host import Address, Link, Route
 
 _NETLINK_ROUTE = 0
 _RTN_LOCAL = 2
@@ -86,6 +87,27 @@ class Rtnl(Netlink):
             payloads = self.dump((RTM_GETADDR, 0, IFADDR.pack(af, 0, 0, 0, 0)), agree=_addresses)
             found += [shown for family_of, on, shown in _addresses(payloads) if (family_of, on) == (af, index)]
         return tuple(found)
+
+    def addressing(self, index: int) -> tuple[Address, ...]:
+        """The addresses of one link with everything about them, IPv4 first, as the kernel orders them."""
+        found: list[Address] = []
+        for af in (AF_INET, AF_INET6):
+            payloads = self.dump((RTM_GETADDR, 0, IFADDR.pack(af, 0, 0, 0, 0)), agree=_addresses)
+            shown = [decode.addressing(payload) for payload in payloads if payload[0] == af]
+            found += [address for on, address in shown if on == index]
+        return tuple(found)
+
+    def built_on(self, index: int) -> tuple[Link, ...]:
+        """The links that are built on one: macvlan, VLAN, VXLAN..."""
+        payloads = self.dump((RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0) + _EXTENT))
+        return tuple(link for link, _ in map(decode.link, payloads) if link.below == index)
+
+    def policies(self, dev: str) -> int:
+        """How many policy routing rules are for what comes from or goes out by a link."""
+        payloads = [
+            each for af in (AF_INET, AF_INET6) for each in self.dump((RTM_GETRULE, 0, RTMSG.pack(af, *[0] * 8)))
+        ]
+        return sum(dev in decode.policy_links(payload) for payload in payloads)
 
     def routes(self, ip_family: int) -> tuple[Route, ...]:
         """The unicast routes of one family (4 or 6), of all tables but `local`."""

@@ -18,15 +18,20 @@ _SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 def base(net: Network, host: Host) -> Plan:
     """The rule frame, and forwarding for the network's families; only what is not there yet."""
-    frame = BaseRules()
-    plan = Plan()
-    if not host.holds(frame, host.firewall):
-        plan += Plan.of((RulesAdd((frame,), host.firewall), "netkit's own table: it drops first, and touches no other"))
+    plan = frame(host)
     if net.internal:
         return plan
     for version in sorted({family(subnet.cidr) for subnet in net.subnets}):
         plan += forwarding(version, host)
     return plan
+
+
+def frame(host: Host) -> Plan:
+    """The rule frame, if it is not there yet."""
+    rules = BaseRules()
+    if host.holds(rules, host.firewall):
+        return Plan()
+    return Plan.of((RulesAdd((rules,), host.firewall), "netkit's own table: it drops first, and touches no other"))
 
 
 def forwarding(version: int, host: Host) -> Plan:

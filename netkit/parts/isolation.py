@@ -5,7 +5,7 @@ from __future__ import annotations
 from netkit.model import bare, family
 from netkit.naming import link_local
 from netkit.plan.ops import RulesAdd, SysctlSet
-from netkit.plan.rules import Admit, NetworkRules, PortGuard
+from netkit.plan.rules import Admit, NetworkRules, PortGuard, Switched
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -40,6 +40,18 @@ def admit(net: Network, host: Host) -> Plan:
         return Plan()
     shown = ", ".join(rule.where for rule in rules)
     return Plan.of((RulesAdd(rules, host.firewall), f"be heard in the host's own forward chain, which drops: {shown}"))
+
+
+def switched(device: str, host: Host) -> Plan:
+    """What the bridge switches is switched, whatever firewalls drop of what is routed.
+
+    The iptables frame tells the two apart by itself.
+    """
+    own = (Switched(device),) if host.firewall == "nftables" else ()
+    rules = (*own, *(Admit(where, device, switched=True) for where in host.foreign_drops()))
+    if not rules:
+        return Plan()
+    return Plan.of((RulesAdd(rules, host.firewall), "IP firewalls see frames, with br_netfilter: let them through"))
 
 
 def localhost(net: Network, host: Host) -> Plan:

@@ -1,9 +1,11 @@
 """Accepts in another tool's forward chain: an own, marked chain there, and one jump to it.
 
     iptables       chain NETKIT-ADMIT of the filter table, jumped to from DOCKER-USER or FORWARD
-    nft            chain netkit_admit and set netkit_devices in that table, jumped to from its forward chain
+    nft            chain netkit_admit and sets netkit_devices, netkit_switches in that table, jumped to from its
+                   forward chain
 
-Our own base chain still drops what it drops, and a drop anywhere is final; so these accepts open nothing. Where our
+Our own base chain still drops what it drops, and a drop anywhere is final; so these accepts open nothing, nor do those
+for a bridge that only switches: they are for what comes from it and goes back into it. Where our
 rules hang in that very chain already (iptables beside Docker or ufw) they accept by themselves, and an accept before
 them would undo their drops: then there is nothing to admit.
 """
@@ -20,7 +22,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.plan.rules import Admit
 
-CHAIN, NFT_CHAIN, NFT_SET = "NETKIT-ADMIT", "netkit_admit", "netkit_devices"
+CHAIN, NFT_CHAIN = "NETKIT-ADMIT", "netkit_admit"
+NFT_DEVICES, NFT_SWITCHES = "netkit_devices", "netkit_switches"
 
 #: The iptables programs that `Admit.where` may begin with: (backend, family).
 TOOLS = {
@@ -67,7 +70,8 @@ def items(rule: Admit) -> tuple[str, list[Chain | Line]]:
         raise ConfigError("rule.where", f"{rule.where!r} names no forward chain", "detach and attach anew")
     backend, family = TOOLS[tool]
     device, owner = checked.device(rule.device), short_id("admit", rule.device)
-    lines = [marked(owner, Line(family, "filter", CHAIN, f"-{way} {device} -j ACCEPT")) for way in "io"]
+    ways = [f"-i {device} -o {device}"] if rule.switched else [f"-i {device}", f"-o {device}"]
+    lines = [marked(owner, Line(family, "filter", CHAIN, f"{way} -j ACCEPT")) for way in ways]
     return backend, [
         Chain(family, "filter", CHAIN),
         *lines,
@@ -79,26 +83,30 @@ def script(rule: Admit, chain: NftChain) -> str:
     """The nft script that makes the chain, the jump to it, and admits the device."""
     place = chain.place
     return (
-        f"add set {place} {NFT_SET} {{ type ifname; }}\n"
+        f"add set {place} {NFT_DEVICES} {{ type ifname; }}\n"
+        f"add set {place} {NFT_SWITCHES} {{ type ifname . ifname; }}\n"
         f"add chain {place} {NFT_CHAIN}\n"
         f"flush chain {place} {NFT_CHAIN}\n"
-        f"add rule {place} {NFT_CHAIN} iifname @{NFT_SET} accept\n"
-        f"add rule {place} {NFT_CHAIN} oifname @{NFT_SET} accept\n"
+        f"add rule {place} {NFT_CHAIN} iifname @{NFT_DEVICES} accept\n"
+        f"add rule {place} {NFT_CHAIN} oifname @{NFT_DEVICES} accept\n"
+        f"add rule {place} {NFT_CHAIN} iifname . oifname @{NFT_SWITCHES} accept\n"
         f'insert rule {place} {chain.name} jump {NFT_CHAIN} comment "netkit"\n'
     ) + device(rule, chain, "add")
 
 
 def device(rule: Admit, chain: NftChain, verb: str) -> str:
-    """The nft command that puts the device into the set, or takes it out."""
-    return f'{verb} element {chain.place} {NFT_SET} {{ "{checked.device(rule.device)}" }}\n'
+    """The nft command that puts the device into its set, or takes it out."""
+    name = f'"{checked.device(rule.device)}"'
+    where, key = (NFT_SWITCHES, f"{name} . {name}") if rule.switched else (NFT_DEVICES, name)
+    return f"{verb} element {chain.place} {where} {{ {key} }}\n"
 
 
 def farewell(chain: NftChain) -> str:
-    """The nft script that removes our chain and set, whether or not the chain is still there."""
+    """The nft script that removes our chain and sets, whether or not the chain is still there."""
     place = chain.place
     return (
         f"add chain {place} {NFT_CHAIN}\nflush chain {place} {NFT_CHAIN}\n"
-        f"delete chain {place} {NFT_CHAIN}\ndelete set {place} {NFT_SET}\n"
+        f"delete chain {place} {NFT_CHAIN}\ndelete set {place} {NFT_DEVICES}\ndelete set {place} {NFT_SWITCHES}\n"
     )
 
 

@@ -18,8 +18,17 @@ else:
     Protocol = object
 
 
+#: An address's lifetime that never ends.
+FOREVER = 0xFFFFFFFF
+#: What a link of Ethernet frames is called (ARPHRD_ETHER).
+ETHERNET = 1
+
+
 class Link(Value):
-    """A network interface as the kernel shows it; `master` is a name, "" when it has none."""
+    """A network interface as the kernel shows it; `master` is a name, "" when it has none.
+
+    `hardware` is its ARPHRD type; `below` the ifindex of the link that it is built on, as far as the kernel tells.
+    """
 
     name: str
     index: int
@@ -29,10 +38,36 @@ class Link(Value):
     up: bool = False
     master: str = ""
     group: int = 0
+    carrier: bool = False
+    hardware: int = ETHERNET
+    below: int = 0
+
+
+class Address(Value):
+    """An address on a link, with all that tells it from another with the same digits.
+
+    `address` has its prefix length; `peer` is the other end where that is another; lifetimes are seconds; `scope`,
+    `protocol` and `flags` (IFA_F_*) are the kernel's numbers.
+    """
+
+    address: str
+    peer: str = ""
+    broadcast: str = ""
+    label: str = ""
+    scope: int = 0
+    metric: int = 0
+    protocol: int = 0
+    flags: int = 0
+    valid: int = FOREVER
+    preferred: int = FOREVER
 
 
 class Route(Value):
-    """A unicast route of a main-type table; `dst` is `default` or a prefix, `via` is "" for a direct route."""
+    """A unicast route of a main-type table; `dst` is `default` or a prefix, `via` is "" for a direct route.
+
+    `metrics` are the kernel's numbers (RTAX_*) with their values, the MTU left out; `expires` is in seconds, 0 for
+    never; `odd` names what netkit could not put back: several next hops, an encapsulation.
+    """
 
     dst: str
     family: int
@@ -42,6 +77,14 @@ class Route(Value):
     metric: int = 0
     table: int = 254
     mtu: int = 0
+    scope: int = 0
+    src: str = ""
+    tos: int = 0
+    onlink: bool = False
+    metrics: tuple[tuple[int, int], ...] = ()
+    pref: int = 0
+    expires: int = 0
+    odd: str = ""
 
 
 class Host(Protocol):
@@ -56,6 +99,18 @@ class Host(Protocol):
 
     def addresses(self, dev: str, netns: NsRef | None = None) -> tuple[str, ...]:
         """The addresses on a link, with prefix length, canonical; link-local ones included."""
+
+    def addressing(self, dev: str) -> tuple[Address, ...]:
+        """The addresses on a link of the host with everything about them, in the kernel's order, IPv4 first."""
+
+    def built_on(self, dev: str) -> tuple[Link, ...]:
+        """The links of the host that are built on this one: macvlan, VLAN, VXLAN..."""
+
+    def is_wireless(self, dev: str) -> bool:
+        """Whether a link of the host is a Wi-Fi station."""
+
+    def mentions(self, dev: str) -> tuple[str, ...]:
+        """Where rules of others, in firewalls and policy routing, name this link of the host."""
 
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         """The routes of one family (4 or 6), the `local` table left out."""

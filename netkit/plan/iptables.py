@@ -30,6 +30,7 @@ from netkit.plan.rules import (
     PortGuard,
     Publish,
     PublishIf,
+    Switched,
 )
 from netkit.value import Value
 
@@ -193,6 +194,11 @@ def _neighbour(rule: Neighbour) -> Iterator[Line]:
             yield marked(owner, Line(number, "filter", chain, spec))
 
 
+def _switched(_: Switched) -> Iterator[Line]:
+    """The frame tells frames from packets by itself (physdev)."""
+    yield from ()
+
+
 def _guard(rule: PortGuard) -> Iterator[Line]:
     raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
 
@@ -206,5 +212,6 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     Hairpin: _hairpin,
     KeepSource: _keep,
     Neighbour: _neighbour,
+    Switched: _switched,
     PortGuard: _guard,
 }

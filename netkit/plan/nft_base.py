@@ -137,6 +137,7 @@ CHAINS: Chains = (
             "oifname @let accept",
             f"iifname {_BRIDGES} accept",
             f"oifname {_BRIDGES} accept",
+            "iifname . oifname @selves accept",
             "meta nfproto != @closed accept",
             "meta nfproto . iifname @routers accept",
             # With br_netfilter, frames that others' bridges switch come by here too, from a bridge to itself.

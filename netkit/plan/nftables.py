@@ -21,6 +21,7 @@ from netkit.plan.rules import (
     PortGuard,
     Publish,
     PublishIf,
+    Switched,
 )
 from netkit.value import Value
 
@@ -182,6 +183,11 @@ def _neighbour(rule: Neighbour) -> Iterator[Element]:
         yield Element("inet", "selves", f"{device} . {device}")
 
 
+def _switched(rule: Switched) -> Iterator[Element]:
+    device = f'"{checked.device(rule.device)}"'
+    yield Element("inet", "selves", f"{device} . {device}")
+
+
 def _guard(rule: PortGuard) -> Iterator[Element]:
     device, mac = f'"{checked.device(rule.device)}"', checked.mac(rule.mac)
     yield Element("bridge", "ports", device)
@@ -201,5 +207,6 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     Hairpin: _hairpin,
     KeepSource: _keep,
     Neighbour: _neighbour,
+    Switched: _switched,
     PortGuard: _guard,
 }

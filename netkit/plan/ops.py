@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from netkit.model import NsRef
 from netkit.naming import PROTOCOL
+from netkit.plan.host import FOREVER, Address
 from netkit.plan.kinds import Stacked
 from netkit.value import Value
 
@@ -167,18 +168,23 @@ class LoopbackUp(Op):
 
 
 class AddrAdd(Op):
-    """Give a link an address; `nodad` skips IPv6 duplicate detection, since netkit's IPAM is the authority."""
+    """Give a link an address; `nodad` skips IPv6 duplicate detection, since netkit's IPAM is the authority.
+
+    `like` is all else about it, where another link had it before; one that may run out is not missed.
+    """
 
     address: str
     dev: str
     ns: NsRef | None = None
     nodad: bool = True
+    like: Address | None = None
 
     def reverse(self) -> tuple[Op, ...]:
         return (AddrDel(self.address, self.dev, self.ns),)
 
     def holds(self, host: Host) -> bool:
-        return self.address in host.addresses(self.dev, self.ns)
+        ends = self.like is not None and self.like.valid != FOREVER
+        return ends or self.address in host.addresses(self.dev, self.ns)
 
 
 class AddrDel(Op):
@@ -188,6 +194,7 @@ class AddrDel(Op):
     dev: str
     ns: NsRef | None = None
     foreign: bool = False
+    peer: str = ""
 
     def reverse(self) -> tuple[Op, ...]:
         return (AddrAdd(self.address, self.dev, self.ns),) if self.foreign else ()
@@ -200,6 +207,7 @@ class RouteAdd(Op):
     """Add a route; `dst` is `default` or a prefix, `via` "" makes it a direct one.
 
     `scope` -1 is the usual one: link for a direct IPv4 route, global otherwise. `mtu` and `advmss` 0 follow the link.
+    The rest is for a route that another link had before; one that `expires` is not missed.
     """
 
     dst: str
@@ -213,13 +221,21 @@ class RouteAdd(Op):
     scope: int = -1
     mtu: int = 0
     advmss: int = 0
+    src: str = ""
+    tos: int = 0
+    onlink: bool = False
+    metrics: tuple[tuple[int, int], ...] = ()
+    pref: int = 0
+    expires: int = 0
 
     def reverse(self) -> tuple[Op, ...]:
         return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric, self.table),)
 
     def holds(self, host: Host) -> bool:
         wanted = (self.dst, self.via, self.dev, self.table)
-        return any((r.dst, r.via, r.dev, r.table) == wanted for r in host.routes(self.family, self.ns))
+        return bool(self.expires) or any(
+            (r.dst, r.via, r.dev, r.table) == wanted for r in host.routes(self.family, self.ns)
+        )
 
 
 class RouteDel(Op):
@@ -233,9 +249,28 @@ class RouteDel(Op):
     protocol: int = PROTOCOL
     metric: int = 0
     table: int = MAIN
+    scope: int = -1
+    tos: int = 0
 
     def holds(self, host: Host) -> bool:
         return not RouteAdd(**self.__dict__).holds(host)
+
+
+class Together(Op):
+    """Changes of the host that go to the kernel in one send, so that neither a packet nor a kill comes between them.
+
+    `back` takes them back in the same manner, from wherever they were broken off: what is gone is gone, and what is to
+    be put back may be there already. One send is 64 messages; with more there are several.
+    """
+
+    ops: tuple[Op, ...]
+    back: tuple[Op, ...] = ()
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (Together(self.back, self.ops),) if self.back else ()
+
+    def holds(self, host: Host) -> bool:
+        return all(op.holds(host) for op in self.ops)
 
 
 class SysctlSet(Op):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netkit.model import ANY
 from netkit.plan import firewall
+from netkit.plan.host import FOREVER, Address
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import (
     MAIN,
@@ -27,6 +28,7 @@ from netkit.plan.ops import (
     RulesDel,
     SysctlRestore,
     SysctlSet,
+    Together,
 )
 from netkit.plan.rules import Publish
 from netkit.value import Value
@@ -41,6 +43,26 @@ if TYPE_CHECKING:
     from netkit.plan.rules import Rule
     from netkit.plan.steps import Plan
 
+#: What iproute2 calls the kernel's numbers: flags of addresses, metrics (RTAX_*) and preferences of routes.
+_FLAGS = {"nodad": 0x02, "home": 0x10, "mngtmpaddr": 0x100, "noprefixroute": 0x200, "autojoin": 0x400}
+_METRICS = {
+    3: "window",
+    4: "rtt",
+    5: "rttvar",
+    6: "ssthresh",
+    7: "cwnd",
+    8: "advmss",
+    9: "reordering",
+    10: "hoplimit",
+    11: "initcwnd",
+    12: "features",
+    13: "rto_min",
+    14: "initrwnd",
+    15: "quickack",
+    17: "fastopen_no_cookie",
+}
+_RTAX_LOCK = 1
+_PREFERENCES = {1: "high", 3: "low"}
 _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789@%+=:,./-_")
 
 
@@ -170,10 +192,23 @@ def _loopback_up(op: LoopbackUp) -> tuple[Command, ...]:
 
 def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
     def render_addr(op: AddrAdd | AddrDel) -> tuple[Command, ...]:
-        nodad = ("nodad",) if isinstance(op, AddrAdd) and op.nodad and ":" in op.address else ()
-        return _ip(op.ns, "addr", verb, op.address, "dev", op.dev, *nodad)
+        peer = op.peer if isinstance(op, AddrDel) else op.like.peer if op.like else ""
+        address, _, length = op.address.partition("/")
+        words = (address, "peer", f"{peer}/{length}") if peer else (op.address,)
+        return _ip(op.ns, "addr", verb, *words, "dev", op.dev, *(_manner(op) if isinstance(op, AddrAdd) else ()))
 
     return render_addr
+
+
+def _manner(op: AddrAdd) -> tuple[str | int, ...]:
+    """What an address has besides its digits; who made it is left out: iproute2 has no word for that before 6.3."""
+    like = op.like or Address(op.address)
+    given = (("brd", like.broadcast), ("label", like.label), ("metric", like.metric))
+    words = [word for name, value in given if value for word in (name, value)]
+    words += ["scope", like.scope] if like.scope and ":" not in op.address else []
+    words += ["valid_lft", like.valid, "preferred_lft", like.preferred] if like.valid != FOREVER else []
+    words += [word for word, flag in _FLAGS.items() if like.flags & flag]
+    return (*words, *(("nodad",) if op.nodad and ":" in op.address and "nodad" not in words else ()))
 
 
 def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
@@ -182,12 +217,34 @@ def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
         words += ["route", verb, op.dst, *(("via", op.via) if op.via else ()), "dev", op.dev, "proto", op.protocol]
         words += ["metric", op.metric] if op.metric else []
         words += ["table", op.table] if op.table != MAIN else []
-        if isinstance(op, RouteAdd):
-            words += ["scope", op.scope] if op.scope >= 0 else []
-            words += [*_mtu(op.mtu), *(("advmss", op.advmss) if op.advmss else ())]
-        return _ip(op.ns, *words)
+        words += ["scope", op.scope] if op.scope >= 0 else []
+        words += ["tos", op.tos] if op.tos else []
+        return _ip(op.ns, *words, *(_way(op) if isinstance(op, RouteAdd) else ()))
 
     return render_route
+
+
+def _way(op: RouteAdd) -> tuple[str | int, ...]:
+    """What a route has besides where it leads."""
+    words: list[str | int] = [*_mtu(op.mtu), *(("advmss", op.advmss) if op.advmss else ())]
+    words += ["src", op.src] if op.src else []
+    words += ["onlink"] if op.onlink else []
+    locks = dict(op.metrics).get(_RTAX_LOCK, 0)
+    for number, value in op.metrics:
+        if name := _METRICS.get(number):
+            words += [name, *(["lock"] if locks & 1 << number else []), value]
+    words += ["pref", _PREFERENCES.get(op.pref, "medium")] if op.pref else []
+    return (*words, *(("expires", op.expires) if op.expires else ()))
+
+
+def _together(op: Together) -> tuple[Command, ...]:
+    """One process for all, to the end: as short a gap as a script can have. A line takes no -6: `default` is ::/0."""
+    lines: list[str] = []
+    for command in (command for part in op.ops for command in render(part)):
+        six = command.argv[1] == "-6"
+        words = command.argv[2:] if six else command.argv[1:]
+        lines.append(" ".join("::/0" if six and word == "default" else quote(word) for word in words))
+    return (Command(("ip", "-force", "-batch", "-"), "".join(f"{line}\n" for line in lines)),)
 
 
 def _sysctl(op: SysctlSet | SysctlRestore) -> tuple[Command, ...]:
@@ -236,6 +293,7 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     AddrDel: _addr("del"),
     RouteAdd: _route("add"),
     RouteDel: _route("del"),
+    Together: _together,
     SysctlSet: _sysctl,
     SysctlRestore: _sysctl,
     RulesAdd: _rules,

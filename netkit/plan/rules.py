@@ -107,6 +107,15 @@ class Neighbour(Rule):
     walled: bool = False
 
 
+class Switched(Rule):
+    """What the bridge `device` switches from port to port is not netkit's to judge, whatever else stays closed.
+
+    With br_netfilter the kernel shows frames to the IP firewall as if they were routed, from the bridge to itself.
+    """
+
+    device: str
+
+
 class PortGuard(Rule):
     """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk.
 
@@ -123,8 +132,10 @@ class Admit(Rule):
 
     `where` names that chain as `kernel.foreign` found it: `iptables DOCKER-USER`, `ip6tables-legacy FORWARD`,
     `nft inet filter forward`. An accept in our own table does not undo a drop in another's (it is a verdict for one
-    base chain only), so this is the only way to be heard there.
+    base chain only), so this is the only way to be heard there. A `switched` one is for what the bridge switches alone:
+    our own chains judge nothing of a LAN, so what is routed there stays the other tool's to drop.
     """
 
     where: str
     device: str
+    switched: bool = False

@@ -55,6 +55,7 @@ DRIVERS = (
     Promise("macvlan", ("gateway", "lan"), ("lan",), parent=True, options=(("mode", "private"),), needs=("macvlan",)),
     Promise("switch", ("sibling",), (), needs=("bridge", "nft-bridge", "driver-switch")),
     Promise("ipvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("ipvlan",)),
+    Promise("underlay", ALL, ("host", "lan"), parent=True, options=(("yes", "on"),), needs=("bridge", "nft-bridge")),
 )
 
 #: Subnets of a first and a second network: of their own, and those of the LANs.
@@ -134,6 +135,7 @@ class Stage:
 
     def seen(self) -> dict[str, Any]:
         """What the oracle sees of the host and the containers."""
+        self.host.settled()
         return snapshot(self.host, (self.web, self.sibling))
 
     def changed(self, before: dict[str, Any], *allowed: str) -> str:

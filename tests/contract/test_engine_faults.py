@@ -57,6 +57,7 @@ class Stage:
         self.host.python(code, str(self.host.root), self.backend)
 
     def seen(self) -> dict[str, Any]:
+        self.host.settled()
         return snapshot(self.host, (self.container,))
 
 

@@ -15,7 +15,7 @@ import pytest
 
 from netkit.drivers.registry import driver
 from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Subnet
-from netkit.plan.host import Link, Route
+from netkit.plan.host import Address, Link, Route
 from netkit.plan.render import script
 from netkit.plan.steps import Plan
 from tests.fakes import FakeHost
@@ -39,6 +39,7 @@ def host_of(data: dict[str, Any]) -> FakeHost:
         foreign=tuple(data.get("foreign", ())),
         inside=values(Link, data.get("inside", [{"name": "lo", "index": 1}])),
         inside_routes=values(Route, data.get("inside_routes", [])),
+        addressing={dev: values(Address, found) for dev, found in data.get("addressing", {}).items()},
     )
 
 

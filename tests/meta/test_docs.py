@@ -11,7 +11,7 @@ import pytest
 from netkit.cli.catalog import netkit
 from netkit.cli.command import GLOBAL_OPTIONS
 from netkit.cli.settings import Settings
-from netkit.drivers.bridge import SWITCHES
+from netkit.drivers import bridge, underlay
 from netkit.errors import UsageError
 from tests.hosts import REPOSITORY
 
@@ -108,11 +108,13 @@ def test_a_manual_page_names_every_option_and_no_other(page: Path) -> None:
     assert (sorted(own - told), sorted(told - own)) == ([], []), "(not documented, not there)"
 
 
-def test_every_option_of_a_bridge_is_in_the_manual() -> None:
+@pytest.mark.parametrize(("mode", "known"), [("bridge", bridge.SWITCHES), ("underlay", underlay.SWITCHES)])
+def test_every_option_of_a_mode_is_in_the_manual(mode: str, known: dict[str, bool]) -> None:
     text = REPOSITORY.joinpath("docs/man/netkit-network.1.md").read_text()
-    told = dict(re.findall(r"^\| `(\w+)` \| (on|off) \|", text, re.MULTILINE))
-    of_ports = {"snat": "on", "masqAll": "off"}
-    assert told == {key: "on" if default else "off" for key, default in SWITCHES.items()} | of_ports
+    table = re.search(rf"mode `{mode}`.*?\n\n(\|.*?)\n\n", text, re.DOTALL)
+    told = dict(re.findall(r"^\| `(\w+)` \| (on|off) \|", table[1] if table else "", re.MULTILINE))
+    of_ports = {"snat": "on", "masqAll": "off"} if mode == "bridge" else {}
+    assert told == {key: "on" if default else "off" for key, default in known.items()} | of_ports
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(REPOSITORY)))

@@ -13,7 +13,7 @@ from netkit.kernel.netlink import DUMP_TRIES, Netlink
 from netkit.kernel.netns import Namespaces, resolve_pid
 from netkit.kernel.observe import KernelHost
 from netkit.model import NsRef
-from netkit.plan.host import Route
+from netkit.plan.host import Address, Route
 from netkit.plan.rules import BaseRules
 from tests.hosts import Container, Lab
 
@@ -99,14 +99,34 @@ def test_addresses_are_those_of_that_link_alone(host: KernelHost, box: Container
     assert sorted(host.addresses(dev, ref)) == sorted(f"{a['local']}/{a['prefixlen']}" for a in shown)
 
 
+def test_an_address_is_told_with_everything_about_it(host: KernelHost, box: Container, ref: NsRef) -> None:
+    box.run("ip", "addr", "add", "10.7.0.1", "peer", "10.7.0.2/32", "dev", "br0", "label", "br0:1", "metric", "9")
+    box.run("ip", "addr", "add", "10.70.0.2/16", "brd", "+", "dev", "br0", "scope", "link")
+    box.run("ip", "addr", "add", "fd00::5/64", "dev", "br0", "noprefixroute", "valid_lft", "600", "preferred_lft", "60")
+    with Namespaces() as namespaces:
+        index = host.link("br0", ref)
+        assert index
+        found = namespaces.enter(ref).socket().addressing(index.index)
+    shown = ip(box, "addr", "show", "dev", "br0")[0]["addr_info"]
+    assert [each.address for each in found] == [f"{a['local']}/{a['prefixlen']}" for a in shown]
+    told = {each.address: each for each in found}
+    assert told["10.7.0.1/32"] == Address("10.7.0.1/32", "10.7.0.2", label="br0:1", metric=9, flags=0x80)
+    other = told["10.70.0.2/16"]
+    assert (other.broadcast, other.scope, other.label) == ("10.70.255.255", 253, "br0")
+    leased = told["fd00::5/64"]
+    assert leased.flags & 0x200
+    assert 590 < leased.valid <= 600
+    assert 50 < leased.preferred <= 60
+
+
 def test_ipv4_routes_of_every_table_but_local(host: KernelHost, ref: NsRef) -> None:
     expected = {
-        Route("10.90.0.0/16", 4, dev="br0", protocol=2),
-        Route("10.91.0.0/24", 4, dev="br0", protocol=2),
+        Route("10.90.0.0/16", 4, dev="br0", protocol=2, scope=253, src="10.90.0.1"),
+        Route("10.91.0.0/24", 4, dev="br0", protocol=2, scope=253, src="10.91.0.1"),
         Route("10.8.0.0/16", 4, "10.90.0.9", "br0", 142, 7, mtu=1200),
-        Route("10.9.0.0/16", 4, dev="br0", protocol=3, table=100),
-        Route("10.10.0.0/16", 4, "10.90.0.3", "br0", 3),
-        Route("10.10.0.0/16", 4, "10.91.0.4", "br0", 3),
+        Route("10.9.0.0/16", 4, dev="br0", protocol=3, table=100, scope=253),
+        Route("10.10.0.0/16", 4, "10.90.0.3", "br0", 3, odd="several next hops"),
+        Route("10.10.0.0/16", 4, "10.91.0.4", "br0", 3, odd="several next hops"),
         Route("10.11.0.0/16", 4, "fd00::7", "br0", 3),
     }
     assert set(host.routes(4, ref)) == expected

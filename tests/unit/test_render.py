@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from netkit.model import NsRef
 from netkit.plan import ops
+from netkit.plan.host import Address
 from netkit.plan.kinds import Ipvlan, Macvlan
 from netkit.plan.ops import (
     AddrAdd,
@@ -33,6 +34,7 @@ from netkit.plan.ops import (
     RulesDel,
     SysctlRestore,
     SysctlSet,
+    Together,
 )
 from netkit.plan.render import Command, quote, render, script
 from netkit.plan.rules import Publish
@@ -73,6 +75,23 @@ LINES: dict[Op, str] = {
         "default", "eth0", "10.0.0.1", NS
     ): "nsenter --net=/proc/7/ns/net ip route add default via 10.0.0.1 dev eth0 proto 142",
     RouteAdd("fd01::/64", "eth0", family=6, metric=7): "ip -6 route add fd01::/64 dev eth0 proto 142 metric 7",
+    AddrAdd(
+        "10.0.0.1/32", "e", nodad=False, like=Address("", "10.0.0.2", "10.0.0.9", "e:1", 253, 7, 16, 0x201, 9, 5)
+    ): (
+        "ip addr add 10.0.0.1 peer 10.0.0.2/32 dev e brd 10.0.0.9 label e:1 metric 7 scope 253"
+        " valid_lft 9 preferred_lft 5 noprefixroute"
+    ),
+    AddrDel("10.0.0.1/32", "e", peer="10.0.0.2"): "ip addr del 10.0.0.1 peer 10.0.0.2/32 dev e",
+    RouteAdd("10.1.0.0/16", "e", "10.0.0.2", src="10.0.0.1", tos=16, onlink=True, metrics=((1, 256), (8, 900))): (
+        "ip route add 10.1.0.0/16 via 10.0.0.2 dev e proto 142 tos 16 src 10.0.0.1 onlink advmss lock 900"
+    ),
+    RouteAdd("default", "e", "fe80::1", family=6, pref=1, expires=30): (
+        "ip -6 route add default via fe80::1 dev e proto 142 pref high expires 30"
+    ),
+    Together((LinkSet("e", up=True), RouteAdd("default", "e", "fe80::1", family=6), AddrDel("10.0.0.1/8", "e"))): (
+        "ip -force -batch - <<'EOF'\nlink set dev e up\nroute add ::/0 via fe80::1 dev e proto 142\n"
+        "addr del 10.0.0.1/8 dev e\nEOF"
+    ),
     RouteDel("10.1.0.0/16", "eth0"): "ip route del 10.1.0.0/16 dev eth0 proto 142",
     SysctlSet("net/ipv4/ip_forward", "1", "0"): "sysctl -qw net/ipv4/ip_forward=1",
     SysctlRestore("net/ipv4/conf/e.1/rp_filter", "2", "0", NS): (

@@ -114,6 +114,7 @@ table inet netkit {
 		oifname @let accept
 		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
+		iifname . oifname @selves accept
 		meta nfproto != @closed accept
 		meta nfproto . iifname @routers accept
 		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept

@@ -1,0 +1,265 @@
+#!/bin/sh
+set -e
+# netkit's own table: it drops first, and touches no other
+nft -f - <<'EOF'
+add table inet netkit
+add chain inet netkit first { type filter hook prerouting priority raw; policy accept; }
+flush chain inet netkit first
+add chain inet netkit publish
+flush chain inet netkit publish
+add chain inet netkit prerouting { type nat hook prerouting priority dstnat; policy accept; }
+flush chain inet netkit prerouting
+add chain inet netkit output { type nat hook output priority -100; policy accept; }
+flush chain inet netkit output
+add chain inet netkit postrouting { type nat hook postrouting priority srcnat; policy accept; }
+flush chain inet netkit postrouting
+add chain inet netkit to_nat
+flush chain inet netkit to_nat
+add chain inet netkit from_nat
+flush chain inet netkit from_nat
+add chain inet netkit from_int
+flush chain inet netkit from_int
+add chain inet netkit forward { type filter hook forward priority filter; policy accept; }
+flush chain inet netkit forward
+table inet netkit {
+	set nkif { type ifname; }
+	set nets4 { type ipv4_addr; flags interval; }
+	set nets6 { type ipv6_addr; flags interval; }
+	set masq4 { type ipv4_addr; flags interval; }
+	set masq6 { type ipv6_addr; flags interval; }
+	set hair4 { type ifname . ipv4_addr; flags interval; }
+	set hair6 { type ifname . ipv6_addr; flags interval; }
+	set pairs { type ifname . ifname; }
+	set closed { type nf_proto; }
+	set routers { type nf_proto . ifname; }
+	set back4 { type ipv4_addr . ipv4_addr; flags interval; }
+	set back6 { type ipv6_addr . ipv6_addr; flags interval; }
+	set keep4 { type ipv4_addr; }
+	set keep6 { type ipv6_addr; }
+	set let { type ifname; }
+	set walls { type ifname; }
+	set selves { type ifname . ifname; }
+	map fwd_from { type ifname : verdict; }
+	map fwd_to { type ifname : verdict; }
+	map any4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
+	map any6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
+	map host4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
+	map host6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr . inet_service; }
+	map rany4 { type inet_proto . inet_service : ipv4_addr; flags interval; }
+	map rany6 { type inet_proto . inet_service : ipv6_addr; flags interval; }
+	map rhost4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr; flags interval; }
+	map rhost6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; }
+	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
+	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
+	chain first {
+		iifname != "lo" ip daddr 127.0.0.0/8 drop
+		iifname != "lo" ip saddr 127.0.0.0/8 drop
+		iifname "lo" return
+		iifname != @nkif ip daddr @nets4 drop
+		iifname != @nkif ip6 daddr @nets6 drop
+	}
+	chain publish {
+		dnat ip to ip daddr . meta l4proto . th dport map @host4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @host6
+		dnat ip to meta l4proto . th dport map @any4
+		dnat ip6 to meta l4proto . th dport map @any6
+		dnat ip to ip daddr . meta l4proto . th dport map @rhost4
+		dnat ip6 to ip6 daddr . meta l4proto . th dport map @rhost6
+		dnat ip to meta l4proto . th dport map @rany4
+		dnat ip6 to meta l4proto . th dport map @rany6
+		ip daddr . meta l4proto . th dport vmap @when4
+		ip6 daddr . meta l4proto . th dport vmap @when6
+	}
+	chain prerouting {
+		ip daddr 127.0.0.0/8 return
+		ip6 saddr fe80::/10 return
+		fib daddr type local jump publish
+	}
+	chain output {
+		ip6 daddr ::1 return
+		fib daddr type local jump publish
+	}
+	chain postrouting {
+		ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade
+		ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade
+		ct status dnat ip daddr @keep4 return
+		ct status dnat ip6 daddr @keep6 return
+		ct status dnat oifname . ip saddr @hair4 masquerade
+		ct status dnat oifname . ip6 saddr @hair6 masquerade
+		ip saddr 127.0.0.0/8 oifname @nkif masquerade
+		ct status dnat ip saddr . ip daddr @back4 masquerade
+		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
+	}
+	chain to_nat {
+		ct state established,related accept
+		ct status dnat accept
+		drop
+	}
+	chain from_nat {
+		iifname . oifname @pairs accept
+		ct state invalid drop
+		oifname vmap @fwd_to
+		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
+		accept
+	}
+	chain from_int {
+		iifname . oifname @pairs accept
+		drop
+	}
+	chain forward {
+		iifname @walls oifname @walls iifname . oifname != @selves drop
+		iifname vmap @fwd_from
+		oifname vmap @fwd_to
+		iifname @let accept
+		oifname @let accept
+		iifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
+		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } accept
+		iifname . oifname @selves accept
+		meta nfproto != @closed accept
+		meta nfproto . iifname @routers accept
+		meta iifkind "bridge" meta oifkind "bridge" fib daddr . iif oif exists accept
+		meta iifkind "bridge" meta oifkind "bridge" fib saddr . iif oif missing accept
+		drop
+	}
+}
+add table bridge netkit
+add chain bridge netkit port_arp
+flush chain bridge netkit port_arp
+add chain bridge netkit port_ip4
+flush chain bridge netkit port_ip4
+add chain bridge netkit port_ip6
+flush chain bridge netkit port_ip6
+add chain bridge netkit port
+flush chain bridge netkit port
+add chain bridge netkit prerouting { type filter hook prerouting priority -300; policy accept; }
+flush chain bridge netkit prerouting
+table bridge netkit {
+	set ports { type ifname; }
+	set bind4 { type ifname . ether_addr . ipv4_addr; }
+	set bind6 { type ifname . ether_addr . ipv6_addr; }
+	set targets6 { typeof iifname . @th,64,128; }
+	chain port_arp {
+		arp htype 1 arp ptype ip arp hlen 6 arp plen 4 iifname . ether saddr . arp saddr ip @bind4 iifname . arp saddr ether . arp saddr ip @bind4 accept
+		drop
+	}
+	chain port_ip4 {
+		iifname . ether saddr . ip saddr != @bind4 drop
+		ip saddr 0.0.0.0 udp dport != 67 drop
+		ip saddr 0.0.0.0 meta l4proto != udp drop
+		udp sport 67 drop
+	}
+	chain port_ip6 {
+		iifname . ether saddr . ip6 saddr != @bind6 drop
+		icmpv6 type { nd-router-advert, nd-redirect } drop
+		udp sport 547 drop
+		ip6 saddr :: icmpv6 type != { nd-router-solicit, nd-neighbor-solicit, mld2-listener-report } drop
+		ip6 saddr :: meta l4proto != ipv6-icmp drop
+		icmpv6 type { nd-neighbor-solicit, nd-neighbor-advert } ip6 hoplimit != 255 drop
+		icmpv6 type nd-neighbor-advert iifname . @th,64,128 != @targets6 drop
+	}
+	chain port {
+		ether type vmap { arp : goto port_arp, ip : goto port_ip4, ip6 : goto port_ip6 }
+		drop
+	}
+	chain prerouting {
+		iifname @ports goto port
+	}
+}
+EOF
+# IP firewalls see frames, with br_netfilter: let them through
+nft add element inet netkit selves '{ "nk-lan" . "nk-lan" }'
+iptables-restore --noflush -w <<'EOF'
+*filter
+:NETKIT-ADMIT - [0:0]
+-A NETKIT-ADMIT -i nk-lan -o nk-lan -j ACCEPT -m comment --comment nk:ebaca30a21e3:4da4d7b448cd
+-I FORWARD -j NETKIT-ADMIT
+COMMIT
+EOF
+nft -f - <<'EOF'
+add set inet filter netkit_devices { type ifname; }
+add set inet filter netkit_switches { type ifname . ifname; }
+add chain inet filter netkit_admit
+flush chain inet filter netkit_admit
+add rule inet filter netkit_admit iifname @netkit_devices accept
+add rule inet filter netkit_admit oifname @netkit_devices accept
+add rule inet filter netkit_admit iifname . oifname @netkit_switches accept
+insert rule inet filter forward jump netkit_admit comment "netkit"
+add element inet filter netkit_switches { "nk-lan" . "nk-lan" }
+EOF
+# the switch between eth0 and the containers; its MAC is the NIC's, so the LAN notices nothing
+ip link add name nk-lan group 28267 address 52:54:00:12:34:56 mtu 1499 type bridge
+# pin its MTU: a bridge fits it to its ports until someone changes it
+ip link set dev nk-lan mtu 1500
+# as on eth0
+sysctl -qw net/ipv4/conf/nk-lan/rp_filter=1
+# as on eth0
+sysctl -qw net/ipv6/conf/nk-lan/accept_ra=2
+# its link-local address comes and goes with the others
+sysctl -qw net/ipv6/conf/nk-lan/addr_gen_mode=1
+# its link-local address comes and goes with the others
+sysctl -qw net/ipv6/conf/eth0/addr_gen_mode=1
+# addresses that were in use already are used at once
+sysctl -qw net/ipv6/conf/nk-lan/accept_dad=0
+# addresses that were in use already are used at once
+sysctl -qw net/ipv6/conf/eth0/accept_dad=0
+# eth0 becomes a port of nk-lan, which takes over its addresses and routes, in one send
+ip -force -batch - <<'EOF'
+link set dev nk-lan up
+link set dev eth0 master nk-lan
+route del default via 192.168.1.1 dev eth0 proto 16 metric 100
+route del 10.8.0.0/16 via 192.168.1.9 dev eth0 proto 4 table 100
+route del ::/0 via fe80::1 dev eth0 proto 9 metric 1024
+route del 192.168.1.0/24 dev eth0 proto 2
+route del 2001:db8:1::/64 dev eth0 proto 2 metric 256
+route del fe80::/64 dev eth0 proto 2 metric 256
+addr del fe80::5054:ff:fe12:3456/64 dev eth0
+addr del 2001:db8:1::5/64 dev eth0
+addr del 192.168.1.6/24 dev eth0
+addr del 192.168.1.5/24 dev eth0
+addr add 192.168.1.5/24 dev nk-lan brd 192.168.1.255 label nk-lan
+addr add 192.168.1.6/24 dev nk-lan label nk-lan:web
+addr add fe80::5054:ff:fe12:3456/64 dev nk-lan
+addr add 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr
+route add default via 192.168.1.1 dev nk-lan proto 16 metric 100 src 192.168.1.5
+route add 10.8.0.0/16 via 192.168.1.9 dev nk-lan proto 4 table 100 mtu 1300
+route add ::/0 via fe80::1 dev nk-lan proto 9 metric 1025 expires 30
+EOF
+# as on eth0 before
+sysctl -qw net/ipv6/conf/nk-lan/addr_gen_mode=0
+# as on eth0 before
+sysctl -qw net/ipv6/conf/nk-lan/accept_dad=1
+# it can speak for itself only: no spoofed MAC, ARP, address or RA
+nft -f - <<'EOF'
+add element bridge netkit ports { "nk83cd56d989c4" }
+add element bridge netkit bind4 { "nk83cd56d989c4" . 02:16:09:a5:cb:dc . 192.168.1.200, "nk83cd56d989c4" . 02:16:09:a5:cb:dc . 0.0.0.0 }
+add element bridge netkit bind6 { "nk83cd56d989c4" . 02:16:09:a5:cb:dc . 2001:db8:1::c0, "nk83cd56d989c4" . 02:16:09:a5:cb:dc . fe80::16:9ff:fea5:cbdc, "nk83cd56d989c4" . 02:16:09:a5:cb:dc . :: }
+add element bridge netkit targets6 { "nk83cd56d989c4" . 0x20010db80001000000000000000000c0, "nk83cd56d989c4" . 0xfe80000000000000001609fffea5cbdc }
+EOF
+# the cable between host and container
+ip link add name nk83cd56d989c4 group 28267 address 02:fc:a3:f7:86:f3 mtu 1400 type veth peer name eth0 netns /proc/1234/ns/net address 02:16:09:a5:cb:dc mtu 1400
+# announce its address by gratuitous ARP
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
+# it speaks IPv6
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/disable_ipv6=0
+# its routes are netkit's, not a neighbour's advertisement
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/accept_ra=0
+# usable at once: netkit's IPAM knows that nobody has its address
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/accept_dad=0
+# announce its address by unsolicited neighbour advertisement
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/ndisc_notify=1
+# a port of a switch has no address of its own
+sysctl -qw net/ipv6/conf/nk83cd56d989c4/disable_ipv6=1
+# plug the host end into the bridge
+ip link set dev nk83cd56d989c4 master nk-lan up
+# a process expects to reach itself at 127.0.0.1
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
+# its address, from netkit's IPAM
+nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.200/24 dev eth0
+# its address, from netkit's IPAM
+nsenter --net=/proc/1234/ns/net ip addr add 2001:db8:1::c0/64 dev eth0 nodad
+# the container end is ready
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# everything else goes by the gateway
+nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
+# everything else goes by the gateway
+nsenter --net=/proc/1234/ns/net ip -6 route add default via 2001:db8:1::1 dev eth0 proto 142
