@@ -75,7 +75,7 @@ class Underlay:
             return False
         raise UsageError(
             "an underlay network gives out addresses of the LAN, and none are named",
-            "name it and your part of it: --subnet CIDR --gateway ROUTER --ip-range FIRST-LAST; or who else does: --ipam",
+            "say --subnet CIDR --gateway ROUTER --ip-range FIRST-LAST, or who else gives them out: --ipam",
         )
 
     def taken(self, net: Network, host: Host) -> tuple[str, ...]:
