@@ -27,6 +27,7 @@ def add(call: Call) -> dict[str, Any]:
         stateless = getattr(role(call.role), "stateless", None)
         return _told(call, stateless(call) if stateless else Result(), earlier)
     netns = namespace(call)
+    earlier = None if wish.instead else earlier
     if not wish.delegate:
         return _told(call, _attach(call, wish, netns), earlier)
     from netkit.cni import delegate  # starts programs: not needed without one

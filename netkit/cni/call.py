@@ -51,11 +51,13 @@ class Call(Value):
 
     def network_name(self) -> str:
         """What the engine knows this role's network by."""
-        if self.role in ("netkit", "bridge"):
+        if self.role in LINKS:
             return self.conf.text("network") or self.name
         return f"{self.name}{JOINT}{ROLE_SUFFIX[self.role]}"
 
 
+#: Roles that make a link: their network has the configuration's own name.
+LINKS = ("netkit", "bridge", "macvlan", "ipvlan")
 #: Roles that keep something beside a network of the same name.
 ROLE_SUFFIX = {
     "netkit-ipam": "ipam",

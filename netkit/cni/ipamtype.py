@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netkit.cni.call import LINKS
 from netkit.cni.failure import CONFIGURATION, CniError
 from netkit.errors import ConfigError
 from netkit.naming import check_name
@@ -17,7 +18,7 @@ OURS = ("", "netkit-ipam")
 def delegate(call: Call) -> str:
     """The IPAM plugin that the configuration delegates to, "" for netkit's own."""
     kind = call.conf.section("ipam").text("type")
-    if kind in OURS or (kind == "host-local" and call.role == "bridge"):
+    if kind in OURS or (kind == "host-local" and call.role in LINKS[1:]):
         return ""
     try:
         return check_name(kind, "ipam.type", "plugin type")
@@ -27,7 +28,7 @@ def delegate(call: Call) -> str:
 
 def delegated(call: Call) -> str:
     """The same, where no more than that counts: a broken configuration has none that could be asked."""
-    if call.role not in ("netkit", "bridge") or not isinstance(call.document.get("ipam", {}), dict):
+    if call.role not in LINKS or not isinstance(call.document.get("ipam", {}), dict):
         return ""
     return delegate(call)
 

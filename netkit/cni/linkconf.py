@@ -38,7 +38,7 @@ def read(call: Call) -> Wish:
         raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
     _check_aliases(call.runtime)
-    return wish.replace(mac=_mac(call), dns=_dns(call) or wish.dns)
+    return wish.replace(mac=mac(call), dns=dns(call) or wish.dns)
 
 
 def _defined(call: Call) -> Wish:
@@ -80,7 +80,7 @@ def _own(call: Call) -> Wish:
         mtu=mtu,
         internal=conf.flag("internal", False),
         icc=policy != "isolated" and not conf.flag("portIsolation", False),
-        parent=check_ifname(conf.text("master"), "master") if "master" in conf else "",
+        parent=master(conf),
         options=_options(call, mode, policy, has_ipam=bool(ipam.subnets or other)),
     )
     driver(mode).parse_options(dict(network.options), "options")
@@ -99,11 +99,29 @@ def _own(call: Call) -> Wish:
 def _options(call: Call, mode: str, policy: str, has_ipam: bool) -> tuple[tuple[str, str], ...]:
     conf = call.conf
     made = {**_bridge_options(call, policy, has_ipam), **portconf.way(conf)} if mode == "bridge" else {}
+    if mode in ("macvlan", "ipvlan"):
+        made = stacked_options(conf, mode, True, conf.flag("isDefaultGateway", True))
     for key, value in conf.section("options").data.items():
         if not isinstance(value, (str, bool, int)):
             raise ConfigError(f"options.{key}", f"{shown(value)} is not allowed", "a text, a number, true or false")
         made[key] = ("on" if value else "off") if isinstance(value, bool) else str(value)
     return tuple(sorted(made.items()))
+
+
+def stacked_options(conf: Fields, mode: str, has_addresses: bool, default_route: bool = False) -> dict[str, str]:
+    """The options of macvlan and ipvlan that have a key of their own in a configuration."""
+    inside = conf.flag("linkInContainer", False)
+    if inside and not conf.text("master"):
+        raise ConfigError("linkInContainer", "which link of the container?", "name it with master")
+    switches = {"addresses": has_addresses, "default_route": default_route, "inside": inside}
+    made = {key: "on" if value else "off" for key, value in switches.items()}
+    queue = conf.number("bcqueuelen", 0, 0, 0xFFFFFFFF) if mode == "macvlan" else 0
+    return {**made, "bcqueuelen": str(queue)} if queue else made
+
+
+def master(conf: Fields) -> str:
+    """The link to stand on, "" for the one of the way out."""
+    return check_ifname(conf.text("master"), "master") if conf.text("master") else ""
 
 
 def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
@@ -159,7 +177,7 @@ def _firewall(conf: Fields) -> str:
     return conf.choice("backend", "", portconf.BACKENDS) or conf.text("ipMasqBackend") or "auto"
 
 
-def _mac(call: Call) -> str:
+def mac(call: Call) -> str:
     """The runtime's word goes before args.cni's, and that before CNI_ARGS'."""
     meta = call.conf.section("args").section("cni")
     for fields, key in ((call.runtime, "mac"), (meta, "mac")):
@@ -169,7 +187,7 @@ def _mac(call: Call) -> str:
     return parse.mac(given, "CNI_ARGS.MAC") if given else ""
 
 
-def _dns(call: Call) -> dict[str, Any]:
+def dns(call: Call) -> dict[str, Any]:
     """The runtime's DNS, else the configuration's."""
     asked = call.runtime.section("dns")
     named = {

@@ -2,6 +2,7 @@
 
 netkit                       a link, addresses, ports, masquerade and isolation in one process
 bridge                       the same, with the reference's defaults
+macvlan  ipvlan              a link that stands on one of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
 portmap                      published ports, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
 MODULES = {
     "netkit": "link",
     "bridge": "link",
+    "macvlan": "stacked",
+    "ipvlan": "stacked",
     "netkit-ipam": "ipam",
     "host-local": "ipam",
     "portmap": "chained",

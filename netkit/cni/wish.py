@@ -18,7 +18,7 @@ class Wish(Value):
 
     `defined` says that the network is one that a person has made (key `network`), not this configuration's own.
     `delegate` names another's IPAM plugin. `leases` are addresses that the container has already, None when it gets
-    them now; `link` is the host's end of its cable.
+    them now; `link` is the host's end of its cable. `instead` says that the answer stands in place of prevResult.
     """
 
     network: Network
@@ -32,6 +32,7 @@ class Wish(Value):
     delegate: str = ""
     leases: tuple[Lease, ...] | None = None
     link: str = ""
+    instead: bool = False
 
     def request(self, who: Invocation, netns: NsRef, origin: str) -> AttachRequest:
         """The request of one attachment."""

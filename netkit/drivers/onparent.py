@@ -98,14 +98,18 @@ class OnParent:
         return in_subnets(net, (*host.addresses(net.parent), *routers))
 
     def network_up(self, net: Network, host: Host) -> Plan:
-        """Nothing of the host is changed; what would make every attachment fail is said now."""
+        """Nothing of the host is changed."""
+        self.ready(net, host)
+        return Plan()
+
+    def ready(self, net: Network, host: Host) -> None:
+        """Raise what would make every attachment fail."""
         if not net.icc:
             raise ConfigError("icc", f"{self.name} links are kept apart by their mode", "see its option -o mode=")
         if not host.makes(self.name):
             raise HostError(f"this kernel has no {self.name} links", f"load or build that driver: modprobe {self.name}")
         if not self._options(net).inside:
             parent(net, host)
-        return Plan()
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         options = self._options(net)

@@ -96,5 +96,8 @@ class OnParent(Protocol):
 
     takes_parent: ClassVar[bool]
 
+    def ready(self, net: Network, host: Host) -> None:
+        """Raise what would stop an attachment to a network that is up, its parent's loss for example."""
+
     def taken(self, net: Network, host: Host) -> tuple[str, ...]:
         """Addresses of the network's subnets that others are known to have: containers get none of them."""

@@ -78,8 +78,11 @@ class Engine:
         """Whether an attachment to this network could be made now; raises what would stop it, changes nothing."""
         with self._session() as session:
             known = networks.known(session, net)
-            bringup.plan_up(session, known, session.host())
-            if hasattr(driver(known.mode), "host_up"):
+            mode, host = driver(known.mode), session.host()
+            bringup.plan_up(session, known, host)
+            if ready := getattr(mode, "ready", None):
+                ready(known, host)
+            if hasattr(mode, "host_up"):
                 session.firewall(session.backend())
             for choice in known.subnets:
                 pools.has_room(session, known, choice)
