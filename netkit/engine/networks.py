@@ -159,7 +159,12 @@ def _same(known: Network, wanted: Network) -> bool:
 
 
 def _with_ranges(known: Network, wanted: Network) -> Network | None:
-    """The known network with the wanted one's ranges, if those are all that differs."""
+    """The known network with the wanted one's ranges, if those are all that differs.
+
+    Not where two of its pools are of one subnet: what one has given out could come to lie in the other.
+    """
+    if len({s.cidr for s in known.subnets}) < len(known.subnets):
+        return None
     if [(s.cidr, s.gateway) for s in known.subnets] != [(s.cidr, s.gateway) for s in wanted.subnets]:
         return None
     changed = known.replace(subnets=wanted.subnets)
@@ -214,7 +219,7 @@ def _refuse_overlap(
 ) -> None:
     clash = _clash(session, net, host, subnet)
     for other in earlier:
-        if overlaps(subnet.cidr, other.cidr):
+        if overlaps(subnet.cidr, other.cidr) and not _parted(subnet, other):
             raise ConfigError(at, f"{subnet.cidr} overlaps {other.cidr} of the same network", "choose another --subnet")
     if clash:
         raise ConflictError(f"{at}: {subnet.cidr} overlaps {clash}", "choose another --subnet")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
     from netkit.engine.session import Session
-    from netkit.model import AttachRequest, Lease, Network, Subnet
+    from netkit.model import AttachRequest, Lease, Network
 
 #: Who may give out a network's addresses instead of netkit's own files.
 STATIC = "static"
@@ -56,10 +56,10 @@ def _told(net: Network, req: AttachRequest) -> list[Lease] | None:
     return static.leases(net, req.ips)
 
 
-def has_room(session: Session, net: Network, subnet: Subnet) -> None:
-    """An address of this subnet, or of one that stands in for it, is free; PoolFullError otherwise."""
-    if not net.ipam:
-        _first([FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)], FilePool.preview, None)
+def has_room(session: Session, net: Network) -> None:
+    """An address of every subnet, or of one that stands in for it, is free; PoolFullError otherwise."""
+    for choice in _choices(session, net):
+        _first(choice, FilePool.preview, None)
 
 
 def release(session: Session, net: Network, container: str, ifname: str) -> tuple[str, ...]:
@@ -77,8 +77,14 @@ def pool_of(session: Session, net: Network, address: str) -> FilePool:
 
 
 def _choices(session: Session, net: Network) -> list[list[FilePool]]:
-    mine = () if net.ipam else net.subnets
-    return [[FilePool(session.root, net.name, each) for each in (subnet, *subnet.also)] for subnet in mine]
+    choices: list[list[FilePool]] = []
+    for subnet in () if net.ipam else net.subnets:
+        pools = []
+        for each in (subnet, *subnet.also):
+            number = sum(any(pool.subnet.cidr == each.cidr for pool in choice) for choice in choices)
+            pools.append(FilePool(session.root, net.name, each, number=number))
+        choices.append(pools)
+    return choices
 
 
 def _requested(session: Session, net: Network, ips: Sequence[str]) -> list[tuple[list[FilePool], str | None]]:

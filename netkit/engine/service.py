@@ -84,8 +84,7 @@ class Engine:
                 ready(known, host)
             if hasattr(mode, "host_up"):
                 session.firewall(session.backend())
-            for choice in known.subnets:
-                pools.has_room(session, known, choice)
+            pools.has_room(session, known)
 
     def keep_only(self, network: str, valid: Collection[tuple[str, str]], origin: str = "") -> list[str]:
         """Release every attachment of a network that is not in `valid`, (container, ifname) pairs, and lost claims.

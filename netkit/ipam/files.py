@@ -38,12 +38,19 @@ class Reservation(Value):
 class FilePool:
     """The pool of one subnet of a network. Safe by itself: it has its own lock.
 
+    `number` tells those of one network apart that are of the same subnet, each with a range of its own.
+
     A claim of an earlier boot is dead, and so is one for which `alive` is false: it is taken back when it stands in the
     way. Addresses come and go in bare canonical text.
     """
 
     def __init__(
-        self, root: Root, network: str, subnet: Subnet, alive: Callable[[Claim], bool] = lambda claim: True
+        self,
+        root: Root,
+        network: str,
+        subnet: Subnet,
+        alive: Callable[[Claim], bool] = lambda claim: True,
+        number: int = 0,
     ) -> None:
         self.root = root
         self.network = network
@@ -51,7 +58,7 @@ class FilePool:
         self.pool = Pool.of(subnet)
         self.alive = alive
         self._boot_id = root.boot_id()
-        self._directory = root.ipam(network).sub(subnet.cidr.replace("/", "_"))
+        self._directory = root.ipam(network).sub(subnet.cidr.replace("/", "_") + (f"_{number}" if number else ""))
         self._claims = Claims(self._directory, self._boot_id)
         self._reserved = root.reservations(network)
 

@@ -9,16 +9,15 @@ import errno
 
 from netkit.errors import ConflictError, HostError, KernelError, NetkitError
 from netkit.plan.kinds import Macvlan, Stacked
-from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, Op, RouteAdd, SysctlRestore, SysctlSet
+from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, Op, RouteAdd, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.render import render
 
 
 def explain(op: Op, failure: NetkitError) -> NetkitError:
     """The failure with the op's command, and as a conflict or a lack of the host where it is one."""
-    if not isinstance(failure, KernelError) or isinstance(op, (SysctlSet, SysctlRestore)):
-        return failure  # it says all there is to say
-    # without what a command reads: a whole rule set would hide the reason (--dry-run shows it)
-    command = "; ".join(str(command.replace(stdin="")) for command in render(op))
+    if not isinstance(failure, KernelError) or isinstance(op, (SysctlSet, SysctlRestore, RulesAdd, RulesDel)):
+        return failure  # it says all there is to say; the commands of a rule set would hide it (--dry-run shows them)
+    command = "; ".join(str(command) for command in render(op))
     if conflict := _of_stacked(op, failure.errno):
         return ConflictError(f"{conflict[0]} ({command}: {failure})", conflict[1])
     if failure.errno == errno.EEXIST and (taken := _taken(op)):

@@ -173,10 +173,12 @@ def _harmless(complaint: str) -> bool:
     return "No such file" in complaint or any(word in complaint for word in _TAKEN)
 
 
-def _error(verb: str, rules: Iterable[Rule], complaint: str) -> ConflictError | KernelError:
-    reason = " ".join(complaint.splitlines()[:2]).replace("Error: ", "", 1)
+def _error(verb: str, rules: Sequence[Rule], complaint: str) -> ConflictError | KernelError:
     ports = ", ".join(f"{r.protocol} {r.host_ip} {r.host_port}" for r in rules if isinstance(r, Publish))
     if ports and any(word in complaint for word in _TAKEN):
         return ConflictError(f"a port is published already: {ports}", "`nft list table inet netkit` shows by whom")
     hint = "run `netkit reload`: the firewall was flushed" if "No such file" in complaint else ""
-    return KernelError(f"nftables: cannot {verb} rules: {reason}", hint=hint)
+    from netkit.kernel import refusals
+
+    script = (nftables.add if verb == "add" else nftables.delete)(_own(rules))
+    return KernelError(f"nftables cannot {verb} rules: {refusals.of_nft(script, complaint)}", hint=hint)

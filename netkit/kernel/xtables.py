@@ -102,7 +102,9 @@ class Tables:
         if done.status == _LOCKED and "lock" in done.complaint:
             raise BusyError("another program holds the iptables lock", "try again")
         if done.status:
-            raise KernelError(f"{os.path.basename(self._path)}-restore: {done.complaint}")
+            from netkit.kernel import refusals
+
+            raise KernelError(f"{os.path.basename(self._path)}-restore: {refusals.of_iptables(text, done.complaint)}")
 
 
 class Sight:

@@ -58,17 +58,19 @@ def routes(ep: Endpoint) -> Plan:
 
 
 def default_routes(ep: Endpoint, host: Host, direct: bool = False) -> Plan:
-    """A default route a family, unless the namespace has one from an earlier attachment, or is given another.
+    """A default route a family, by its first gateway, unless the namespace has one already, or is given another.
 
     A `direct` one goes by the link itself, where nobody answers for a gateway.
     """
     given = {family(spec.dst) for spec in ep.routes if spec.dst in EVERYWHERE}
+    first: dict[int, str] = {}
+    for gateway in ep.gateways:
+        first.setdefault(family(gateway), gateway)
     why = f"everything else goes by the {'link' if direct else 'gateway'}"
     return Plan.of(
         *(
-            (RouteAdd("default", ep.ifname, "" if direct else gateway, ep.netns, family(gateway)), why)
-            for gateway in ep.gateways
-            if family(gateway) not in given
-            and all(route.dst != "default" for route in host.routes(family(gateway), ep.netns))
+            (RouteAdd("default", ep.ifname, "" if direct else gateway, ep.netns, version), why)
+            for version, gateway in first.items()
+            if version not in given and all(route.dst != "default" for route in host.routes(version, ep.netns))
         )
     )

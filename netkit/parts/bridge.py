@@ -58,7 +58,7 @@ def _create(net: Network, host: Host) -> Plan:
 
 
 def _addresses(device: str, subnets: Sequence[Subnet], present: Sequence[str]) -> Plan:
-    wanted = [gateway_address(subnet) for subnet in subnets if subnet.gateway]
+    wanted = dict.fromkeys(gateway_address(subnet) for subnet in subnets if subnet.gateway)
     return Plan.of(*((AddrAdd(a, device), "the gateway that containers see") for a in wanted if a not in present))
 
 

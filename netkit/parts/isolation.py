@@ -22,7 +22,7 @@ def network_rules(net: Network, host: Host, masquerade: bool = True, routed: boo
     rules = NetworkRules(
         net.name,
         net.device,
-        tuple(subnet.cidr for subnet in net.subnets),
+        tuple(dict.fromkeys(subnet.cidr for subnet in net.subnets)),
         internal=net.internal,
         icc=net.icc,
         masquerade=masquerade and not net.internal,

@@ -6,8 +6,8 @@ import json
 
 import pytest
 
-from tests.cni.client import WEB, after
-from tests.cni.test_chains import BRIDGE, reference
+from tests.cni.client import WEB, after, publishing
+from tests.cni.test_chains import BRIDGE, PORT, reference
 from tests.cni.test_verbs import addresses, fetch, links, serve
 
 TYPE_CHECKING = False
@@ -63,3 +63,28 @@ def test_the_hosts_own_namespace_is_taken_when_the_runtime_means_it(
         assert fetch(host, "http://10.91.0.2/") == "200"
         cni.fine("CHECK", after(WEB, found), **where, NETNS_OVERRIDE=word)
         cni.fine("DEL", after(WEB, found), **where, NETNS_OVERRIDE=word)
+
+
+def test_a_refused_rule_is_told_on_one_line(cni: Plugins, lab: Lab, host: HostNs, unchanged: Unchanged) -> None:
+    host.run("nft", "add table inet netkit; add chain inet netkit publish { type filter hook forward priority 0; }")
+    container = lab.container()
+    with unchanged(host, [container], allow=("state *",)):
+        found = cni.error("ADD", WEB, container)
+    told = "nftables cannot add rules: Operation not supported (rule: fib daddr type local jump publish)"
+    assert (found["code"], found["msg"]) == (100, f"{told} (netkit's own table: it drops first, and touches no other)")
+
+
+@pytest.mark.requires("iptables")
+def test_a_refused_line_of_iptables_is_told_on_one_line(cni: Plugins, lab: Lab) -> None:
+    conf = {**WEB, "backend": "iptables", "externalSetMarkChain": "NOBODYS"}
+    found = cni.error("ADD", publishing(conf, PORT), lab.container())
+    assert "NOBODYS" in found["msg"]
+    assert ("\n" in found["msg"], len(found["msg"]) < 500) == (False, True), found
+
+
+def test_many_ports_make_no_long_message(cni: Plugins, lab: Lab, host: HostNs) -> None:
+    cni.add(WEB, lab.container("first"))
+    host.run("nft", "add element inet netkit any4 { tcp . 9500 : 10.0.0.9 . 80 }")
+    wide = {"hostPort": "9000-9999", "containerPort": "1000-1999"}
+    found = cni.error("ADD", publishing(WEB, wide), lab.container())
+    assert (found["code"], len(found["msg"]) < 300) == (101, True), found
