@@ -127,8 +127,9 @@ class _Drawer:
         return bool(link.up or link.addresses or link.peer or link.kind == "bridge")
 
     def _routed(self, space: Space, link: Link) -> bool:
-        """Whether packets are routed from and to a link."""
-        return not link.master and link.up and bool(link.addresses or self._kind(space, link) == "port")
+        """Whether packets are routed from and to a link; a container's cable needs no address for that."""
+        to_container = link.peer is not None and self.spaces[link.peer[0]].kind == "container"
+        return not link.master and link.up and bool(link.addresses or to_container)
 
     def _cables(self, space: Space) -> Iterator[Cable]:
         for link in space.links:

@@ -1,7 +1,7 @@
 """What builds a lab, as data: namespaces to hold, then commands in order. `up` runs it, `plan` prints it.
 
 A word of a command may hold what is only known when namespaces are there: `{web}` is the path of web's namespace,
-`{root}` the directory in which netkit keeps its state on that host.
+`{root}` the directory in which netkit keeps its state on that host, `{netkit}` what starts netkit in a shell.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from netkit.lab.topology import Container, Host, Joined, Lab, Member, NetworkWish, Switch, Wire
 
-    Part: TypeAlias = "str | Place | Home"
+    Part: TypeAlias = "str | Place | Home | Netkit"
 
 #: First words that stand for a program of ours, wherever it is installed.
 NETKIT, SERVE = "netkit", "netkit-serve"
@@ -40,6 +40,13 @@ class Home(Value):
 
     def __str__(self) -> str:
         return "{root}"
+
+
+class Netkit(Value):
+    """The words that start this netkit, for commands inside a shell's."""
+
+    def __str__(self) -> str:
+        return "{netkit}"
 
 
 class Word(Value):
@@ -179,7 +186,7 @@ def _act(member: str, line: int, *words: Part, hint: str = "") -> Act:
 
 
 def _written(member: str, argv: tuple[str, ...], line: int, names: frozenset[str]) -> Act:
-    """A command as a person wrote it, `{web}` and `{root}` understood, all other braces left alone."""
+    """A command as a person wrote it, `{web}`, `{root}`, `{netkit}` understood, all other braces left alone."""
     return Act(member, tuple(Word(tuple(_parts(word, member, names))) for word in argv), line)
 
 
@@ -188,6 +195,8 @@ def _parts(word: str, member: str, names: frozenset[str]) -> Iterator[Part]:
         name = text[1:-1]
         if text == "{root}":
             yield Home(member)
+        elif text == "{netkit}":
+            yield Netkit()
         elif text.startswith("{") and name in names:
             yield Place(name)
         elif text:

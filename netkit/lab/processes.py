@@ -15,7 +15,7 @@ import time
 from netkit.errors import BusyError, HostError, KernelError, NetkitError
 from netkit.kernel.netns import resolve_pid
 from netkit.kernel.spawn import DIRECTORIES, find, run
-from netkit.lab.running import LOG, MARK, Held
+from netkit.lab.running import LIBRARY, LOG, MARK, Held
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +29,11 @@ _PATIENCE = 5.0
 #: How long a command may take, in seconds.
 _LONGEST = 60.0
 _SIGPIPE = 13
-_LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
 def environment(token: str, home: str) -> dict[str, str]:
     """What a process of a lab finds in its environment: the lab's mark, and its member's netkit root."""
-    found = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C.UTF-8", "PYTHONPATH": _LIBRARY}
+    found = {"PATH": ":".join(DIRECTORIES), "LC_ALL": "C.UTF-8", "PYTHONPATH": LIBRARY}
     return {**found, MARK: token, "NETKIT_ROOT": home}
 
 

@@ -6,6 +6,8 @@ lab-hosts/NAME/    a netkit root for each member, and what its background comman
 
 from __future__ import annotations
 
+import os
+
 from netkit.errors import NotFoundError
 from netkit.model import NsRef
 from netkit.state.locks import Lock
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
 
 #: Every process of a lab has this in its environment, with the lab's token as value.
 MARK = "NETKIT_LAB"
+#: Where this very netkit is imported from.
+LIBRARY = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 #: Where a member's background commands write, in its netkit root.
 LOG = "log"
 _PATIENCE = 60.0

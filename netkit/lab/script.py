@@ -6,8 +6,8 @@ import os
 import sys
 
 from netkit.lab.document import shown
-from netkit.lab.plan import NETKIT, SERVE, Hold, Place
-from netkit.lab.running import LOG
+from netkit.lab.plan import NETKIT, SERVE, Hold, Netkit, Place
+from netkit.lab.running import LIBRARY, LOG
 from netkit.plan.render import quote
 
 TYPE_CHECKING = False
@@ -23,6 +23,16 @@ set -e
 lab=$(mktemp -d)
 netkit="{python} -m netkit"
 serve="{python} -m netkit.lab.serve"
+export PYTHONPATH={library}
+cat >"$lab/down" <<'EOF'
+# every process in one of the lab's namespaces, then its files
+cd "$(dirname "$0")"
+for pid in $(cat ./*.pid); do
+    kill $(find -L /proc/[0-9]*/ns/net -samefile "/proc/$pid/ns/net" 2>/dev/null | cut -d/ -f3)
+done
+rm -r "$PWD"
+EOF
+trap 'sh "$lab/down"' EXIT  # a command that fails leaves nothing
 
 hold() {{  # a namespace that lives as long as its holder
     unshare --net --mount --uts --propagation slave sleep infinity </dev/null >/dev/null 2>&1 &
@@ -41,14 +51,7 @@ at() {{  # a command in a member
 cd {directory}
 """
 _TAIL = """
-cat >"$lab/down" <<'EOF'
-# every process in one of the lab's namespaces, then its files
-cd "$(dirname "$0")"
-for pid in $(cat ./*.pid); do
-    kill $(find -L /proc/[0-9]*/ns/net -samefile "/proc/$pid/ns/net" 2>/dev/null | cut -d/ -f3)
-done
-rm -r "$PWD"
-EOF
+trap - EXIT
 echo "the lab is up; this takes it down: sh $lab/down"
 """
 _OURS = {NETKIT: "$netkit", SERVE: "$serve"}
@@ -57,7 +60,8 @@ _OURS = {NETKIT: "$netkit", SERVE: "$serve"}
 def script(lab: Lab, plan: tuple[Hold | Act, ...]) -> str:
     """The script."""
     directory = quote(os.path.dirname(lab.file))
-    head = _HEAD.format(name=lab.name, file=shown(lab.file), python=quote(sys.executable), directory=directory)
+    python, library = quote(sys.executable), quote(LIBRARY)
+    head = _HEAD.format(name=lab.name, file=shown(lab.file), python=python, library=library, directory=directory)
     return head + "\n" + "\n".join(map(line, plan)) + "\n" + _TAIL
 
 
@@ -81,4 +85,6 @@ def _word(word: Word) -> str:
 def _part(part: Part) -> str:
     if isinstance(part, str):
         return quote(part)
+    if isinstance(part, Netkit):
+        return '"$netkit"'
     return f'"$({"ns" if isinstance(part, Place) else "root"} {part.member})"'

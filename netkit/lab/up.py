@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shlex
 
 from netkit.errors import ApplyError, ConflictError, HostError, NetkitError
 from netkit.lab import processes
 from netkit.lab.document import shown
-from netkit.lab.plan import NETKIT, SERVE, Hold, Place, plan
+from netkit.lab.plan import NETKIT, SERVE, Hold, Netkit, Place, plan
 from netkit.lab.running import Running
 from netkit.lab.script import line as rendered
 from netkit.value import Value
@@ -125,6 +126,8 @@ class _Builder:
             return part
         if isinstance(part, Place):
             return self.running.member(part.member).netns.path
+        if isinstance(part, Netkit):
+            return shlex.join(processes.python(NETKIT))
         return self.labs.home(self.lab.name, part.member)
 
     def _run(self, member: str, argv: list[str], line: int, hint: str, what: str = "") -> None:

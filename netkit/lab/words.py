@@ -19,8 +19,8 @@ def member_name(text: str) -> str:
     name = check_name(text, "", "name")
     if len(name) > _LONGEST:
         raise ConfigError("", f"{name!r} is too long", f"use {_LONGEST} characters at most")
-    if name == "root":
-        raise ConfigError("", "'root' stands for netkit's own directory", "choose another name")
+    if name in ("root", "netkit"):
+        raise ConfigError("", f"{{{name}}} has a meaning of its own in commands", "choose another name")
     return name
 
 

@@ -155,6 +155,25 @@ def test_the_printed_plan_builds_the_same_and_takes_it_down(host: HostNs, tmp_pa
     assert list(place.iterdir()) == []
 
 
+def test_the_printed_plan_leaves_nothing_when_a_command_fails(host: HostNs, tmp_path: Path) -> None:
+    plan = host.netkit("lab", "plan", written(tmp_path, FAILING), check=True).stdout
+    (place := tmp_path / "here").mkdir()
+    done = host.run("env", f"TMPDIR={place}", "sh", input=plan, check=False)
+    assert (done.returncode != 0, "Cannot find device" in done.stderr) == (True, True)
+    assert wait_until(lambda: not having(f"TMPDIR={place}")), "no process is left"
+    assert list(place.iterdir()) == []
+
+
+def test_a_shell_finds_netkit_and_the_namespaces(host: HostNs, tmp_path: Path) -> None:
+    file = written(
+        tmp_path, SMALL + 'steps:\n  - host: [sh, -c, "{netkit} ps --json | grep -q web && test -e {web}"]\n'
+    )
+    host.netkit("lab", "up", file, check=True)
+    host.netkit("lab", "down", file, check=True)
+    text = host.netkit("lab", "plan", file).stdout
+    assert """at host sh -c "$netkit"' ps --json | grep -q web && test -e '"$(ns web)\"""" in text
+
+
 def _stuck(host: HostNs, tmp_path: Path) -> subprocess.Popen[str]:
     """An `up` that hangs in its last step."""
     file = written(tmp_path, SMALL + "steps:\n  - web: sleep 50\n")
