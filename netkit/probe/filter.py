@@ -9,6 +9,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 
 from netkit.errors import ConfigError
 from netkit.probe.packet import ARP, ICMP, ICMP6, IPV4, IPV6, TCP, UDP
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
 _AT = "--filter"
 PROTOCOLS = {"tcp": TCP, "udp": UDP, "icmp": ICMP, "icmp6": ICMP6}
 KINDS = {"arp": ARP, "ip": IPV4, "ip6": IPV6}
+_WORD = re.compile(r"[()]|[^\s()]+")
 _WORDS = (*PROTOCOLS, *KINDS, "host", "net", "port", "and", "or", "not", "(", ")")
 
 
@@ -61,9 +63,8 @@ def everything(_packet: Packet) -> bool:
 
 
 def read_filter(text: str) -> Node | None:
-    """What a filter's text says, None when it says nothing; ConfigError says which word is off."""
-    words = text.replace("(", " ( ").replace(")", " ) ").split()
-    return _Reader(words).whole() if words else None
+    """What a filter's text says, None when it says nothing; ConfigError points at the word that is off."""
+    return _Reader(text).whole() if text.strip() else None
 
 
 def matcher(node: Node | None) -> Filter:
@@ -96,13 +97,15 @@ def _primitive(node: Primitive) -> Filter:
 class _Reader:
     """The words of one filter, read from left to right."""
 
-    def __init__(self, words: list[str]) -> None:
-        self._words, self._at = words, 0
+    def __init__(self, text: str) -> None:
+        self._text, self._at = text, 0
+        found = list(_WORD.finditer(text))
+        self._words, self._starts = [one[0] for one in found], [*(one.start() for one in found), len(text.rstrip())]
 
     def whole(self) -> Node:
         found = self._either()
         if (word := self._peek()) is not None:
-            _refuse(f"{word!r} stands where 'and' or 'or' is expected", word)
+            self._refuse(f"{word!r} stands where 'and' or 'or' is expected", self._at)
         return found
 
     def _either(self) -> Node:
@@ -120,23 +123,30 @@ class _Reader:
         return parts[0] if len(parts) == 1 else Every(tuple(parts))
 
     def _one(self) -> Node:
-        word = self._next("a filter")
+        begun, word = self._at, self._next("a filter")
         if word == "not":
             return Not(self._one())
         if word != "(":
             return self._primitive(word)
         inside = self._either()
-        if self._peek() != ")":
-            _refuse("a '(' is not closed")
+        if self._peek() not in (")", None):
+            self._refuse(f"{self._peek()!r} stands where 'and', 'or' or ')' is expected", self._at)
+        if self._peek() is None:
+            self._refuse("this '(' is not closed", begun)
         self._next()
         return inside
 
     def _primitive(self, word: str) -> Node:
         if word in PROTOCOLS or word in KINDS:
             return Primitive(word)
-        if word in _WITH_VALUE:
-            return _WITH_VALUE[word](self._next(f"a value after {word!r}"))
-        return _refuse(f"{word!r} is no word of a filter", word)
+        if word not in _WITH_VALUE:
+            self._refuse(f"{word!r} is no word of a filter", self._at - 1)
+        text = self._next(f"a value after {word!r}")
+        read, wrong = _WITH_VALUE[word]
+        try:
+            return read(text)
+        except ValueError:
+            self._refuse(f"{word}: {text!r} is {wrong}", self._at - 1)
 
     def _peek(self) -> str | None:
         return self._words[self._at] if self._at < len(self._words) else None
@@ -144,37 +154,39 @@ class _Reader:
     def _next(self, wanted: str = "") -> str:
         word = self._peek()
         if word is None:
-            _refuse(f"the filter ends where {wanted} is expected")
+            self._refuse(f"the filter ends where {wanted} is expected", self._at)
         self._at += 1
         return word
 
+    def _refuse(self, message: str, at: int) -> NoReturn:
+        """Say what is off, and show which word that is; the one after the last is the end."""
+        from difflib import get_close_matches
+
+        word, start = [*self._words, ""][at], self._starts[at]
+        near = get_close_matches(word, _WORDS, 1) if word and word not in _WORDS else []
+        mean = f"did you mean {near[0]}? " if near else ""
+        line = "".join(" " if letter.isspace() else letter for letter in self._text)
+        pointed = f"{line}\n{' ' * start}{'^' * max(len(word), 1)}"
+        raise ConfigError(_AT, message, f"{pointed}\n{mean}for example: tcp and host 10.90.0.2 and not port 22")
+
 
 def _host(text: str) -> Primitive:
-    try:
-        return Primitive("net", str(ipaddress.ip_network(ipaddress.ip_address(text))))
-    except ValueError:
-        _refuse(f"host: {text!r} is no IP address")
+    return Primitive("net", str(ipaddress.ip_network(ipaddress.ip_address(text))))
 
 
 def _net(text: str) -> Primitive:
-    try:
-        return Primitive("net", str(ipaddress.ip_network(text, strict=False)))
-    except ValueError:
-        _refuse(f"net: {text!r} is no prefix such as 10.90.0.0/16")
+    return Primitive("net", str(ipaddress.ip_network(text, strict=False)))
 
 
 def _port(text: str) -> Primitive:
     if not (text.isascii() and text.isdigit() and 0 < int(text) < 65536):
-        _refuse(f"port: {text!r} is no port, 1 to 65535")
+        raise ValueError
     return Primitive("port", text)
 
 
-_WITH_VALUE = {"host": _host, "net": _net, "port": _port}
-
-
-def _refuse(message: str, word: str = "") -> NoReturn:
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, _WORDS, 1) if word and word not in _WORDS else []
-    mean = f"did you mean {near[0]}? " if near else ""
-    raise ConfigError(_AT, message, f"{mean}for example: tcp and host 10.90.0.2 and not port 22")
+#: How a value is read, and what a wrong one is told to be.
+_WITH_VALUE = {
+    "host": (_host, "no IP address"),
+    "net": (_net, "no prefix such as 10.90.0.0/16"),
+    "port": (_port, "no port, 1 to 65535"),
+}

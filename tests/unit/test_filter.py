@@ -77,6 +77,24 @@ def test_words_that_are_off_are_named(text: str, says: str) -> None:
     assert "for example" in caught.value.hint
 
 
+@pytest.mark.parametrize(
+    ("text", "mark"),
+    [
+        ("tcp and hots 10.0.0.1", "        ^^^^"),
+        ("tcp and port 99999", "             ^^^^^"),
+        ("not\t(tcp and ", "            ^"),
+        ("udp or (tcp", "       ^"),
+        ("(tcp udp)", "     ^^^"),
+        ("tcp)", "   ^"),
+        ("host", "    ^"),
+    ],
+)
+def test_the_place_that_is_off_is_pointed_at(text: str, mark: str) -> None:
+    with pytest.raises(ConfigError) as caught:
+        read_filter(text)
+    assert caught.value.hint.splitlines()[:2] == [text.replace("\t", " "), mark]
+
+
 def test_the_nearest_word_is_suggested() -> None:
     with pytest.raises(ConfigError) as caught:
         read_filter("hots 10.0.0.1")
