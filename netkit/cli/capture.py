@@ -144,7 +144,7 @@ def _capture(ref: NsRef | None, links: tuple[str, ...], limits: Limits, wanted: 
 
 def _out(frame: Frame, writer: PcapWriter | None, show: Callable[[Frame], str] | None) -> None:
     if writer:
-        writer.add(frame.data, frame.time, frame.length)
+        writer.add(frame.data, frame.time // 1000, frame.length)
     if show:
         write(show(frame))
 

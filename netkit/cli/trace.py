@@ -7,16 +7,15 @@ import click
 from netkit.cli import complete
 from netkit.cli.command import Command, options, settings_of
 from netkit.cli.output import show
-from netkit.cli.target import chosen, find, target_options
+from netkit.cli.target import Target, chosen, find, target_options
 from netkit.errors import NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.cli.settings import Settings
-    from netkit.cli.target import Target
     from netkit.engine.service import Engine
     from netkit.model import Endpoint
-    from netkit.probe.causes import Cause
+    from netkit.probe.cause import Cause
     from netkit.probe.ends import Located
     from netkit.probe.evidence import Evidence
     from netkit.probe.probe import Probe
@@ -29,6 +28,7 @@ trace_options = options(
     click.option("--udp", is_flag=True, help="A UDP datagram to --port."),
     click.option("--size", type=click.IntRange(16, _LARGEST), metavar="BYTES", help="Its payload [16]; not for TCP."),
     click.option("--wait", type=click.FloatRange(0.1, 60), default=1.5, metavar="S", help="For an answer [1.5]."),
+    click.option("--watch", multiple=True, metavar="[NAME=]NETNS", help="Look there, too: a host on the way."),
 )
 
 
@@ -47,13 +47,14 @@ def command(
     udp: bool,
     size: int | None,
     wait: float,
+    watch: tuple[str, ...],
 ) -> int:
     """Send a probe, say hop by hop where it went or died, and why.
 
     FROM is an attachment (id or name) or `host`; or give a TARGET (--pid, --netns or --container) in its place. TO is
     an address, an attachment (its address), or `host`. One packet is sent from there: an ICMP echo, a TCP SYN with
     --port, a datagram with --udp; it must not be fragmented. Exits with 0 when it was answered (or, by UDP, came in),
-    with 1 when not.
+    with 1 when not. Other hosts on this machine (of a lab, say) are followed, too, when --watch names their namespaces.
 
     \b
     Examples:
@@ -61,6 +62,7 @@ def command(
       netkit trace host web --port 80
       netkit trace web db --udp --port 53
       netkit trace --pid 1234 192.0.2.1 --size 1472
+      netkit trace web 10.244.2.2 --watch h2=/proc/4321/ns/net
     """
     from netkit.probe.causes import cause
     from netkit.probe.trace import trace
@@ -68,7 +70,7 @@ def command(
     settings = settings_of(ctx)
     source, to = _from(settings, chosen(pid, netns, container), words)
     probe, target = _to(settings.open(), source, to, _wanted(port, udp, size))
-    evidence = trace(source, target, probe, wait)
+    evidence = trace(source, target, probe, wait, _watched(settings, watch, source, target))
     found = cause(evidence)
     show(settings, _document(evidence, found), _text(evidence, found))
     return 1 if found else 0
@@ -99,13 +101,36 @@ def _from(settings: Settings, target: Target | None, words: tuple[str, ...]) -> 
     return (host_end() if words[0] == "host" else _attachment(engine, words[0])), words[1]
 
 
+def _named(engine: Engine, word: str) -> Located:
+    """An attachment that a probe goes to."""
+    try:
+        return _attachment(engine, word)
+    except NotFoundError as error:
+        hint = "TO is an address, `host`, or an attachment (netkit ps); names of the DNS are not looked up"
+        raise NotFoundError(error.message, hint) from error
+
+
 def _attachment(engine: Engine, ident: str) -> Located:
     from netkit.probe.ends import attachment_end
 
     record, alive = engine.attachment(ident)
     if not alive:
         raise NotFoundError(f"the namespace of {ident} is dead", "netkit gc releases what it held")
-    return attachment_end(record.endpoint)
+    return attachment_end(record.endpoint, _is_internal(engine, record.endpoint.network))
+
+
+def _is_internal(engine: Engine, network: str) -> bool:
+    try:
+        return engine.network(network)[0].internal
+    except NotFoundError:
+        return False  # it was removed, or a CNI configuration's that nobody keeps
+
+
+def _watched(settings: Settings, words: tuple[str, ...], *ends: Located) -> list[Located]:
+    from netkit.probe.ends import watched_ends
+
+    boot_id = settings.open().root.boot_id() if words else ""
+    return watched_ends(words, lambda where: find(Target(netns=where), boot_id).netns, *ends)
 
 
 def _to(engine: Engine, source: Located, word: str, wanted: Probe) -> tuple[Probe, Located]:
@@ -115,7 +140,7 @@ def _to(engine: Engine, source: Located, word: str, wanted: Probe) -> tuple[Prob
 
     known: list[Endpoint] = [record.endpoint for record, alive in engine.attachments() if alive]
     if not (dst := parsed_address(word)):
-        dst = address_of(source, host_end() if word == "host" else _attachment(engine, word))
+        dst = address_of(source, host_end() if word == "host" else _named(engine, word))
     with Namespaces() as namespaces:
         local = namespaces.enter(None).socket().is_local(dst)
     return wanted.replace(dst=dst), behind(dst, wanted.port, wanted.protocol, local, known)

@@ -11,7 +11,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
 
     from netkit.model import Endpoint, NsRef, PortMap
 
@@ -33,9 +33,9 @@ def host_end() -> Located:
     return Located(End(HOST))
 
 
-def attachment_end(ep: Endpoint) -> Located:
-    """An attachment."""
-    end = End(ep.name or ep.id, ep.ifname, ep.host_ifname, ep.mac, ep.addresses)
+def attachment_end(ep: Endpoint, internal: bool = False) -> Located:
+    """An attachment; `internal` when its network is."""
+    end = End(ep.name or ep.id, ep.ifname, ep.host_ifname, ep.mac, ep.addresses, internal)
     return Located(end, ep.netns, tuple(map(bare, ep.addresses)), ep.gateways)
 
 
@@ -85,8 +85,32 @@ def _publishes(one: PortMap, dst: str, port: int, protocol: str) -> bool:
 
 
 def parsed_address(text: str) -> str:
-    """A canonical address, "" when the text is none."""
+    """A canonical address, "" when the text is none; UsageError for one that no single machine has."""
     try:
-        return str(ipaddress.ip_address(text))
+        address = ipaddress.ip_address(text)
     except ValueError:
         return ""
+    if address.is_multicast or address.is_unspecified or text == "255.255.255.255":
+        raise UsageError(f"{text} is no machine's address", "a probe goes to one machine: give its address or name")
+    return str(address)
+
+
+def watched_ends(words: Sequence[str], found: Callable[[str], NsRef], *ends: Located) -> list[Located]:
+    """The places that are watched, too, each as `[NAME=]WHERE`; one that is an end already is left out.
+
+    UsageError when two places have one name.
+    """
+    taken = {HOST, *(one.end.place for one in ends)}
+    known = {one.netns.inode for one in ends if one.netns}
+    watched = []
+    for word in words:
+        name, _, where = word.rpartition("=")
+        ref, name = found(where), name or where
+        if ref.inode in known:
+            continue
+        if name in taken:
+            raise UsageError(f"--watch: two places are called {name}", f"give it another name: NAME={where}")
+        known.add(ref.inode)
+        taken.add(name)
+        watched.append(namespace_end(name, ref))
+    return watched

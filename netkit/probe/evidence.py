@@ -10,6 +10,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.probe.probe import Probe, Result
     from netkit.probe.sighting import Sighting
+    from netkit.probe.tables import Hop
 
 HOST = "host"
 
@@ -25,6 +26,7 @@ class Said(Value):
     leg: str = REQUEST
     bridged: bool = False
     arp: bool = False
+    place: str = HOST
 
     @property
     def dropped(self) -> bool:
@@ -33,13 +35,17 @@ class Said(Value):
 
 
 class End(Value):
-    """One end of the way: its place, and of an attachment, the host's end of its cable and what it may send from."""
+    """One end of the way: its place, and of an attachment, the host's end of its cable and what it may send from.
+
+    `internal` is an attachment's whose network has no way out.
+    """
 
     place: str
     ifname: str = ""
     host_ifname: str = ""
     mac: str = ""
     addresses: tuple[str, ...] = ()
+    internal: bool = False
 
 
 class Evidence(Value):
@@ -64,13 +70,16 @@ class Evidence(Value):
         return tuple(one for one in self.sightings if one.leg == leg)
 
     def seen(self, leg: str, place: str, outgoing: bool) -> bool:
-        """Whether a leg was seen leaving or entering a place."""
-        return any((one.place, one.outgoing) == (place, outgoing) for one in self.of(leg))
+        """Whether a leg was seen leaving or entering a place, in no tunnel."""
+        return any((one.place, one.outgoing) == (place, outgoing) and not one.inside for one in self.of(leg))
 
     @property
     def delivered(self) -> bool:
         """Whether the probe came to its target, as far as anybody can tell."""
-        return self.answered or (self.target.place not in ("", HOST) and self.seen(REQUEST, self.target.place, False))
+        if self.answered or self.target.place in ("", HOST):
+            return self.answered
+        came = [one for one in self.of(REQUEST) if one.place == self.target.place and not one.outgoing]
+        return not self.rejected and any(not one.inside and not self.for_another(one) for one in came)
 
     @property
     def answered(self) -> bool:
@@ -89,6 +98,13 @@ class Evidence(Value):
             return ""
         return ANSWER if self.delivered else REQUEST
 
+    def for_another(self, one: Sighting) -> bool:
+        """Whether a frame came in for a MAC address that its link does not have, so that nobody takes it there."""
+        port, mac = self.place(one.place).port(one.link), one.packet.dst_mac
+        if not port or port.link.master or not port.link.mac.strip("0:"):
+            return False
+        return port.link.mac != mac and not int(mac[:2], 16) & 1
+
     def drop(self, leg: str) -> Said | None:
         """Where the firewall ended a leg."""
         return next((one for one in self.said if one.leg == leg and one.dropped), None)
@@ -101,3 +117,15 @@ class Evidence(Value):
         """The last sighting of a leg."""
         found = self.of(leg)
         return found[-1] if found else None
+
+    def stuck(self, leg: str) -> Sighting | None:
+        """The last sighting of a leg, if it came in there and had to go on."""
+        last = self.last(leg)
+        if not last or last.outgoing or last.inside or last.place == self.ends(leg)[1].place != HOST:
+            return None
+        return last
+
+    def hop(self, leg: str, place: str = HOST) -> Hop:
+        """A place's route for a leg."""
+        held = self.place(place)
+        return held.there if leg == REQUEST else held.back

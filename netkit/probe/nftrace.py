@@ -1,8 +1,9 @@
 """The firewall's own account of a packet: which rules it met, and what each of them said.
 
-A table of ours, in front of all others, marks the probe and its answer; for marked packets the kernel tells every rule
-that matched to whoever listens. The table belongs to our netlink socket (flag `owner`), so it goes when we do, however
-we go. iptables-nft rules are nf_tables rules and are told too; those of iptables-legacy are not.
+A table of ours, in front of all others, marks the probe and its answer, also inside a tunnel; for marked packets the
+kernel tells every rule that matched to whoever listens. The table belongs to our netlink socket (flag `owner`), so it
+goes when we do, however we go; where there are no owners, the next trace takes away what a dead one has left.
+iptables-nft rules are nf_tables rules and are told too; those of iptables-legacy are not.
 """
 
 from __future__ import annotations
@@ -15,12 +16,15 @@ from netkit.errors import HostError
 from netkit.kernel.libnft import open_nft
 from netkit.kernel.nfnetlink import FAMILIES, text, unpack
 from netkit.probe.packet import of_ip, parse
+from netkit.probe.tunnel import OVERLAY_PORTS, VXLAN_PORTS
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netkit.kernel.libnft import Nft
+    from netkit.kernel.namespaces import Handle
     from netkit.probe.packet import Packet
     from netkit.probe.probe import Probe
 
@@ -35,6 +39,11 @@ _JUMPS = {-3: "jump", -4: "goto"}
 _FAMILY_NAMES = {number: name for name, number in FAMILIES.items()}
 #: In front of everything: conntrack's defragmentation is at -400, raw at -300.
 _PRIORITY = -450
+_NAME = "netkit_trace_"
+_FAMILIES = ("inet", "bridge")
+#: For the ports of each tunnel, how many bytes stand between its UDP header and the IP header inside.
+_TUNNELS = {VXLAN_PORTS: 8 + _ETHERNET, OVERLAY_PORTS: 0}
+_UDP_HEADER, _IP_HEADER, _ECHO_ID = 8, {4: 20, 6: 40}, 4
 
 
 class Event(Value):
@@ -54,18 +63,20 @@ class Event(Value):
 
 
 class NfTrace:
-    """The account of one probe, in the namespace that we are in. Close it.
+    """The account of one probe in one namespace. Close it.
 
     HostError where the kernel or the host's nftables cannot do it.
     """
 
-    def __init__(self, probe: Probe, guarded: str = "") -> None:
-        self._name = f"netkit_trace_{os.getpid()}"
+    def __init__(self, handle: Handle, probe: Probe, guarded: str = "") -> None:
+        self._name = f"{_NAME}{os.getpid()}"
         self._packets: dict[int, Packet] = {}
-        self._nft = open_nft()
-        self._socket = _listen()
+        self._handle = handle
+        self._nft = handle.call(open_nft)
+        self._socket = handle.call(_listen)
         try:
-            self._write(script(self._name, probe, guarded))
+            handle.call(lambda: _reclaim(self._nft))
+            handle.call(lambda: self._write(script(self._name, probe, guarded)))
         except BaseException:
             self._socket.close()
             raise
@@ -88,7 +99,8 @@ class NfTrace:
 
     def close(self) -> None:
         """Take the table away."""
-        self._nft.run("".join(f"delete table {family} {self._name}\n" for family in ("inet", "bridge")))
+        gone = "".join(f"delete table {family} {self._name}\n" for family in _FAMILIES)
+        self._handle.call(lambda: self._nft.run(gone))
         self._socket.close()
 
     def _write(self, wanted: str) -> None:
@@ -115,12 +127,7 @@ class NfTrace:
 
 def script(name: str, probe: Probe, guarded: str) -> str:
     """The table that marks the probe, its answer, and what a guarded port asks by ARP before it can send."""
-    number = probe.number
-    if probe.protocol == "icmp":
-        kind = "icmp" if probe.family == 4 else "icmpv6"
-        ours = [f"{kind} id {probe.sport}"]
-    else:
-        ours = [f"meta l4proto {number} th {end} {probe.sport}" for end in ("sport", "dport")]
+    ours = _matches(probe)
     hooks = {"inet": ("prerouting", "output"), "bridge": ("prerouting",)}
     lines = []
     for family, names in hooks.items():
@@ -128,10 +135,38 @@ def script(name: str, probe: Probe, guarded: str) -> str:
         for hook in names:
             chain = f"{family} {name} {hook}_"
             lines.append(f"add chain {chain} {{ type filter hook {hook} priority {_PRIORITY}; }}")
-            lines += [f"add rule {chain} {match} meta nftrace set 1" for match in ours]
+            wanted = (*ours, *_carried(probe)) if family == "inet" else ours
+            lines += [f"add rule {chain} {match} meta nftrace set 1" for match in wanted]
     if guarded:
         lines.append(f'add rule bridge {name} prerouting_ iifname "{guarded}" ether type arp meta nftrace set 1')
     return "\n".join(lines) + "\n"
+
+
+def _matches(probe: Probe) -> tuple[str, ...]:
+    """What tells the probe and its answer from all else: an echo's identifier, the port that it was sent from."""
+    if probe.protocol == "icmp":
+        kind = "icmp" if probe.family == 4 else "icmpv6"
+        return (f"{kind} id {probe.sport}",)
+    return tuple(f"meta l4proto {probe.number} th {end} {probe.sport}" for end in ("sport", "dport"))
+
+
+def _carried(probe: Probe) -> Iterator[str]:
+    """The same number where it stands in a tunnel's packet, an IP header without options before it."""
+    fields = (_ECHO_ID,) if probe.protocol == "icmp" else (0, 2)
+    for ports, between in _TUNNELS.items():
+        start = _UDP_HEADER + between + _IP_HEADER[probe.family]
+        for field in fields:
+            number = f"@th,{(start + field) * 8},16 {probe.sport}"
+            yield f"udp dport {{ {', '.join(map(str, ports))} }} {number}"
+
+
+def _reclaim(nft: Nft) -> None:
+    """Take away what a killed trace left where tables have no owner."""
+    for found in nft.list("tables") or ():
+        table = found.get("table", {})
+        pid = table.get("name", "").removeprefix(_NAME)
+        if pid.isdigit() and not os.path.exists(f"/proc/{pid}"):
+            nft.run(f"delete table {table['family']} {table['name']}")
 
 
 def _listen() -> _socket.socket:

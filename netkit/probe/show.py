@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from netkit.probe.dissect import Dissector, Header
     from netkit.probe.sniffer import Frame
 
-_MILLION = 1_000_000
+_MICROSECOND, _MILLION = 1_000, 1_000_000
 #: The Ethernet header that a bare IP packet was given, which is not in the frame around it.
 _BARE = 14
 
@@ -29,7 +29,7 @@ class Shown:
     def line(self, frame: Frame) -> str:
         """In a line: `11:52:45.000123 out eth0  IP / TCP 10.90.0.2:41234 > 192.0.2.1:80 S`."""
         way = "out" if frame.outgoing else "in"
-        return f"{_clock(frame.time)} {way:<3} {frame.link:<14}  {self._dissector.summary(frame.data)}"
+        return f"{_clock(frame.time // _MICROSECOND)} {way:<3} {frame.link:<14}  {self._dissector.summary(frame.data)}"
 
     def decoded(self, frame: Frame) -> str:
         """The line, and the headers: of a tunnel's packet, the outer ones beside the inner ones."""
@@ -38,7 +38,7 @@ class Shown:
     def document(self, frame: Frame, decode: bool) -> dict[str, object]:
         """The same as data; `headers` with --decode only."""
         told: dict[str, object] = {
-            "time": frame.time / _MILLION,
+            "time": frame.time // _MICROSECOND / _MILLION,
             "direction": "out" if frame.outgoing else "in",
             "link": frame.link,
             "length": frame.length,

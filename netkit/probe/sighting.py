@@ -27,7 +27,7 @@ _SOLICIT, _ADVERT = 135, 136
 
 
 class Sighting(Value):
-    """One packet of the probe's story at one link; `inside` says what it was seen in, "" when in nothing."""
+    """One packet of the probe's story at one link; inside a tunnel, `carrier` is the packet that it was in."""
 
     place: str
     link: str
@@ -35,12 +35,26 @@ class Sighting(Value):
     leg: str
     packet: Packet
     time: int = 0
-    inside: str = ""
+    carrier: Packet | None = None
+    vni: int = -1
 
     @property
     def way(self) -> str:
         """`out` or `in`, as the place sees it."""
         return "out" if self.outgoing else "in"
+
+    @property
+    def inside(self) -> str:
+        """What it was seen in, "" when in nothing."""
+        if self.carrier is None:
+            return ""
+        name = f"VXLAN, VNI {self.vni}" if self.vni >= 0 else "the UDP overlay"
+        return f"inside {name}, to {self.carrier.dst}"
+
+    @property
+    def wire(self) -> Packet:
+        """The frame as it was on the link."""
+        return self.carrier or self.packet
 
 
 def may_matter(probe: Probe, frame: bytes) -> bool:
@@ -57,27 +71,27 @@ def recognise(
     probe: Probe, seen: Iterable[tuple[str, Frame]], vxlan_ports: Sequence[int] = VXLAN_PORTS
 ) -> tuple[Sighting, ...]:
     """The sightings in the order of time; of retransmissions, the first at each link."""
-    ordered = sorted(seen, key=lambda pair: pair[1].time)
+    ordered = sorted(seen, key=lambda pair: (pair[1].time, not pair[1].outgoing))
     known = _Known(probe)
     first: dict[tuple[object, ...], Sighting] = {}
     for place, frame in ordered:
-        for inside, packet in _peeled(parse(frame.data), vxlan_ports):
+        for vni, carrier, packet in _peeled(parse(frame.data), vxlan_ports):
             if leg := known.leg(packet):
-                found = Sighting(place, frame.link, frame.outgoing, leg, packet, frame.time, inside)
-                first.setdefault((place, frame.link, frame.outgoing, leg, inside, _asked(packet)), found)
+                found = Sighting(place, frame.link, frame.outgoing, leg, packet, frame.time, carrier, vni)
+                first.setdefault((place, frame.link, frame.outgoing, leg, found.inside, _asked(packet)), found)
+                known.carried_by(carrier)
     return tuple(first.values())
 
 
-def _peeled(packet: Packet, vxlan_ports: Sequence[int]) -> Iterator[tuple[str, Packet]]:
-    """A packet and those in it, each with what it is in."""
-    inside = ""
+def _peeled(packet: Packet, vxlan_ports: Sequence[int]) -> Iterator[tuple[int, Packet | None, Packet]]:
+    """A packet and those in it, each with the VNI and the packet that it is in."""
+    vni, carrier = -1, None
     while True:
-        yield inside, packet
+        yield vni, carrier, packet
         tunnel = unwrap(packet, vxlan_ports)
         if tunnel is None:
             return
-        name = f"VXLAN, VNI {tunnel.vni}" if tunnel.vni >= 0 else "the UDP overlay"
-        inside, packet = f"inside {name}, to {packet.dst}", tunnel.inner
+        vni, carrier, packet = tunnel.vni, packet, tunnel.inner
 
 
 class _Known:
@@ -87,6 +101,12 @@ class _Known:
         self._probe = probe
         self._sequence = -1
         self._ways: set[tuple[str, str, int, int]] = set()
+        self._carriers: set[tuple[str, str, int, int]] = set()
+
+    def carried_by(self, carrier: Packet | None) -> None:
+        """An error about a packet that carries one of ours is about ours."""
+        if carrier:
+            self._carriers.add((carrier.src, carrier.dst, carrier.sport, carrier.dport))
 
     def leg(self, packet: Packet) -> str:
         """Which part of the story a packet is, "" when of none."""
@@ -133,6 +153,8 @@ class _Known:
             return False
         about = of_ip(packet.payload)
         ports = (about.src, about.dst, about.sport, about.dport)
+        if about.protocol == UDP and ports in self._carriers:
+            return True
         return about.protocol == self._probe.number and (
             ports in self._ways or about.payload.startswith(self._probe.token)
         )

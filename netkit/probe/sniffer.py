@@ -13,6 +13,7 @@ import struct
 
 from netkit.errors import HostError, KernelError, NotFoundError
 from netkit.probe.pcap import SNAPLEN
+from netkit.probe.stamps import SO_TIMESTAMPNS, read_stamp
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -23,18 +24,17 @@ if TYPE_CHECKING:
 
 _ETH_P_ALL = 3
 _SOL_PACKET, _PACKET_STATISTICS, _PACKET_AUXDATA = 263, 6, 8
-_SO_TIMESTAMP, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 29, 33, 26
+_SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 33, 26
 _OUTGOING = 4
 _ETHERNETS = frozenset({1, 772})
 _BUFFER = 8 << 20
 _VLAN_VALID, _VLAN_TPID_VALID = 0x10, 0x40
 _AUXDATA = struct.Struct("=IIIHHHH")
-_TIMEVAL = struct.Struct("@ll")
 _ANCILLARY, _INSTRUCTION, _VLAN = 256, 8, 0x8100
 
 
 class Frame(Value):
-    """A frame, where and when it was seen. `time` is in microseconds since 1970, `length` what it was on the wire."""
+    """A frame, where and when it was seen. `time` is in nanoseconds since 1970, `length` what it was on the wire."""
 
     data: bytes
     link: str
@@ -97,7 +97,7 @@ def _open(link: str, program: bytes) -> _socket.socket:
         raise HostError(f"cannot open a packet socket: {error.strerror}", "this takes CAP_NET_RAW") from error
     try:
         sock.setsockopt(_SOL_PACKET, _PACKET_AUXDATA, 1)
-        sock.setsockopt(_socket.SOL_SOCKET, _SO_TIMESTAMP, 1)
+        sock.setsockopt(_socket.SOL_SOCKET, SO_TIMESTAMPNS, 1)
         _enlarge(sock)
         if program:
             _attach(sock, program)
@@ -131,9 +131,8 @@ def _frame(
 ) -> Frame:
     time, tag, length = 0, b"", len(data)
     for level, kind, value in told:
-        if (level, kind) == (_socket.SOL_SOCKET, _SO_TIMESTAMP):
-            seconds, rest = _TIMEVAL.unpack(value[: _TIMEVAL.size])
-            time = seconds * 1_000_000 + rest
+        if (level, kind) == (_socket.SOL_SOCKET, SO_TIMESTAMPNS):
+            time = read_stamp(value)
         elif (level, kind) == (_SOL_PACKET, _PACKET_AUXDATA):
             tag, length = _told(value)
     if hardware not in _ETHERNETS:

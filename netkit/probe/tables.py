@@ -12,6 +12,7 @@ from netkit.errors import KernelError
 from netkit.kernel import decode, sysctl
 from netkit.kernel.messages import (
     IFINFO,
+    IFLA_INFO_DATA,
     IFLA_LINKINFO,
     RTA_DST,
     RTA_GATEWAY,
@@ -28,6 +29,8 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Iterable
+
     from netkit.kernel.namespaces import Handle
     from netkit.kernel.rtnl import Rtnl
 
@@ -36,20 +39,29 @@ _NDMSG = struct.Struct("=BBHiHBB")
 _NDA_DST, _NDA_LLADDR, _NDA_MASTER = 1, 2, 9
 _IFF_LOWER_UP = 0x10000
 _INFO_SLAVE_DATA = 5
-_BRPORT_LEARNING, _BRPORT_FLOOD = 8, 9
+_BRPORT_LEARNING, _BRPORT_FLOOD, _BRPORT_ISOLATED = 8, 9, 33
+_VXLAN_ID, _VXLAN_PORT = 1, 15
 _RTM_F_FIB_MATCH = 0x2000
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _ROUTE_TYPES = {1: "unicast", 2: "local", 3: "broadcast", 6: "blackhole", 7: "unreachable", 8: "prohibit", 9: "throw"}
 _INCOMPLETE, _FAILED = 0x01, 0x20
+#: Where a VXLAN device sends what it has no entry for, and broadcasts.
+EVERY_MAC = "00:00:00:00:00:00"
 
 
 class Port(Value):
-    """A link with what `Link` leaves out: its carrier, and as a bridge's port, whether it learns and floods."""
+    """A link with what `Link` leaves out: its carrier, and as a bridge's port, whether it learns and floods.
+
+    An `isolated` port reaches no other such port. Of a VXLAN device its VNI and UDP port, -1 and 0 of anything else.
+    """
 
     link: Link
     carrier: bool
     learns: bool = True
     floods: bool = True
+    isolated: bool = False
+    vni: int = -1
+    udp_port: int = 0
 
 
 class Hop(Value):
@@ -88,6 +100,7 @@ class Place(Value):
     """One namespace. `there` and `back` are its routes to the probe's two ends.
 
     `forwards` names the links that forward, `strict` those that take a packet only where its sender's route leads.
+    `under` are the far ends of tunnels that the probe may take, each with the route to it.
     """
 
     name: str
@@ -98,6 +111,7 @@ class Place(Value):
     fdb: tuple[FdbEntry, ...] = ()
     forwards: tuple[str, ...] = ()
     strict: tuple[str, ...] = ()
+    under: tuple[tuple[str, Hop], ...] = ()
 
     def port(self, name: str) -> Port | None:
         """The link of that name."""
@@ -108,22 +122,28 @@ class Place(Value):
         return next((one for one in self.neighbours if (one.address, one.dev) == (address, dev)), None)
 
 
-def look(handle: Handle, name: str, there: str, back: str) -> Place:
-    """A namespace as it is now."""
+def look(handle: Handle, name: str, there: str, back: str, macs: Collection[str] = ()) -> Place:
+    """A namespace as it is now; `macs` are those that the probe was sent to there."""
     rtnl = handle.socket()
     ports = _ports(rtnl)
     names = {port.link.index: port.link.name for port in ports}
     ip = family(there)
+    fdb = tuple(_fdb(rtnl, names))
     return Place(
         name,
         ports,
         route(rtnl, there, names),
         route(rtnl, back, names) if back else Hop(),
         tuple(_neighbours(rtnl, ip, names)),
-        tuple(_fdb(rtnl, names)),
+        fdb,
         handle.call(lambda: tuple(port.link.name for port in ports if _forwards(ip, port.link.name))),
         handle.call(lambda: tuple(port.link.name for port in ports if _is_strict(ip, port.link.name))),
+        tuple((dst, route(rtnl, dst, names)) for dst in _far_ends(fdb, macs)),
     )
+
+
+def _far_ends(fdb: Iterable[FdbEntry], macs: Collection[str]) -> list[str]:
+    return sorted({entry.dst for entry in fdb if entry.dst and entry.mac in (*macs, EVERY_MAC)})
 
 
 def route(rtnl: Rtnl, address: str, names: dict[int, str]) -> Hop:
@@ -157,7 +177,13 @@ def _port(link: Link, payload: bytes) -> Port:
     bridge = attributes(info.get(_INFO_SLAVE_DATA, b"")) if link.master else {}
     flags = IFINFO.unpack_from(payload)[3]
     learns, floods = (number(bridge.get(kind, b"\1")) == 1 for kind in (_BRPORT_LEARNING, _BRPORT_FLOOD))
-    return Port(link, bool(flags & _IFF_LOWER_UP), learns, floods)
+    isolated = number(bridge.get(_BRPORT_ISOLATED, b"\0")) == 1
+    port = Port(link, bool(flags & _IFF_LOWER_UP), learns, floods, isolated)
+    if link.kind != "vxlan":
+        return port
+    data = attributes(info.get(IFLA_INFO_DATA, b""))
+    udp_port = int.from_bytes(data.get(_VXLAN_PORT, b""), "big")
+    return port.replace(vni=number(data[_VXLAN_ID]) if _VXLAN_ID in data else -1, udp_port=udp_port)
 
 
 def _neighbours(rtnl: Rtnl, ip: int, names: dict[int, str]) -> list[Neighbour]:

@@ -15,11 +15,14 @@ from netkit.probe.probe import Result, Sender
 from netkit.probe.rulebook import Rulebook, element, read_rules
 from netkit.probe.sighting import REQUEST, may_matter, recognise
 from netkit.probe.sniffer import Sniffer
-from netkit.probe.story import told
+from netkit.probe.stamps import wait_for_stamps
+from netkit.probe.story import carriers, told
 from netkit.probe.tables import look
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from netkit.kernel.namespaces import Handle
     from netkit.probe.ends import Located
     from netkit.probe.evidence import Said
@@ -36,10 +39,10 @@ _REST = 0.1
 class Recording:
     """All that is written down while a probe is under way."""
 
-    def __init__(self, probe: Probe, sniffers: dict[str, Sniffer], tracer: NfTrace | None) -> None:
-        self._probe, self._sniffers, self._tracer = probe, sniffers, tracer
+    def __init__(self, probe: Probe, sniffers: dict[str, Sniffer], tracers: dict[str, NfTrace]) -> None:
+        self._probe, self._sniffers, self._tracers = probe, sniffers, tracers
         self.frames: list[tuple[str, Frame]] = []
-        self.events: list[Event] = []
+        self.events: dict[str, list[Event]] = {name: [] for name in tracers}
 
     def during(self, sender: Sender, wait: float) -> None:
         """Read what comes until the outcome is known, at most `wait` seconds, and a little longer."""
@@ -52,40 +55,45 @@ class Recording:
 
     def _read_within(self, seconds: float) -> None:
         poll = select.poll()
-        for sniffer in self._sniffers.values():
-            poll.register(sniffer.fileno(), select.POLLIN)
-        if self._tracer:
-            poll.register(self._tracer.fileno(), select.POLLIN)
+        descriptors = [sniffer.fileno() for sniffer in self._sniffers.values()]
+        for descriptor in (*descriptors, *(tracer.fileno() for tracer in self._tracers.values())):
+            poll.register(descriptor, select.POLLIN)
         poll.poll(seconds * 1000)
         for name, sniffer in self._sniffers.items():
             while frame := sniffer.read():
                 if may_matter(self._probe, frame.data):
                     self.frames.append((name, frame))
-        if self._tracer:
-            self.events += self._tracer.read()
+        for name, tracer in self._tracers.items():
+            self.events[name] += tracer.read()
 
 
-def trace(source: Located, target: Located, wanted: Probe, wait: float) -> Evidence:
-    """What became of a probe from one end to the other."""
+def trace(source: Located, target: Located, wanted: Probe, wait: float, watched: Sequence[Located] = ()) -> Evidence:
+    """What became of a probe from one end to the other; `watched` are other places that it may come by."""
     with Namespaces() as namespaces:
-        ends = {source.end.place: source, target.end.place: target} | {HOST: None}
-        handles = {name: namespaces.enter(where.netns if where else None) for name, where in ends.items() if name}
+        ends = {one.end.place: one.netns for one in (*watched, source, target)} | {HOST: None}
+        handles = {name: namespaces.enter(netns) for name, netns in ends.items() if name}
+        if not target.end.place:
+            local = (one for one in watched if handles[one.end.place].socket().is_local(wanted.dst))
+            target = next(local, target)
         return _followed(handles, source, target, wanted, wait)
 
 
 def _followed(handles: dict[str, Handle], source: Located, target: Located, wanted: Probe, wait: float) -> Evidence:
     with contextlib.ExitStack() as stack:
         sender = stack.enter_context(contextlib.closing(Sender(handles[source.end.place], wanted)))
-        tracer = _tracer(sender.probe, source)
-        if tracer:
-            stack.enter_context(contextlib.closing(tracer))
+        tracers = {
+            name: stack.enter_context(contextlib.closing(tracer))
+            for name, handle in handles.items()
+            if (tracer := _tracer(handle, sender.probe, source.end.host_ifname if name == HOST else ""))
+        }
         sniffers = {name: stack.enter_context(contextlib.closing(Sniffer(handle))) for name, handle in handles.items()}
-        recording = Recording(sender.probe, sniffers, tracer)
+        recording = Recording(sender.probe, sniffers, tracers)
+        wait_for_stamps()
         sender.send()
         recording.during(sender, wait)
         probe, result = sender.probe, sender.result or Result()
     sightings = recognise(probe, recording.frames)
-    book = read_rules((event.family, event.table) for event in recording.events) if recording.events else Rulebook()
+    said = [one for name in tracers for one in _said(handles[name], name, probe, recording.events[name], sightings)]
     return Evidence(
         probe,
         result,
@@ -93,10 +101,20 @@ def _followed(handles: dict[str, Handle], source: Located, target: Located, want
         target.end,
         _places(handles, source, target, probe, sightings),
         sightings,
-        tuple(_with_element(said, probe) for said in told(probe, recording.events, book)),
-        tracer is not None,
-        _silent(tracer is not None),
+        tuple(said),
+        HOST in tracers,
+        _silent(HOST in tracers),
     )
+
+
+def _said(
+    handle: Handle, name: str, probe: Probe, events: Sequence[Event], sightings: tuple[Sighting, ...]
+) -> list[Said]:
+    """What the firewall of one place said."""
+    tables = {(event.family, event.table) for event in events}
+    book = handle.call(lambda: read_rules(tables)) if tables else Rulebook()
+    found = told(probe, events, book, name, carriers(sightings))
+    return [_with_element(said, probe) if name == HOST else said for said in found]
 
 
 def _with_element(said: Said, probe: Probe) -> Said:
@@ -109,10 +127,10 @@ def _with_element(said: Said, probe: Probe) -> Said:
     return said.replace(rule=f"{said.rule}: {found}") if found else said
 
 
-def _tracer(probe: Probe, source: Located) -> NfTrace | None:
-    """The firewall's account where the host can give one."""
+def _tracer(handle: Handle, probe: Probe, guarded: str) -> NfTrace | None:
+    """The firewall's account where one can be given."""
     try:
-        return NfTrace(probe, source.end.host_ifname)
+        return NfTrace(handle, probe, guarded)
     except HostError:
         return None
 
@@ -133,8 +151,9 @@ def _places(
     answered_to = {one.place: one.packet.src for one in requests}
     found = []
     for name, handle in handles.items():
-        there = reached if name == HOST else probe.dst
+        there = probe.dst if name in (source.end.place, target.end.place) and name != HOST else reached
         back = sent_from if name == HOST else answered_to.get(name, sent_from)
+        macs = {one.packet.dst_mac for one in sightings if one.place == name}
         with contextlib.suppress(NotFoundError):
-            found.append(look(handle, name, there, back))
+            found.append(look(handle, name, there, back, macs))
     return tuple(found)

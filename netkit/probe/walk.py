@@ -1,11 +1,10 @@
 """The way of a packet, step by step: sightings and the firewall's words in the order of the kernel's path. Pure.
 
-sender: out | host: in | bridge rules | IP rules | host: out | receiver: in
+sender: out | host: in | bridge rules | IP rules | host: out | (other hosts the same) | receiver: in
 """
 
 from __future__ import annotations
 
-from netkit.probe.evidence import HOST
 from netkit.probe.packet import RST, TCP
 from netkit.probe.sighting import ERROR, REQUEST
 from netkit.value import Value
@@ -48,32 +47,45 @@ def _ordered(evidence: Evidence, leg: str) -> Iterator[Sighting | Step]:
     if leg == ERROR:
         yield from evidence.of(ERROR)
         return
-    sender, receiver = evidence.ends(leg)
-    seen = [one for one in evidence.of(leg) if one.place in (HOST, sender.place, receiver.place)]
-    words = [one for one in evidence.said if one.leg == leg]
-    host_in = [one for one in seen if one.place == HOST and not one.outgoing]
-    host_out = [one for one in seen if one.place == HOST and one.outgoing]
-    if sender.place == HOST:
-        yield from _spoken([one for one in words if one.hook in _OUTBOUND])
-        yield from host_out
-        yield from host_in
-        yield from _spoken([one for one in words if one.hook not in _OUTBOUND])
-    else:
-        yield from (one for one in seen if one.place == sender.place and one.outgoing)
-        yield from host_in[:1]
-        yield from _spoken([one for one in words if one.bridged])
-        yield from host_in[1:]
-        yield from _spoken([one for one in words if not one.bridged])
-        yield from host_out
-    if receiver.place != HOST:
-        yield from (one for one in seen if one.place == receiver.place and not one.outgoing)
+    sender, _ = evidence.ends(leg)
+    said = [one for one in evidence.said if one.leg == leg]
+    places = [sender.place, *(one.place for one in evidence.of(leg)), *(one.place for one in said)]
+    for place in dict.fromkeys(places):
+        words = [one for one in said if one.place == place]
+        came = [one for one in evidence.of(leg) if one.place == place and not one.outgoing]
+        left = [one for one in evidence.of(leg) if one.place == place and one.outgoing]
+        yield from _sent(words, left, came) if place == sender.place else _passed_on(words, came, left)
+
+
+def _sent(words: list[Said], left: list[Sighting], came: list[Sighting]) -> Iterator[Sighting | Step]:
+    """Out of where it was made; what comes in again there has been sent to its own sender."""
+    yield from _spoken([one for one in words if one.hook in _OUTBOUND])
+    yield from left
+    yield from came
+    yield from _spoken([one for one in words if one.hook not in _OUTBOUND])
+
+
+def _passed_on(words: list[Said], came: list[Sighting], left: list[Sighting]) -> Iterator[Sighting | Step]:
+    """In by a link, and by the bridge that this is a port of; then what IP's rules say, and out.
+
+    Input and output are for packets of this place alone: those of a tunnel that the probe came or goes in.
+    """
+    first = [one for one in words if one.bridged or one.hook == "input"]
+    tunnel = [one for one in words if one.hook == "output"]
+    yield from came[:1]
+    yield from _spoken(first)
+    yield from came[1:]
+    yield from _spoken([one for one in words if one not in first and one not in tunnel])
+    yield from left[:1]
+    yield from _spoken(tunnel)
+    yield from left[1:]
 
 
 def _spoken(words: list[Said]) -> Iterator[Step]:
     """What a person wants to know of the firewall: rules that matched, and policies that ended it."""
     for one in words:
         if one.kind == "rule" or one.dropped:
-            yield Step(one.leg, HOST, one.where, one.verdict, by=one.rule)
+            yield Step(one.leg, one.place, one.where, one.verdict, by=one.rule)
 
 
 def _passed(evidence: Evidence, one: Sighting) -> Step:

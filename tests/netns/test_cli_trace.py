@@ -75,7 +75,7 @@ def net(lab: Lab) -> Net:
     return Net(lab)
 
 
-def sysctl(member: HostNs, key: str, value: str) -> None:
+def sysctl(member: HostNs | Container, key: str, value: str) -> None:
     member.run("sysctl", "-qw", f"{key}={value}")
 
 
@@ -267,6 +267,52 @@ def test_a_packet_that_is_too_big(net: Net) -> None:
     assert net.cause("web", "192.0.2.2", "--size", "1490")["where"] == "web eth0"
 
 
+def test_a_container_whose_link_takes_less_than_the_bridge_gives(net: Net) -> None:
+    net.db.run("ip", "link", "set", "eth0", "mtu", "1300")
+    found = net.cause("web", "db", "--size", "1400")
+    assert (found["name"], found["where"]) == ("mtu", "db eth0")
+
+
+def test_an_internal_network_has_no_way_out_and_none_in(net: Net) -> None:
+    net.host.netkit("network", "create", "inner", "--internal", check=True)
+    net.attach("inside", "--network", "inner")
+    for words in (("inside", "192.0.2.2"), ("inside", "web"), ("web", "inside")):
+        found = net.cause(*words)
+        assert (found["name"], found["meant"]) == ("isolated", True), found
+        assert "internal" in found["why"]
+    assert net.trace("host", "inside", code=0)["answered"]
+
+
+def test_containers_of_a_network_without_icc_do_not_reach_each_other(net: Net) -> None:
+    net.host.netkit("network", "create", "single", "--no-icc", check=True)
+    net.attach("one", "--network", "single")
+    net.attach("two", "--network", "single")
+    found = net.cause("one", "two")
+    assert (found["name"], found["where"], found["meant"]) == ("isolated", "host nk-single", True)
+    assert "--no-icc" in found["why"]
+
+
+def test_a_container_that_takes_the_sender_for_forged(net: Net) -> None:
+    sysctl(net.db, "net.ipv4.conf.eth0.rp_filter", "1")
+    net.lab.link(net.db, net.lab.container("aside"), ("198.51.100.1/24", "198.51.100.2/24"), names=("eth1", "eth0"))
+    net.db.run("ip", "route", "replace", "10.90.0.2/32", "via", "198.51.100.2", "dev", "eth1")
+    net.web.run("ip", "neigh", "replace", "10.90.0.3", "lladdr", mac(net.db), "dev", "eth0")
+    found = net.cause("web", "db")
+    assert (found["name"], found["where"]) == ("rp-filter", "db eth0")
+
+
+def test_a_neighbour_entry_of_a_container_that_is_gone(net: Net) -> None:
+    assert net.db
+    net.host.run("bridge", "fdb", "replace", "02:00:00:00:00:77", "dev", net.cable("db"), "master", "static")
+    net.web.run("ip", "neigh", "replace", "10.90.0.3", "lladdr", "02:00:00:00:00:77", "dev", "eth0")
+    found = net.cause("web", "db")
+    assert (found["name"], found["where"]) == ("wrong-mac", "db eth0")
+
+
+def mac(inside: HostNs | Container, link: str = "eth0") -> str:
+    return str(json.loads(inside.run("ip", "-j", "link", "show", link).stdout)[0]["address"])
+
+
 def test_networks_that_are_kept_apart(net: Net) -> None:
     net.host.netkit("network", "create", "other", check=True)
     net.attach("apart", "--network", "other")
@@ -339,7 +385,7 @@ def test_an_answer_that_finds_no_way_back(net: Net) -> None:
 def test_a_firewall_inside(net: Net) -> None:
     net.db.run("nft", "add table inet w; add chain inet w i { type filter hook input priority 0; policy drop; }")
     found = net.cause("web", "db", "--port", "80")
-    assert (found["name"], found["where"]) == ("no-answer", "db")
+    assert (found["name"], found["where"]) == ("nft-policy-drop", "db inet w i")
 
 
 def test_ipv6_is_followed_too(net: Net) -> None:
@@ -365,6 +411,17 @@ def test_a_killed_trace_leaves_no_table(net: Net) -> None:
     assert wait_until(lambda: "netkit_trace" not in net.host.run("nft", "list", "tables").stdout)
 
 
+def test_what_a_dead_trace_left_is_taken_away_by_the_next(net: Net) -> None:
+    dead = net.host.popen("true")
+    dead.wait()
+    net.host.run("nft", f"add table inet netkit_trace_{dead.pid}; add table bridge netkit_trace_{dead.pid}")
+    net.host.run("nft", "add table inet netkit_trace_of_mine")
+    net.trace("web", "192.0.2.2", code=0)
+    left = net.host.run("nft", "list", "tables").stdout
+    assert f"netkit_trace_{dead.pid}" not in left
+    assert "netkit_trace_of_mine" in left
+
+
 def test_a_datagram_that_nobody_answers_is_delivered(net: Net) -> None:
     net.db.popen("socat", "-u", "UDP-RECV:53", "OPEN:/dev/null")
     told = net.trace("web", "db", "--port", "53", "--udp", code=0)
@@ -382,7 +439,11 @@ OFF = [
     (("web", "192.0.2.2", "--udp"), 2, "--udp needs a port"),
     (("web", "192.0.2.2", "--port", "80", "--size", "100"), 2, "bare SYN"),
     (("nobody", "192.0.2.2"), 3, "no attachment nobody"),
-    (("web", "example.org"), 3, "no attachment example.org"),
+    (("web", "example.org"), 3, "names of the DNS are not looked up"),
+    (("web", "300.1.1.1"), 3, "no attachment 300.1.1.1"),
+    (("web", "224.0.0.1"), 2, "no machine's address"),
+    (("web", "::"), 2, "no machine's address"),
+    (("--pid", "999999999", "192.0.2.2"), 3, "there is no process"),
 ]
 
 
