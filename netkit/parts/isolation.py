@@ -43,14 +43,8 @@ def admit(net: Network, host: Host) -> Plan:
 
 
 def switched(device: str, host: Host) -> Plan:
-    """What the bridge switches is switched, whatever firewalls drop of what is routed.
-
-    The iptables frame tells the two apart by itself.
-    """
-    own = (Switched(device),) if host.firewall == "nftables" else ()
-    rules = (*own, *(Admit(where, device, switched=True) for where in host.foreign_drops()))
-    if not rules:
-        return Plan()
+    """What the bridge switches is switched, whatever firewalls drop of what is routed."""
+    rules = (Switched(device), *(Admit(where, device, switched=True) for where in host.foreign_drops()))
     return Plan.of((RulesAdd(rules, host.firewall), "IP firewalls see frames, with br_netfilter: let them through"))
 
 

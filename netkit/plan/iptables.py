@@ -194,9 +194,11 @@ def _neighbour(rule: Neighbour) -> Iterator[Line]:
             yield marked(owner, Line(number, "filter", chain, spec))
 
 
-def _switched(_: Switched) -> Iterator[Line]:
-    """The frame tells frames from packets by itself (physdev)."""
-    yield from ()
+def _switched(rule: Switched) -> Iterator[Line]:
+    device = checked.device(rule.device)
+    for number in (4, 6):
+        line = Line(number, "filter", "NETKIT-LET", f"-i {device} -o {device} -j ACCEPT")
+        yield marked(short_id("switched", device), line)
 
 
 def _guard(rule: PortGuard) -> Iterator[Line]:
