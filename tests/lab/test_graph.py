@@ -47,7 +47,9 @@ def test_a_picture_shows_the_kernel_and_not_the_file(host: HostNs, tmp_path: Pat
 def test_a_tunnel_is_drawn_with_the_link_that_it_goes_through(host: HostNs) -> None:
     host.netkit("lab", "up", str(REPOSITORY / "topologies/vxlan-by-hand.yaml"), check=True)
     told = json.loads(host.netkit("lab", "graph", "vxlan-by-hand", "--json", check=True).stdout)
+    picture = host.netkit("lab", "graph", "vxlan-by-hand", "--svg", check=True).stdout
     host.netkit("lab", "down", "vxlan-by-hand", check=True)
+    assert picture == (REPOSITORY / "docs/guides/vxlan-by-hand.svg").read_text(), "the guide shows an older picture"
     (box,) = (box for box in told["boxes"] if box["id"] == "left/vx42")
     assert (box["kind"], box["lines"]) == ("tunnel", ["VNI 42", "to 198.51.100.2"])
     cables = [[cable["kind"], *cable["ends"]] for cable in told["cables"] if "left/vx42" in cable["ends"]]
