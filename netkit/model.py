@@ -22,6 +22,11 @@ def bare(address: str) -> str:
     return address.partition("/")[0]
 
 
+def alone(address: str) -> str:
+    """An address as a prefix of its own: 10.90.0.2/32."""
+    return f"{bare(address)}/{32 if family(address) == 4 else 128}"
+
+
 class NsRef(Value):
     """A network namespace, by path, and by what it was when we looked: its inode and its cookie.
 
@@ -50,10 +55,10 @@ class Subnet(Value):
 class Network(Value):
     """A network as a person made it: a mode, its subnets, and the mode's options.
 
-    `device` is the bridge (or other link) that it lives on; `ipam` is who gives out its addresses: "" netkit's files,
-    `static` whoever attaches; `parent` the host's link that a mode builds on, the one of
-    the way out where nobody names another; `mtu` 0 follows the egress route; `made_by_mode` marks the implicit network
-    of `--mode M`.
+    `device` is the bridge (or other link) that it lives on; one that ends in `*` is what the names of all its links
+    begin with. `ipam` is who gives out its addresses: "" netkit's files, `static` whoever attaches. `parent` is the
+    host's link that a mode builds on, the one of the way out where nobody names another; `mtu` 0 follows the egress
+    route; `made_by_mode` marks the implicit network of `--mode M`.
     """
 
     name: str
@@ -67,6 +72,10 @@ class Network(Value):
     options: tuple[tuple[str, str], ...] = ()
     made_by_mode: bool = False
     ipam: str = ""
+
+    def has(self, dev: str) -> bool:
+        """Whether a link of the host is this network's own."""
+        return dev.startswith(self.device[:-1]) if self.device.endswith("*") else dev == self.device
 
 
 class PortMap(Value):

@@ -12,12 +12,15 @@ from netkit.errors import ConfigError
 GROUP = 28267
 #: Route protocol of every route that netkit adds (/etc/iproute2/rt_protos has no name for it).
 PROTOCOL = 142
+#: How the host ends of routed cables begin; what follows tells the network's from another's, then the attachment's.
+ROUTED = "nkp"
 #: Length of the hexadecimal ids that people see.
 ID_LENGTH = 12
 
 _NAME = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _ALNUM = _NAME - frozenset("_.-")
 _RESERVED_IFNAMES = frozenset({"all", "default", "lo"})
+_LETTERS = "abcdefghijklmnopqrstuvwxyz234567"
 _OFFSET, _PRIME, _MASK = 0xCBF29CE484222325, 0x100000001B3, (1 << 64) - 1
 
 
@@ -49,6 +52,18 @@ def host_ifname(attachment: str) -> str:
 def bridge_name(network: str) -> str:
     """The bridge of a network that names none: `nk-` and the network's name, or its hash where that is too long."""
     return f"nk-{network}" if len(network) <= 12 else f"nk-{short_id('bridge', network)}"
+
+
+def bundle(network: str) -> str:
+    """All host ends of a network whose containers are routed one by one: what their names begin with, and `*`."""
+    value = digest("bundle", network)
+    return ROUTED + "".join(_LETTERS[value >> shift & 31] for shift in (0, 5, 10, 15)) + "*"
+
+
+def of_bundle(device: str, attachment: str) -> str:
+    """The host end of one attachment among those of a bundle."""
+    start = device.removesuffix("*")
+    return start + attachment[: 15 - len(start)]
 
 
 def mac(*parts: str) -> str:

@@ -11,7 +11,7 @@ from netkit.cni.fields import Fields
 from netkit.cni.ipamconf import spec
 from netkit.cni.jsonin import parse
 from netkit.errors import NetkitError
-from netkit.ipam.pool import default_gateway, prefix_length, span, text
+from netkit.ipam.pool import default_gateway, subnet_of
 from netkit.jsontext import dumps
 from netkit.kernel import spawn
 from netkit.model import Lease, Subnet, family
@@ -109,6 +109,5 @@ def error_of(plugin: str, done: spawn.Finished) -> CniError:
 
 
 def _subnet(lease: Lease) -> Subnet:
-    version = family(lease.address)
-    cidr = f"{text(span(lease.address)[0], version)}/{prefix_length(lease.address)}"
+    cidr = subnet_of(lease.address)
     return Subnet(cidr, lease.gateway or default_gateway(cidr))

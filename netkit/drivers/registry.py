@@ -17,6 +17,7 @@ BUILT_IN: dict[str, tuple[str, str]] = {
     "host": ("netkit.drivers.host", "SharedWithHost"),
     "container": ("netkit.drivers.container", "SharedWithContainer"),
     "bridge": ("netkit.drivers.bridge", "Bridge"),
+    "ptp": ("netkit.drivers.ptp", "Ptp"),
     "macvlan": ("netkit.drivers.macvlan", "Macvlan"),
     "ipvlan": ("netkit.drivers.ipvlan", "Ipvlan"),
     "cni": ("netkit.drivers.delegate", "Delegate"),

@@ -236,9 +236,9 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
             parted = other.device == net.device and _parted(subnet, theirs)
             if overlaps(subnet.cidr, theirs.cidr) and not parted:
                 return f"{theirs.cidr} of network {other.name}"
-    own = {net.device, net.parent or net.device}
     for route in host.routes(6 if ":" in subnet.cidr else 4):
-        if route.dst != "default" and route.dev not in own and overlaps(subnet.cidr, route.dst):
+        own = net.has(route.dev) or (net.parent and route.dev == net.parent)
+        if route.dst != "default" and not own and overlaps(subnet.cidr, route.dst):
             return f"the host's route {route.dst} dev {route.dev}"
     return None
 

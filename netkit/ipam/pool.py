@@ -139,6 +139,11 @@ def span(cidr: str) -> tuple[int, int]:
     return first, first | hosts
 
 
+def subnet_of(address: str) -> str:
+    """The subnet that an address with a prefix length lies in: 10.90.0.0/16 of 10.90.0.2/16."""
+    return f"{text(span(address)[0], family(address))}/{prefix_length(address)}"
+
+
 def number(address: str) -> int:
     """An address as a number; ValueError for anything but plain text of an address, without zone or prefix."""
     value = _number6(address) if ":" in address else _number4(address)

@@ -131,7 +131,8 @@ def _jump(nft: Nft, chain: NftChain) -> int | None:
 
 
 def _mine(rule: Admit) -> tuple[str, ...]:
-    return (rule.device, rule.device) if rule.switched else (rule.device,)
+    name = plan.member(rule)
+    return (name, name) if rule.switched else (name,)
 
 
 def _admitted(nft: Nft, chain: NftChain) -> set[tuple[str, ...]] | None:
@@ -161,7 +162,7 @@ def _run(nft: Nft, script: str, chain: NftChain, device: str) -> None:
     if "not permitted" in failed:
         raise HostError(
             f"the owner of nftables table {chain.place} lets nobody else in",
-            f"let it accept the bridge: firewall-cmd --zone=trusted --add-interface={device}",
+            f"let it accept our links: firewall-cmd --zone=trusted --add-interface={device.replace('*', '+')}",
         )
     if failed:
         raise KernelError(f"nftables: cannot change {chain.place} {chain.name}: {failed.splitlines()[0]}")

@@ -116,6 +116,9 @@ def _ends(encode: Callable[[str], bytes], word: str) -> tuple[bytes, bytes]:
         first = encode(address)
         rest = (1 << (8 * len(first) - int(length))) - 1
         return first, (int.from_bytes(first, "big") | rest).to_bytes(len(first), "big")
+    if word.endswith('*"'):
+        beginning = word[1:-2].encode()
+        return beginning.ljust(16, b"\0"), beginning.ljust(16, b"\xff")
     first_word, dash, last_word = word.partition("-")
     if dash and not word.startswith('"'):
         return encode(first_word), encode(last_word)

@@ -16,10 +16,13 @@ if TYPE_CHECKING:
 _SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 
-def base(net: Network, host: Host) -> Plan:
-    """The rule frame, and forwarding for the network's families; only what is not there yet."""
+def base(net: Network, host: Host, routed: bool = False) -> Plan:
+    """The rule frame, and forwarding for the network's families; only what is not there yet.
+
+    Nothing needs to be forwarded for an internal network, unless its containers are `routed` to each other.
+    """
     plan = frame(host)
-    if net.internal:
+    if net.internal and not (routed and net.icc):
         return plan
     for version in sorted({family(subnet.cidr) for subnet in net.subnets}):
         plan += forwarding(version, host)

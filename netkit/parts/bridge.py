@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from netkit.errors import ConflictError
 from netkit.ipam.pool import overlaps
-from netkit.model import bare
+from netkit.model import bare, family
 from netkit.naming import GROUP, mac
 from netkit.parts.egress import network_mtu
 from netkit.parts.quiet import outspoken, quiet
@@ -26,13 +26,14 @@ def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False
     stand in the gateway's way.
     """
     subnets = net.subnets if gateway else ()
+    families = {family(subnet.cidr) for subnet in subnets}
     link = host.link(net.device)
     if link is None:
-        plan = _create(net, host) + quiet(net.device, _mac(net.device), subnets, host)
+        plan = _create(net, host) + quiet(net.device, _mac(net.device), families, host)
         return plan + _addresses(net.device, subnets, ()) + _up(net.device, promisc)
     _check(net, link)
     present = host.addresses(net.device)
-    plan = outspoken(net.device, link.mac, subnets, host)
+    plan = outspoken(net.device, link.mac, families, host)
     plan += _make_way(net.device, subnets, present, force) + _addresses(net.device, subnets, present)
     was = LinkSet(net.device, up=None if link.up else False, promisc=False if promisc else None)
     return plan if link.up and not promisc else plan + _up(net.device, promisc, was)

@@ -52,11 +52,16 @@ def localhost(net: Network, host: Host) -> Plan:
     """Let published ports be reached by 127.0.0.1; the base rules already drop loopback addresses from any wire."""
     if net.internal or not any(family(subnet.cidr) == 4 for subnet in net.subnets):
         return Plan()
-    key = f"net/ipv4/conf/{net.device}/route_localnet"
+    return by_loopback(net.device, host)
+
+
+def by_loopback(device: str, host: Host) -> Plan:
+    """A link takes packets that come from 127.0.0.1."""
+    key = f"net/ipv4/conf/{device}/route_localnet"
     was = host.sysctl(key) or "0"
     if was == "1":
         return Plan()
-    return Plan.of((SysctlSet(key, "1", was, dev=net.device), "localhost:PORT on the host reaches published ports"))
+    return Plan.of((SysctlSet(key, "1", was, dev=device), "localhost:PORT on the host reaches published ports"))
 
 
 def port_guard(ep: Endpoint, host: Host) -> Plan:

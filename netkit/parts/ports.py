@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.errors import ConfigError
-from netkit.ipam.pool import prefix_length, span, text
+from netkit.ipam.pool import subnet_of
 from netkit.model import bare, family
 from netkit.plan.ops import LinkSet, RulesAdd
 from netkit.plan.rules import Hairpin, Publish
@@ -53,12 +53,7 @@ def rules(ep: Endpoint, device: str) -> list[Publish]:
 
 def hairpin(address: str) -> Hairpin:
     """Connections to published ports from the address's own subnet and from the host's loopback are masqueraded."""
-    return Hairpin(bare(address), subnet(address))
-
-
-def subnet(address: str) -> str:
-    """The prefix that an address with its length lies in."""
-    return f"{text(span(address)[0], family(address))}/{prefix_length(address)}"
+    return Hairpin(bare(address), subnet_of(address))
 
 
 def _rule(ep: Endpoint, port: PortMap, device: str, at: int) -> Publish:

@@ -6,8 +6,9 @@ A way is what the reference's portmap plugin can be told. Nothing of this is loa
 from __future__ import annotations
 
 from netkit.errors import ConfigError
+from netkit.ipam.pool import subnet_of
 from netkit.model import bare, family
-from netkit.parts.ports import publish_all, rules, subnet
+from netkit.parts.ports import publish_all, rules
 from netkit.plan.conditions import in_words_of
 from netkit.plan.rules import Hairpin, KeepSource, PublishIf
 from netkit.value import Value
@@ -78,5 +79,5 @@ class Way(Value):
             return ()
         if self.masquerade_all:
             return (_EVERYBODY[number],)
-        own = next(subnet(address) for address in ep.addresses if bare(address) == rule.address)
+        own = next(subnet_of(address) for address in ep.addresses if bare(address) == rule.address)
         return (own, _LOCALHOST) if number == 4 else (own,)

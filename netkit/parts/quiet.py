@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 from netkit.errors import HostError
-from netkit.model import family
 from netkit.naming import link_local
 from netkit.plan.ops import AddrAdd, LinkSet, SysctlSet
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection
 
-    from netkit.model import Subnet
     from netkit.plan.host import Host
 
 
-def quiet(device: str, mac: str, subnets: Sequence[Subnet], host: Host) -> Plan:
-    """A new link believes no router advertisement, and without IPv6 subnets it has no IPv6 at all."""
-    dual = any(family(subnet.cidr) == 6 for subnet in subnets)
+def quiet(device: str, mac: str, families: Collection[int], host: Host) -> Plan:
+    """A new link believes no router advertisement, and where no IPv6 is among its families it has none at all."""
+    dual = 6 in families
     default = host.sysctl("net/ipv6/conf/default/accept_ra")
     if default is None:
         if dual:
@@ -38,12 +36,12 @@ def deaf(device: str, was: str) -> Plan:
     return Plan.of((step, "believe no container's router advertisement"))
 
 
-def outspoken(device: str, mac: str, subnets: Sequence[Subnet], host: Host) -> Plan:
+def outspoken(device: str, mac: str, families: Collection[int], host: Host) -> Plan:
     """A link that is there believes no router advertisement; one that has no IPv6 gets it where that is asked for."""
     key, was = f"net/ipv6/conf/{device}/disable_ipv6", host.sysctl(f"net/ipv6/conf/{device}/accept_ra") or "0"
     if host.sysctl(key) != "1":
         return deaf(device, was)
-    if not any(family(subnet.cidr) == 6 for subnet in subnets):
+    if 6 not in families:
         return Plan()
     on = SysctlSet(key, "0", "1", dev=device)
     return deaf(device, was) + Plan.of((on, "it speaks IPv6 from now on")) + _link_local(device, mac)

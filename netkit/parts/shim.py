@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netkit.errors import ConfigError
 from netkit.ipam.pool import overlaps
-from netkit.model import bare, family
+from netkit.model import alone, bare, family
 from netkit.naming import GROUP, mac
 from netkit.parts.quiet import quiet
 from netkit.plan.kinds import Macvlan
@@ -31,7 +31,7 @@ def shim(net: Network, name: str, below: Link, addresses: Sequence[str], host: H
     own = mac("shim", net.name, below.mac)
     link = LinkAdd(name, "macvlan", GROUP, mac=own, mtu=below.mtu, info=Macvlan(net.parent, "bridge"))
     plan = Plan.of((link, f"the host's own foot beside its containers: {net.parent} itself cannot reach them"))
-    plan += quiet(name, own, net.subnets, host)
+    plan += quiet(name, own, {family(s.cidr) for s in net.subnets}, host)
     if any(family(address) == 4 for address in addresses):
         key = f"net/ipv4/conf/{name}/arp_filter"
         plan += Plan.of((SysctlSet(key, "1", "0", dev=name), "the rest of the LAN goes on asking the parent"))
@@ -64,8 +64,3 @@ def feet(net: Network, host: Host, named: Sequence[str]) -> tuple[str, ...]:
             raise ConfigError("options.host", f"the host has no address in {subnet.cidr}", "say -o host=ADDRESS")
         found.append(fitting)
     return tuple(found)
-
-
-def alone(address: str) -> str:
-    """An address as a prefix of its own."""
-    return f"{bare(address)}/{32 if family(address) == 4 else 128}"

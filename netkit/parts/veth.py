@@ -1,4 +1,4 @@
-"""A cable: a veth pair from a bridge into a namespace."""
+"""A cable: a veth pair from the host into a namespace, by itself or plugged into a bridge."""
 
 from __future__ import annotations
 
@@ -16,28 +16,26 @@ if TYPE_CHECKING:
 def veth(
     ep: Endpoint, master: str, host: Host, isolated: bool = False, hairpin: bool = False, dad: bool = False
 ) -> Plan:
-    """One end plugged into `master`, the other born inside the namespace with its final name, MAC and MTU.
+    """A cable whose host end is plugged into `master`.
 
-    `isolated` ports of one bridge do not reach each other; a `hairpin` port gets its own frames back; with `dad` the
-    kernel looks for duplicates of an IPv6 address before it uses it, which takes a second or two.
+    `isolated` ports of one bridge do not reach each other; a `hairpin` port gets its own frames back.
     """
-    return (
-        Plan.of(
-            (
-                LinkAdd(
-                    ep.host_ifname,
-                    "veth",
-                    GROUP,
-                    mac=mac("host end", ep.id),
-                    mtu=ep.mtu,
-                    peer=Peer(ep.ifname, ep.netns, ep.mac, ep.mtu),
-                ),
-                "the cable between host and container",
-            )
-        )
-        + inside(ep, host, dad)
-        + _plug(ep, master, host, isolated, hairpin)
-    )
+    return cable(ep, host, dad) + _plug(ep, master, host, isolated, hairpin)
+
+
+def cable(ep: Endpoint, host: Host, dad: bool = False) -> Plan:
+    """One end on the host, down; the other born inside the namespace with its final name, MAC and MTU.
+
+    With `dad` the kernel looks for duplicates of an IPv6 address before it uses it, which takes a second or two.
+    """
+    peer = Peer(ep.ifname, ep.netns, ep.mac, ep.mtu)
+    pair = LinkAdd(ep.host_ifname, "veth", GROUP, mac=host_mac(ep), mtu=ep.mtu, peer=peer)
+    return Plan.of((pair, "the cable between host and container")) + inside(ep, host, dad)
+
+
+def host_mac(ep: Endpoint) -> str:
+    """The MAC of the host's end."""
+    return mac("host end", ep.id)
 
 
 def _plug(ep: Endpoint, master: str, host: Host, isolated: bool, hairpin: bool) -> Plan:

@@ -13,9 +13,9 @@ them would undo their drops: then there is nothing to admit.
 from __future__ import annotations
 
 from netkit.errors import ConfigError
-from netkit.naming import short_id
+from netkit.naming import ROUTED, short_id
 from netkit.plan import checked
-from netkit.plan.iptables_text import Chain, Line, marked, restore
+from netkit.plan.iptables_text import Chain, Line, devices, marked, restore
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -69,7 +69,7 @@ def items(rule: Admit) -> tuple[str, list[Chain | Line]]:
     if parent not in ("FORWARD", "DOCKER-USER"):
         raise ConfigError("rule.where", f"{rule.where!r} names no forward chain", "detach and attach anew")
     backend, family = TOOLS[tool]
-    device, owner = checked.device(rule.device), short_id("admit", rule.device)
+    device, owner = devices(rule.device), short_id("admit", rule.device)
     ways = [f"-i {device} -o {device}"] if rule.switched else [f"-i {device}", f"-o {device}"]
     lines = [marked(owner, Line(family, "filter", CHAIN, f"{way} -j ACCEPT")) for way in ways]
     return backend, [
@@ -90,15 +90,22 @@ def script(rule: Admit, chain: NftChain) -> str:
         f"add rule {place} {NFT_CHAIN} iifname @{NFT_DEVICES} accept\n"
         f"add rule {place} {NFT_CHAIN} oifname @{NFT_DEVICES} accept\n"
         f"add rule {place} {NFT_CHAIN} iifname . oifname @{NFT_SWITCHES} accept\n"
+        f'add rule {place} {NFT_CHAIN} iifname "{ROUTED}*" accept\n'
+        f'add rule {place} {NFT_CHAIN} oifname "{ROUTED}*" accept\n'
         f'insert rule {place} {chain.name} jump {NFT_CHAIN} comment "netkit"\n'
     ) + device(rule, chain, "add")
 
 
 def device(rule: Admit, chain: NftChain, verb: str) -> str:
     """The nft command that puts the device into its set, or takes it out."""
-    name = f'"{checked.device(rule.device)}"'
+    name = f'"{member(rule)}"'
     where, key = (NFT_SWITCHES, f"{name} . {name}") if rule.switched else (NFT_DEVICES, name)
     return f"{verb} element {chain.place} {where} {{ {key} }}\n"
+
+
+def member(rule: Admit) -> str:
+    """What stands in the set for the rule's device; of a bundle, whose links the chain takes anyway, its beginning."""
+    return checked.devices(rule.device).removesuffix("*")
 
 
 def farewell(chain: NftChain) -> str:

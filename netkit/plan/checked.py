@@ -55,6 +55,11 @@ def device(name: str) -> str:
     return check_ifname(name, "rule.device")
 
 
+def devices(name: str) -> str:
+    """An interface name, or what several names begin with and a `*`."""
+    return device(name[:-1]) + "*" if name.endswith("*") else device(name)
+
+
 def mac(text: str) -> str:
     """A MAC address in lower case."""
     parts = text.split(":")

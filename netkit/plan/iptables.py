@@ -19,7 +19,7 @@ from netkit.model import ANY, family
 from netkit.naming import short_id
 from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
-from netkit.plan.iptables_text import Chain, Line, marked, restore
+from netkit.plan.iptables_text import Chain, Line, devices, marked, restore
 from netkit.plan.rules import (
     BaseRules,
     ClosedTransit,
@@ -102,7 +102,7 @@ def _network(rule: NetworkRules) -> Iterator[Line]:
 
 
 def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterator[Line]:
-    device, multicast = checked.device(rule.device), {4: "224.0.0.0/4", 6: "ff00::/8"}[number]
+    device, multicast = devices(rule.device), {4: "224.0.0.0/4", 6: "ff00::/8"}[number]
     for subnet in subnets:
         if not rule.by_route:
             yield Line(number, "raw", "NETKIT-DIRECT", f"-d {subnet} -j DROP")
@@ -113,8 +113,10 @@ def _subnet_lines(rule: NetworkRules, number: int, subnets: list[str]) -> Iterat
 
 
 def _device_lines(rule: NetworkRules, number: int) -> Iterator[Line]:
-    device = checked.device(rule.device)
+    device = devices(rule.device)
     yield Line(number, "raw", "NETKIT-DIRECT", f"-i {device} -j RETURN", head=True)
+    if rule.bundled:
+        yield Line(number, "raw", "NETKIT-DIRECT", f"-i {device} -m rpfilter --invert -j DROP", head=True)
     if number == 4:
         yield Line(4, "nat", "NETKIT-HAIRPIN", f"-s 127.0.0.0/8 -o {device} -j MASQUERADE")
     yield Line(number, "nat", "NETKIT-EGRESS", f"-o {device} -j RETURN", head=True)

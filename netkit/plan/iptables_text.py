@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.naming import short_id
+from netkit.plan import checked
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -41,6 +42,11 @@ class Line(Value):
         """The comment that this line is known by, "" for a line of the frame."""
         before, _, after = self.spec.rpartition("--comment ")
         return after.split()[0] if before else ""
+
+
+def devices(name: str) -> str:
+    """An interface, or all whose names begin so, as iptables writes it."""
+    return checked.devices(name).replace("*", "+")
 
 
 def marked(owner: str, line: Line) -> Line:

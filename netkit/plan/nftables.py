@@ -33,6 +33,9 @@ if TYPE_CHECKING:
     from netkit.plan.rules import Rule
 
 
+_PROTO = {4: "ipv4", 6: "ipv6"}
+
+
 class Element(Value):
     """One element of a set (`value` "") or map of `table FAMILY netkit`."""
 
@@ -119,8 +122,8 @@ def _lines(verb: str, found: Iterable[Element]) -> str:
 
 
 def _network(rule: NetworkRules) -> Iterator[Element]:
-    device = f'"{checked.device(rule.device)}"'
-    if not rule.guest:
+    device = f'"{checked.devices(rule.device)}"'
+    if not rule.guest and not rule.bundled:
         yield Element("inet", "nkif", device)
     if rule.icc and not rule.guest:
         yield Element("inet", "pairs", f"{device} . {device}")
@@ -131,14 +134,23 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
         if rule.masquerade and not rule.internal:
             yield Element("inet", f"masq{number}", subnet)
         yield Element("inet", f"hair{number}", f"{device} . {subnet}")
-    if rule.guest:
-        return
-    yield Element("inet", "fwd_from", device, "goto from_int" if rule.internal else "goto from_nat")
-    yield Element("inet", "fwd_to", device, "drop" if rule.internal else "accept" if rule.routed else "goto to_nat")
+    if not rule.guest:
+        yield from _ways(rule, device)
+
+
+def _ways(rule: NetworkRules, device: str) -> Iterator[Element]:
+    out = "goto from_int" if rule.internal else "goto from_nat"
+    way_in = "drop" if rule.internal else "accept" if rule.routed else "goto to_nat"
+    for name, verdict in (("from", out), ("to", way_in)):
+        if rule.bundled:
+            for number in sorted({family(subnet) for subnet in rule.subnets}):
+                yield Element("inet", f"cable_{name}", f"{device} . {_PROTO[number]}", verdict)
+        else:
+            yield Element("inet", f"fwd_{name}", device, verdict)
 
 
 def _closed(rule: ClosedTransit) -> Iterator[Element]:
-    protocol = {4: "ipv4", 6: "ipv6"}[rule.family]
+    protocol = _PROTO[rule.family]
     yield Element("inet", "closed", protocol)
     for device in rule.routers:
         yield Element("inet", "routers", f'{protocol} . "{checked.device(device)}"')

@@ -32,6 +32,9 @@ class ClosedTransit(Rule):
 class NetworkRules(Rule):
     """One network: `device` carries `subnets` (prefixes in canonical text).
 
+    A device that ends in `*` is a bundle: all links whose names begin so, each a cable to one container, which may send
+    nothing but what is routed back to it.
+
     Containers may reach out (masqueraded) unless `internal`; may reach each other through the host if `icc`; no other
     network reaches in, and from outside only published ports and replies do, unless `routed`: then whoever has a route
     may open connections to the containers' own addresses. Without `masquerade` replies arrive by the subnet's own
@@ -46,6 +49,11 @@ class NetworkRules(Rule):
     masquerade: bool = True
     routed: bool = False
     guest: bool = False
+
+    @property
+    def bundled(self) -> bool:
+        """Whether the device is a bundle of cables."""
+        return self.device.endswith("*")
 
     @property
     def by_route(self) -> bool:

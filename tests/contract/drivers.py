@@ -18,7 +18,7 @@ from typing import NamedTuple
 from netkit.model import Endpoint, Network, Subnet, bare, family
 from tests.contract.test_engine_faults import ALLOWED
 from tests.features import need
-from tests.hosts import Container, Lab, Namespace
+from tests.hosts import Container, Lab, Namespace, wait_until
 from tests.netns.calls import Resident
 from tests.oracle import diff, snapshot
 
@@ -50,6 +50,7 @@ class Promise(NamedTuple):
 ALL = ("gateway", "sibling", "host", "lan")
 DRIVERS = (
     Promise("bridge", reaches=ALL, reached_by=("host",), needs=("bridge", "nft-bridge")),
+    Promise("ptp", reaches=ALL, reached_by=("host",), needs=("veth",)),
     Promise("macvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("macvlan",)),
     Promise("macvlan", ALL, ("host", "lan"), parent=True, options=(("host", "on"),), needs=("macvlan",)),
     Promise("macvlan", ("gateway", "lan"), ("lan",), parent=True, options=(("mode", "private"),), needs=("macvlan",)),
@@ -137,6 +138,18 @@ class Stage:
         """What the oracle sees of the host and the containers."""
         self.host.settled()
         return snapshot(self.host, (self.web, self.sibling))
+
+    def settled(self) -> dict[str, Any]:
+        """The same when it stays so: the kernel adds the local route of an IPv6 address in its own time."""
+        seen = self.seen()
+
+        def same() -> bool:
+            nonlocal seen
+            before, seen = seen, self.seen()
+            return diff(before, seen) == ""
+
+        assert wait_until(same)
+        return seen
 
     def changed(self, before: dict[str, Any], *allowed: str) -> str:
         """What the oracle sees that was otherwise before."""

@@ -114,7 +114,7 @@ def test_a_printed_script_does_the_same_and_its_reverse_takes_it_back(stage: Sta
     there, back = stage.engine.call("scripts", net=stage.network(0), pid=stage.web.pid, container="web")
     assert stage.changed(before, "state *") == "", "a dry run changes nothing"
     stage.attach(stage.web)
-    made = stage.seen()
+    made = stage.settled()
     stage.clear()
     stage.host.run("sh", input=there)
     assert stage.changed(made, *BY_HAND) == ""

@@ -1,0 +1,5 @@
+#!/bin/sh
+set -e
+nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
+nsenter --net=/proc/1234/ns/net ip link set dev lo down
+ip link del dev nkp2ers80218d98

@@ -1,0 +1,3 @@
+#!/bin/sh
+set -e
+ip link del dev nkpdecp8d6bc285
