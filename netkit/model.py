@@ -115,7 +115,7 @@ class AttachRequest(Value):
 
     `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked. `origin` is who
     keeps account of the attachment (a CNI configuration's name), and alone may call it stale. `link` is the host's end
-    of a cable that another tool has laid.
+    of a cable that another tool has laid, or a link of the host that the container gets.
     """
 
     container: str

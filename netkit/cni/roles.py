@@ -3,6 +3,7 @@
 netkit                       a link, addresses, ports, masquerade and isolation in one process
 bridge                       the same, with the reference's defaults
 macvlan  ipvlan              a link that stands on one of the host's, and addresses
+host-device                  a link of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
 portmap                      published ports, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
@@ -43,6 +44,7 @@ MODULES = {
     "bridge": "link",
     "macvlan": "stacked",
     "ipvlan": "stacked",
+    "host-device": "device",
     "netkit-ipam": "ipam",
     "host-local": "ipam",
     "portmap": "chained",

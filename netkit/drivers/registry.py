@@ -28,6 +28,7 @@ INNER: dict[str, tuple[str, str]] = {
     "ipam": ("netkit.drivers.ipam", "Ipam"),
     "portmap": ("netkit.drivers.portmap", "Portmap"),
     "firewall": ("netkit.drivers.firewall", "Firewall"),
+    "host-device": ("netkit.drivers.hostdevice", "HostDevice"),
 }
 #: What people write after a mode's colon.
 ARGUMENTS = {"container": "PID|ID", "cni": "TYPE"}

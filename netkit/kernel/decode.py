@@ -22,6 +22,7 @@ from netkit.kernel.messages import (
     IFLA_ADDRESS,
     IFLA_CARRIER,
     IFLA_GROUP,
+    IFLA_IFALIAS,
     IFLA_IFNAME,
     IFLA_INFO_DATA,
     IFLA_INFO_KIND,
@@ -88,6 +89,7 @@ def link(payload: bytes) -> tuple[Link, int]:
         carrier=bool(number(found.get(IFLA_CARRIER, _NOTHING))),
         hardware=hardware,
         below=_below(kind, found, info),
+        alias=_text(found.get(IFLA_IFALIAS, _NOTHING)),
     )
     return shown, number(found.get(IFLA_MASTER, _NOTHING))
 

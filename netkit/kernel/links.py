@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
-from netkit.errors import KernelError, NetkitError
-from netkit.kernel.messages import delete_link, encode
+from netkit.errors import ConflictError, KernelError, NetkitError
+from netkit.kernel.messages import delete_link, encode, move_link
 from netkit.kernel.outcomes import UNTRIED, is_gone, worst
-from netkit.plan.ops import LinkAdd, LinkDel, Together
+from netkit.plan.ops import LinkDel, LinkReclaim, LinkReturn, Together
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
+    from typing import Any
 
     from netkit.kernel.namespaces import Namespaces
     from netkit.kernel.outcomes import Outcome
     from netkit.kernel.wire import Message
     from netkit.model import NsRef
+    from netkit.plan.host import Link
     from netkit.plan.ops import Op
 
     Indexes = dict[tuple[NsRef | None, str], int]
@@ -74,14 +76,13 @@ class Batch:
         if not messages:
             self._outcomes[place] = None
         self._pending += [(place, message) for message in messages]
-        if isinstance(op, LinkAdd):
-            self._unborn.update(op.creates())
-            for key in op.creates():
-                self._indexes.pop(key, None)
+        self._unborn.update(op.creates())
+        for key in op.creates():
+            self._indexes.pop(key, None)
 
     def _messages(self, op: Op) -> list[Message]:
-        if isinstance(op, LinkDel):
-            return self._delete(op)
+        if guarded := _GUARDED.get(type(op)):
+            return guarded(self, op)
         if isinstance(op, Together):
             self._send()  # so that nothing else is in its send
             return [message for part in op.ops for message in self._part(part)]
@@ -105,6 +106,29 @@ class Batch:
         self._indexes.clear()  # the other end of a veth dies too, wherever it is
         return [delete_link(link.index)]
 
+    def _bring_back(self, op: LinkReturn) -> list[Message]:
+        """Nothing to send unless the link is there; it keeps its alias, by which it is reclaimed."""
+        self._send()
+        link = next((each for each in self._rtnl.links() if each.alias == op.dev), None)
+        if link is None:
+            return []
+        host = self._namespaces.enter(None)
+        _refuse_taken(op.dev, host.socket().link(op.dev))
+        self._indexes.clear()
+        return [move_link(link.index, op.dev, op.dev, host.fd)]
+
+    def _reclaim(self, op: LinkReclaim) -> list[Message]:
+        """Nothing to send unless the link is back."""
+        self._send()
+        link = next((each for each in self._rtnl.links() if each.alias == op.dev), None)
+        if link is None:
+            return []
+        if link.name != op.dev:
+            _refuse_taken(op.dev, self._rtnl.link(op.dev))
+        self._indexes[self._ref, op.dev] = link.index
+        restored = [message for part in op.restores for message in self._part(part)]
+        return [move_link(link.index, op.dev, op.alias), *restored]
+
     def _send(self) -> None:
         pending, self._pending = self._pending, []
         self._unborn.clear()
@@ -123,3 +147,17 @@ class Batch:
 
     def _failed(self) -> bool:
         return not self._tolerant and any(isinstance(outcome, NetkitError) for outcome in self._outcomes)
+
+
+def _refuse_taken(name: str, link: Link | None) -> None:
+    """A link comes home, and another lives there."""
+    if link is not None and link.name == name:
+        raise ConflictError(f"the host has another link {name} by now", f"rename that: ip link set dev {name} name NEW")
+
+
+#: Ops that touch only what bears our mark.
+_GUARDED: dict[type[Op], Callable[[Batch, Any], list[Message]]] = {
+    LinkDel: Batch._delete,
+    LinkReturn: Batch._bring_back,
+    LinkReclaim: Batch._reclaim,
+}

@@ -13,7 +13,17 @@ from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, attr, u32
 from netkit.model import family
 from netkit.plan.host import FOREVER
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
-from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, LoopbackUp, RouteAdd, RouteDel, Together
+from netkit.plan.ops import (
+    AddrAdd,
+    AddrDel,
+    LinkAdd,
+    LinkMove,
+    LinkSet,
+    LoopbackUp,
+    RouteAdd,
+    RouteDel,
+    Together,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -34,7 +44,7 @@ RTM_GETRULE = 34
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
 IFLA_CARRIER, IFLA_LINK_NETNSID = 33, 37
-IFLA_LINKINFO, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 26, 27, 28, 29
+IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 26, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 4, 6, 8
 IFA_RT_PRIORITY, IFA_PROTO = 9, 11
@@ -107,6 +117,15 @@ def delete_link(index: int) -> Message:
     return RTM_DELLINK, 0, IFINFO.pack(0, 0, index, 0, 0)
 
 
+def move_link(index: int, name: str, alias: str, netns_fd: int = -1) -> Message:
+    """Rename the link of that number, and move it first if a namespace is given.
+
+    A name that is taken where it goes is the kernel's fallback already while it moves; an empty alias takes one away.
+    """
+    payload = IFINFO.pack(0, 0, index, 0, 0) + attr(IFLA_IFNAME, text(name)) + attr(IFLA_IFALIAS, alias.encode())
+    return RTM_SETLINK, 0, payload + (attr(IFLA_NET_NS_FD, u32(netns_fd)) if netns_fd >= 0 else b"")
+
+
 def text(value: str) -> bytes:
     """A name as the kernel reads it: with a final zero."""
     return value.encode() + b"\0"
@@ -172,6 +191,10 @@ def _ipvlan(op: LinkAdd, numbers: Numbers) -> bytes:
 
 def _set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
     return RTM_SETLINK, 0, IFINFO.pack(0, 0, 0, flags, mask) + attr(IFLA_IFNAME, text(name)) + attributes
+
+
+def _link_move(op: LinkMove, numbers: Numbers) -> list[Message]:
+    return [move_link(numbers.index(op.dev), op.name, op.dev, numbers.netns_fd(op.ns))]
 
 
 def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
@@ -302,6 +325,7 @@ LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LinkAdd: _link_add,
+    LinkMove: _link_move,
     LinkSet: _link_set,
     LoopbackUp: _loopback_up,
     AddrAdd: _addr_add,

@@ -62,6 +62,10 @@ class Rtnl(Netlink):
         found, master = decode.link(payload)
         return found.replace(master=self.name(master)) if master else found
 
+    def links(self) -> list[Link]:
+        """Every link, without its master."""
+        return [decode.link(payload)[0] for payload in self.dump(_get_link(0))]
+
     def index(self, name: str) -> int:
         """The ifindex of a link; KernelError (ENODEV) when there is none of that name."""
         return decode.link(self.get(_get_link(0, attr(IFLA_IFNAME, text(name)))))[0].index

@@ -73,8 +73,8 @@ def uplink(device: str, nic: Link, host: Host) -> Plan:
     learned = tuple(route for route in own.routes if route.protocol == BY_RA)
     later = kept.replace(routes=kept.routes + learned)  # by then the kernel has learned them anew
     move = Together(
-        (LinkSet(device, up=True), LinkSet(nic.name, master=device), *_take(own, nic.name), *_give(kept, device)),
-        (LinkSet(nic.name, master=""), *_take(later, device), *_give(given, nic.name)),
+        (LinkSet(device, up=True), LinkSet(nic.name, master=device), *_take(own, nic.name), *give(kept, device)),
+        (LinkSet(nic.name, master=""), *_take(later, device), *give(given, nic.name)),
     )
     why = f"{nic.name} becomes a port of {device}, which takes over its addresses and routes, in one send"
     quiet, loud = _silence(device, nic, host)
@@ -158,8 +158,8 @@ def _take(own: Belongings, dev: str) -> Iterator[Op]:
         yield AddrDel(address.address, dev, peer=address.peer)
 
 
-def _give(own: Belongings, dev: str) -> Iterator[Op]:
-    """Addresses, then routes, onto a link."""
+def give(own: Belongings, dev: str) -> Iterator[Op]:
+    """Addresses, then routes, onto a link that is up."""
     first = [address for address in own.addresses if family(address.address) == 4]
     for address in (*first, *(each for each in reversed(own.addresses) if each not in first)):
         yield AddrAdd(address.address, dev, nodad=False, like=address)

@@ -41,6 +41,7 @@ class Link(Value):
     carrier: bool = False
     hardware: int = ETHERNET
     below: int = 0
+    alias: str = ""
 
 
 class Address(Value):

@@ -37,6 +37,10 @@ class Op(Value):
         """The link that the op's effect lives and dies with, "" when there is none."""
         return str(self.__dict__.get("dev", ""))
 
+    def creates(self) -> tuple[tuple[NsRef | None, str], ...]:
+        """The (namespace, name) pairs of links that come to be."""
+        return ()
+
     def reverse(self) -> tuple[Op, ...]:
         """The ops that take this one back, in order; () when there is nothing to take back."""
         return ()
@@ -86,7 +90,6 @@ class LinkAdd(Op):
         return self.name
 
     def creates(self) -> tuple[tuple[NsRef | None, str], ...]:
-        """The (namespace, name) pairs that come to be."""
         mine = (self.ns, self.name)
         return (mine, (self.peer.ns, self.peer.name)) if self.peer else (mine,)
 
@@ -149,6 +152,62 @@ class LinkSet(Op):
             and (self.master is None or link.master == self.master)
             and (self.mtu is None or link.mtu == self.mtu)
         )
+
+
+class LinkMove(Op):
+    """Move a link of the host into a namespace, under another name; its alias tells the name that it had.
+
+    The kernel puts it down on the way and forgets its addresses and routes: `restores` gives them back, when it is
+    back. `alias` is what it had before.
+    """
+
+    dev: str
+    name: str
+    ns: NsRef
+    alias: str = ""
+    restores: tuple[Op, ...] = ()
+
+    @property
+    def netns(self) -> NsRef | None:
+        """It is moved from the host."""
+        return None
+
+    def creates(self) -> tuple[tuple[NsRef | None, str], ...]:
+        return ((self.ns, self.name),)
+
+    def reverse(self) -> tuple[Op, ...]:
+        return LinkReturn(self.name, self.dev, self.ns), LinkReclaim(self.dev, self.alias, self.restores)
+
+    def holds(self, host: Host) -> bool:
+        link = host.link(self.name, self.ns)
+        return link is not None and link.alias == self.dev
+
+
+class LinkReturn(Op):
+    """Move the link that bears the alias `dev` back to the host, under that name; it may be called otherwise by now."""
+
+    name: str
+    dev: str
+    ns: NsRef
+
+    def on(self) -> str:
+        return self.name
+
+    def holds(self, host: Host) -> bool:
+        link = host.link(self.name, self.ns)
+        return link is None or link.alias != self.dev
+
+
+class LinkReclaim(Op):
+    """The link of the host that bears the alias `dev` is what it was before: its name, alias, addresses and routes.
+
+    The kernel brings a physical link back by itself when its namespace ends, under whatever name is free. One that
+    existed in software only is gone by then, and there is nothing to do.
+    """
+
+    dev: str
+    alias: str = ""
+    restores: tuple[Op, ...] = ()
 
 
 class LoopbackUp(Op):

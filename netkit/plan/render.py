@@ -16,6 +16,9 @@ from netkit.plan.ops import (
     AddrDel,
     LinkAdd,
     LinkDel,
+    LinkMove,
+    LinkReclaim,
+    LinkReturn,
     LinkSet,
     LoopbackUp,
     Op,
@@ -168,6 +171,24 @@ def _link_del(op: LinkDel) -> tuple[Command, ...]:
     return _ip(op.ns, "link", "del", "dev", op.name)
 
 
+def _link_move(op: LinkMove) -> tuple[Command, ...]:
+    return _ip(None, "link", "set", "dev", op.dev, "netns", op.ns.path, "name", op.name, "alias", op.dev)
+
+
+def _link_return(op: LinkReturn) -> tuple[Command, ...]:
+    """The host's namespace has no name for `ip`: the shell, which is in it, tells its own PID."""
+    inside = f"nsenter --net={quote(op.ns.path)} ip link set dev {op.name}"
+    return (_words("sh", "-c", f"{inside} netns $$ name {op.dev}"),)
+
+
+def _link_reclaim(op: LinkReclaim) -> tuple[Command, ...]:
+    """Of all links, the one whose alias is the name."""
+    named = f'for link in /sys/class/net/*; do [ "$(cat $link/ifalias)" = {op.dev} ]'
+    back = f"ip link set dev ${{link##*/}} name {op.dev} alias {quote(op.alias)}"
+    restored = (command for part in op.restores for command in render(part))
+    return (_words("sh", "-c", f"{named} && {back}; done; :"), *restored)
+
+
 def _link_set(op: LinkSet) -> tuple[Command, ...]:
     words: list[str | int] = [*_mtu(op.mtu)]
     words += ["addrgenmode", "none"] if op.no_addrgen else []
@@ -287,6 +308,9 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
 _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     LinkAdd: _link_add,
     LinkDel: _link_del,
+    LinkMove: _link_move,
+    LinkReturn: _link_return,
+    LinkReclaim: _link_reclaim,
     LinkSet: _link_set,
     LoopbackUp: _loopback_up,
     AddrAdd: _addr("add"),

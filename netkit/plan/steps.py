@@ -6,7 +6,7 @@ the kernel by `check`, and turned round by `undo` for detach, rollback and crash
 
 from __future__ import annotations
 
-from netkit.plan.ops import LinkAdd, LinkSet, Op, RulesDel
+from netkit.plan.ops import LinkSet, Op, RulesDel
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -64,11 +64,10 @@ def undo(steps: Iterable[Step]) -> Plan:
     steps = tuple(steps)
     born: set[tuple[NsRef | None, str]] = set()
     for step in steps:
-        if isinstance(step.op, LinkAdd):
-            born.update(step.op.creates())
+        born.update(step.op.creates())
     back: list[Step] = []
     for step in reversed(steps):
-        if not isinstance(step.op, LinkAdd) and (step.op.netns, step.op.on()) in born:
+        if not step.op.creates() and (step.op.netns, step.op.on()) in born:
             continue
         back.extend(Step(op, f"undo: {step.why}") for op in step.op.reverse())
     down = [Step(LinkSet(name, up=False), "undo: no packet passes from here on") for name in _put_up(steps, born)]
