@@ -17,7 +17,7 @@ from netkit.parts.addresses import addresses, loopback, routes
 from netkit.parts.endpoint import endpoint, free_ifname
 from netkit.parts.inside import inside
 from netkit.parts.nic import refuse_routes
-from netkit.parts.uplink import belongings, give
+from netkit.parts.uplink import SETTINGS, belongings, give
 from netkit.plan.ops import LinkMove, LinkSet
 from netkit.plan.steps import Plan
 
@@ -28,6 +28,10 @@ if TYPE_CHECKING:
     from netkit.model import AttachRequest, Lease, Network
     from netkit.plan.host import Host, Link
     from netkit.plan.ops import Op
+
+
+#: What net/ipv6/conf/*/addr_gen_mode says of a link that gets no link-local address by itself.
+NO_ADDRGEN = "1"
 
 
 class DeviceOptions(Options):
@@ -61,7 +65,7 @@ class HostDevice:
         refuse_routes(link.name, host)
         free_ifname(req, host)
         ep = endpoint(net, req, leases, link.mtu).replace(host_ifname="", mac=link.mac)
-        move = LinkMove(link.name, ep.ifname, ep.netns, link.alias, _restores(link, host))
+        move = LinkMove(link.name, ep.ifname, ep.netns, link.alias, _restores(link, host), _settings(link, host))
         plan = Plan.of((move, f"the host's {link.name} is the container's from here on"))
         if ep.mtu != link.mtu:
             plan += Plan.of((LinkSet(ep.ifname, ep.netns, mtu=ep.mtu), "the MTU that was asked for"))
@@ -84,5 +88,17 @@ def _movable(name: str, host: Host) -> Link:
 
 def _restores(link: Link, host: Host) -> tuple[Op, ...]:
     """What a link has on the host and loses: it is up, it has addresses, routes lead through it."""
-    up = (LinkSet(link.name, up=True),) if link.up else ()
-    return (*up, *give(belongings(link.name, host), link.name))
+    quiet = host.sysctl(f"net/ipv6/conf/{link.name}/addr_gen_mode") == NO_ADDRGEN
+    first = LinkSet(link.name, up=link.up or None, no_addrgen=quiet)
+    return (first, *give(belongings(link.name, host), link.name))
+
+
+def _settings(link: Link, host: Host) -> tuple[tuple[str, str, str], ...]:
+    """Its sysctls that are not the default ones, which it has when it comes back."""
+    found = []
+    for protocol, names in SETTINGS.items():
+        for name in names:
+            was, default = (host.sysctl(f"net/{protocol}/conf/{dev}/{name}") for dev in (link.name, "default"))
+            if was is not None and default is not None and was != default:
+                found.append((f"net/{protocol}/conf/{link.name}/{name}", was, default))
+    return tuple(found)

@@ -36,6 +36,16 @@ def detach(session: Session, record: Record) -> None:
             finish_detach(session, now)
 
 
+def finish(session: Session, ident: str) -> bool:
+    """Go on with a detachment that failed midway; False when there is none of this id."""
+    found = next((record for record in session.records.detaching() if record.id == ident), None)
+    if found is None:
+        return False
+    with session.network_lock(found.endpoint.network):
+        recover(session, found.endpoint.network)
+    return True
+
+
 def alive(session: Session, record: Record) -> bool:
     """Whether the attached namespace still exists: by its path, or because its cable still stands.
 

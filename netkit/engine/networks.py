@@ -70,10 +70,7 @@ def complete(session: Session, net: Network) -> Network:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
     host = session.host()
-    if getattr(mode, "takes_parent", False):
-        net = net.replace(parent=net.parent or default_parent(host))
-    elif net.parent:
-        raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
+    net = _on_parent(net, host)
     net = net.replace(device=device(net))
     subnets = net.subnets
     if not subnets and not net.ipam and mode.needs_subnet(net):  # type: ignore[attr-defined]
@@ -85,6 +82,19 @@ def complete(session: Session, net: Network) -> Network:
     if net.device:
         _refuse_device(session, net)
     return net.replace(subnets=subnets)
+
+
+def _on_parent(net: Network, host: Host) -> Network:
+    """A network with its parent, which is fit to be one."""
+    mode = driver(net.mode)
+    if not getattr(mode, "takes_parent", False):
+        if net.parent:
+            raise UsageError(f"a {net.mode} network is built on no link of the host", "leave --parent out")
+        return net
+    net = net.replace(parent=net.parent or default_parent(host))
+    if ready := getattr(mode, "ready", None):
+        ready(net, host)
+    return net
 
 
 def create(session: Session, net: Network) -> Network:

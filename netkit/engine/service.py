@@ -10,7 +10,7 @@ from __future__ import annotations
 from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
 from netkit.engine.attach import attach, plan_attach
-from netkit.engine.detach import alive, collect, detach, keep_only
+from netkit.engine.detach import alive, collect, detach, finish, keep_only
 from netkit.engine.recovery import reported
 from netkit.engine.session import Session
 from netkit.errors import ApplyError, ConflictError, NetkitError, NotFoundError
@@ -107,7 +107,7 @@ class Engine:
             try:
                 record = session.records.find(ident)
             except NotFoundError:
-                return False
+                return finish(session, ident)
             detach(session, record)
             return True
 

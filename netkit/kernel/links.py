@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.errors import ConflictError, KernelError, NetkitError
+from netkit.kernel import sysctl
 from netkit.kernel.messages import delete_link, encode, move_link
 from netkit.kernel.outcomes import UNTRIED, is_gone, worst
 from netkit.plan.ops import LinkDel, LinkReclaim, LinkReturn, Together
@@ -118,7 +119,7 @@ class Batch:
         return [move_link(link.index, op.dev, op.dev, host.fd)]
 
     def _reclaim(self, op: LinkReclaim) -> list[Message]:
-        """Nothing to send unless the link is back."""
+        """All at once, unless the link is not back: another one of its name is left alone."""
         self._send()
         link = next((each for each in self._rtnl.links() if each.alias == op.dev), None)
         if link is None:
@@ -127,7 +128,12 @@ class Batch:
             _refuse_taken(op.dev, self._rtnl.link(op.dev))
         self._indexes[self._ref, op.dev] = link.index
         restored = [message for part in op.restores for message in self._part(part)]
-        return [move_link(link.index, op.dev, op.alias), *restored]
+        answers = self._rtnl.batch([move_link(link.index, op.dev, op.alias), *restored])
+        if (failure := worst(answers)) and not is_gone(failure):
+            raise failure
+        for key, was, now in op.settings:
+            sysctl.restore(key, was, now)
+        return []
 
     def _send(self) -> None:
         pending, self._pending = self._pending, []

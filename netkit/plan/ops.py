@@ -157,8 +157,8 @@ class LinkSet(Op):
 class LinkMove(Op):
     """Move a link of the host into a namespace, under another name; its alias tells the name that it had.
 
-    The kernel puts it down on the way and forgets its addresses and routes: `restores` gives them back, when it is
-    back. `alias` is what it had before.
+    The kernel puts it down on the way and forgets its addresses, routes and settings: `restores` and `settings` (each a
+    sysctl, its value, and what it is after the move) give them back, when it is back. `alias` is what it had before.
     """
 
     dev: str
@@ -166,6 +166,7 @@ class LinkMove(Op):
     ns: NsRef
     alias: str = ""
     restores: tuple[Op, ...] = ()
+    settings: tuple[tuple[str, str, str], ...] = ()
 
     @property
     def netns(self) -> NsRef | None:
@@ -176,7 +177,8 @@ class LinkMove(Op):
         return ((self.ns, self.name),)
 
     def reverse(self) -> tuple[Op, ...]:
-        return LinkReturn(self.name, self.dev, self.ns), LinkReclaim(self.dev, self.alias, self.restores)
+        home = LinkReclaim(self.dev, self.alias, self.restores, self.settings)
+        return LinkReturn(self.name, self.dev, self.ns), home
 
     def holds(self, host: Host) -> bool:
         link = host.link(self.name, self.ns)
@@ -199,7 +201,7 @@ class LinkReturn(Op):
 
 
 class LinkReclaim(Op):
-    """The link of the host that bears the alias `dev` is what it was before: its name, alias, addresses and routes.
+    """The link of the host that bears the alias `dev` is what it was before: name, alias, addresses, routes, settings.
 
     The kernel brings a physical link back by itself when its namespace ends, under whatever name is free. One that
     existed in software only is gone by then, and there is nothing to do.
@@ -208,6 +210,7 @@ class LinkReclaim(Op):
     dev: str
     alias: str = ""
     restores: tuple[Op, ...] = ()
+    settings: tuple[tuple[str, str, str], ...] = ()
 
 
 class LoopbackUp(Op):

@@ -185,8 +185,8 @@ def _link_reclaim(op: LinkReclaim) -> tuple[Command, ...]:
     """Of all links, the one whose alias is the name."""
     named = f'for link in /sys/class/net/*; do [ "$(cat $link/ifalias)" = {op.dev} ]'
     back = f"ip link set dev ${{link##*/}} name {op.dev} alias {quote(op.alias)}"
-    restored = (command for part in op.restores for command in render(part))
-    return (_words("sh", "-c", f"{named} && {back}; done; :"), *restored)
+    parts = (*op.restores, *(SysctlRestore(key, was, now, dev=op.dev) for key, was, now in op.settings))
+    return (_words("sh", "-c", f"{named} && {back}; done; :"), *(command for part in parts for command in render(part)))
 
 
 def _link_set(op: LinkSet) -> tuple[Command, ...]:
