@@ -10,7 +10,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netkit.probe.evidence import Evidence
-    from netkit.probe.tables import Place
+    from netkit.probe.sighting import Sighting
+    from netkit.probe.tables import Hop, Place
 
     Rule = Callable[["Evidence", str], "Cause | None"]
 
@@ -35,15 +36,37 @@ def narrow(mtu: int, where: str) -> Cause:
     )
 
 
-def down(place: str, link: str, state: str) -> Cause:
-    """A link that does not work."""
-    inside = "" if place == HOST else f"netkit exec {place} -- "
+def inside(place: str, attached: bool) -> str:
+    """How a command is begun that is for a place."""
+    return "" if place == HOST else f"netkit exec {place} -- " if attached else f"in {place}: "
+
+
+def down(place: str, link: str, state: str, attached: bool = False) -> Cause:
+    """A link that does not work, of an attachment or of a host."""
     return Cause(
         "link-down",
         f"{place} {link}",
         f"the link {link} {state}",
-        f"{inside}ip link set {link} up; netkit reload does it for netkit's own links",
+        f"{inside(place, attached)}ip link set {link} up; netkit reload does it for netkit's own links",
     )
+
+
+def onward(evidence: Evidence, leg: str) -> tuple[Sighting, Hop] | None:
+    """Where a leg, or the tunnel's packet that it is in, came in and had to be routed on, and the route for that."""
+    last = evidence.last(leg)
+    if last and last.carrier and not last.outgoing:
+        hop = dict(evidence.place(last.place).under).get(last.carrier.dst)
+    else:
+        last = evidence.stuck(leg)
+        hop = evidence.hop(leg, last.place) if last else None
+    return (last, hop) if last and hop and hop.kind != "local" and _is_routed(evidence, last) else None
+
+
+def _is_routed(evidence: Evidence, one: Sighting) -> bool:
+    """Whether it came for the MAC of the link where IP sees it; what is for another MAC, a bridge passes on."""
+    place = evidence.place(one.place)
+    link = place.port(routed_at(place, one.link))
+    return not link or link.link.mac in ("", one.wire.dst_mac)
 
 
 def asked_forward(evidence: Evidence, leg: str, place: str) -> bool:

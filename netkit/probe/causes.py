@@ -17,6 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.probe.cause import Rule
     from netkit.probe.evidence import Evidence
+    from netkit.probe.sighting import Sighting
 
 
 def cause(evidence: Evidence) -> Cause | None:
@@ -48,7 +49,7 @@ def _unknown(evidence: Evidence, leg: str) -> Cause:
         return Cause(
             "not-sent", evidence.ends(leg)[0].place, f"nothing was sent: {reason}", "look at its links and routes"
         )
-    if last.outgoing and not evidence.target.place:
+    if last.outgoing and _has_left(evidence, last):
         inside = f", {last.inside}," if last.inside else ""
         return Cause(
             "beyond",
@@ -65,14 +66,25 @@ def _unknown(evidence: Evidence, leg: str) -> Cause:
     )
 
 
+def _has_left(evidence: Evidence, last: Sighting) -> bool:
+    """Whether it went where nobody looks: to no place that we know, or away from the attachment that it is for."""
+    target = evidence.target
+    if not target.place or not target.host_ifname or last.place != HOST:
+        return not target.place
+    cable = evidence.place(HOST).port(target.host_ifname)
+    return last.link not in (target.host_ifname, cable.link.master if cable else "")
+
+
 _RULES: tuple[Rule, ...] = (
     walls.dropped,
     wires.too_big,
     wires.link_down,
     walls.internal,
     walls.no_icc,
+    walls.beside_its_host,
     ways.no_route,
     wires.lost_in_tunnel,
+    wires.lost_in_bridge,
     ways.not_forwarding,
     ways.wrong_way_in,
     wires.no_fdb_entry,

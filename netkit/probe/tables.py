@@ -80,11 +80,12 @@ class Hop(Value):
 
 
 class Neighbour(Value):
-    """Who has an address: a MAC, "" when nobody said so."""
+    """Who has an address: a MAC, "" when nobody said so; `missing` when somebody is or was asked for in vain."""
 
     address: str
     dev: str
     mac: str = ""
+    missing: bool = False
 
 
 class FdbEntry(Value):
@@ -100,7 +101,7 @@ class Place(Value):
     """One namespace. `there` and `back` are its routes to the probe's two ends.
 
     `forwards` names the links that forward, `strict` those that take a packet only where its sender's route leads.
-    `under` are the far ends of tunnels that the probe may take, each with the route to it.
+    `under` are the far ends of tunnels that the probe takes or may take, each with the route to it.
     """
 
     name: str
@@ -122,8 +123,10 @@ class Place(Value):
         return next((one for one in self.neighbours if (one.address, one.dev) == (address, dev)), None)
 
 
-def look(handle: Handle, name: str, there: str, back: str, macs: Collection[str] = ()) -> Place:
-    """A namespace as it is now; `macs` are those that the probe was sent to there."""
+def look(
+    handle: Handle, name: str, there: str, back: str, macs: Collection[str] = (), outer: Collection[str] = ()
+) -> Place:
+    """A namespace as it is now; `macs` are those that the probe was sent to there, `outer` where tunnels took it."""
     rtnl = handle.socket()
     ports = _ports(rtnl)
     names = {port.link.index: port.link.name for port in ports}
@@ -138,12 +141,12 @@ def look(handle: Handle, name: str, there: str, back: str, macs: Collection[str]
         fdb,
         handle.call(lambda: tuple(port.link.name for port in ports if _forwards(ip, port.link.name))),
         handle.call(lambda: tuple(port.link.name for port in ports if _is_strict(ip, port.link.name))),
-        tuple((dst, route(rtnl, dst, names)) for dst in _far_ends(fdb, macs)),
+        tuple((dst, route(rtnl, dst, names)) for dst in sorted({*outer, *_far_ends(fdb, macs)})),
     )
 
 
-def _far_ends(fdb: Iterable[FdbEntry], macs: Collection[str]) -> list[str]:
-    return sorted({entry.dst for entry in fdb if entry.dst and entry.mac in (*macs, EVERY_MAC)})
+def _far_ends(fdb: Iterable[FdbEntry], macs: Collection[str]) -> set[str]:
+    return {entry.dst for entry in fdb if entry.dst and entry.mac in (*macs, EVERY_MAC)}
 
 
 def route(rtnl: Rtnl, address: str, names: dict[int, str]) -> Hop:
@@ -192,8 +195,9 @@ def _neighbours(rtnl: Rtnl, ip: int, names: dict[int, str]) -> list[Neighbour]:
         af, _, _, index, state, _, _ = _NDMSG.unpack_from(payload)
         told = attributes(payload, _NDMSG.size)
         if af == _FAMILIES[ip] and _NDA_DST in told:
-            mac = "" if state & (_INCOMPLETE | _FAILED) else told.get(_NDA_LLADDR, b"").hex(":")
-            found.append(Neighbour(inet_ntop(af, told[_NDA_DST]), names.get(index, ""), mac))
+            missing = bool(state & (_INCOMPLETE | _FAILED))
+            mac = "" if missing else told.get(_NDA_LLADDR, b"").hex(":")
+            found.append(Neighbour(inet_ntop(af, told[_NDA_DST]), names.get(index, ""), mac, missing))
     return found
 
 

@@ -153,7 +153,9 @@ def _places(
     for name, handle in handles.items():
         there = probe.dst if name in (source.end.place, target.end.place) and name != HOST else reached
         back = sent_from if name == HOST else answered_to.get(name, sent_from)
-        macs = {one.packet.dst_mac for one in sightings if one.place == name}
+        here = [one for one in sightings if one.place == name]
+        macs = {one.packet.dst_mac for one in here}
+        outer = {one.carrier.dst for one in here if one.carrier}
         with contextlib.suppress(NotFoundError):
-            found.append(look(handle, name, there, back, macs))
+            found.append(look(handle, name, there, back, macs, outer))
     return tuple(found)

@@ -120,6 +120,26 @@ def no_icc(evidence: Evidence, leg: str) -> Cause | None:
     )
 
 
+def beside_its_host(evidence: Evidence, leg: str) -> Cause | None:
+    """A macvlan or ipvlan link and the host on whose link it stands do not hear each other."""
+    sender, receiver = evidence.ends(leg)
+    last = evidence.last(leg)
+    at = last.place if last else sender.place
+    if last and last.outgoing:
+        return None
+    other = receiver if at == HOST else sender if receiver.place == HOST else None
+    port = evidence.place(other.place).port(other.ifname) if other else None
+    if not other or not port or port.link.kind not in ("macvlan", "ipvlan"):
+        return None
+    return Cause(
+        "macvlan-host",
+        f"{other.place} {other.ifname}",
+        f"{other.place} is on a {port.link.kind} link, and nothing passes between such a link and its own host",
+        "reach it from another machine; on this host, by a second network (netkit attach --mode bridge)",
+        meant=True,
+    )
+
+
 def hidden(evidence: Evidence, leg: str) -> Cause | None:
     """It came into the host and did not leave, and there are rules that nobody can trace."""
     last = evidence.stuck(leg)

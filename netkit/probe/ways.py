@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import errno
 
-from netkit.probe.cause import Cause, asked_forward, routed_at, switched
+from netkit.probe.cause import Cause, asked_forward, inside, onward, routed_at, switched
 from netkit.probe.evidence import HOST
 from netkit.probe.sighting import ANSWER, REQUEST
 
@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from netkit.probe.tables import Hop
 
 _FORWARDING = {4: "net.ipv4.ip_forward", 6: "net.ipv6.conf.all.forwarding"}
+_ADD_ROUTE = "ip route add default via GATEWAY"
 _NOWHERE = ("unreachable", "blackhole", "prohibit", "throw")
 
 
@@ -30,15 +31,16 @@ def no_route(evidence: Evidence, leg: str) -> Cause | None:
         "no-route",
         sender.place,
         f"{back}{sender.place} has no route to {hop.dst}: no default route, and no other that fits",
-        f"`netkit reload` puts netkit's own back; or: netkit exec {sender.place} -- ip route add default via GATEWAY",
+        f"`netkit reload` puts netkit's own back; or {inside(sender.place, bool(sender.ifname))}{_ADD_ROUTE}",
     )
 
 
 def not_forwarding(evidence: Evidence, leg: str) -> Cause | None:
     """It came in, had to go on, and this host is no router."""
-    last = evidence.stuck(leg)
-    if not last or evidence.hop(leg, last.place).kind == "local":
+    found = onward(evidence, leg)
+    if not found:
         return None
+    last, _ = found
     place = evidence.place(last.place)
     link = routed_at(place, last.link)
     if asked_forward(evidence, leg, place.name) or link in place.forwards or switched(evidence, leg):
@@ -73,12 +75,12 @@ def wrong_way_in(evidence: Evidence, leg: str) -> Cause | None:
 
 def wrong_route(evidence: Evidence, leg: str) -> Cause | None:
     """A host on the way sends it elsewhere, or nowhere."""
-    last = evidence.last(leg)
     sender, receiver = evidence.ends(leg)
+    last, found = evidence.last(leg), onward(evidence, leg)
     name = last.place if last else sender.place
-    hop = evidence.hop(leg, name)
-    if name != HOST and (not last or last != evidence.stuck(leg)):
+    if name != HOST and not found:
         return None
+    hop = found[1] if found else evidence.hop(leg)
     if hop.errno or hop.kind in _NOWHERE:
         return _route(name, hop, f"{_the(name)} has no way there: {_reason(hop)}")
     port = evidence.place(HOST).port(receiver.host_ifname) if name == HOST else None

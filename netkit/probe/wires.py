@@ -80,7 +80,7 @@ def link_down(evidence: Evidence, leg: str) -> Cause | None:
             continue
         port, host = evidence.place(end.place).port(name), evidence.place(HOST).port(end.host_ifname)
         if port and not port.link.up:
-            return down(end.place, name, "is down")
+            return down(end.place, name, "is down", attached=True)
         if end.host_ifname and (host is None or not host.link.up):
             return down(HOST, end.host_ifname, "is down" if host else "is gone")
     return _bridge_down(evidence, sender, receiver)
@@ -94,6 +94,24 @@ def _bridge_down(evidence: Evidence, *ends: End) -> Cause | None:
         if bridge and not bridge.link.up:
             return down(HOST, bridge.link.name, "is down")
     return None
+
+
+def lost_in_bridge(evidence: Evidence, leg: str) -> Cause | None:
+    """It came into a bridge by one port and had to leave by another, but the bridge or that port is down."""
+    last = evidence.stuck(leg)
+    place = evidence.place(last.place) if last else None
+    port = place.port(last.link) if last and place else None
+    bridge = place.port(port.link.master) if place and port and port.link.master else None
+    if not last or not place or not bridge:
+        return None
+    if not bridge.link.up:
+        return down(place.name, bridge.link.name, "is down")
+    if bridge.link.mac in ("", last.packet.dst_mac):
+        return None
+    out = next((one.dev for one in place.fdb if (one.mac, one.master) == (last.packet.dst_mac, bridge.link.name)), "")
+    ports = [one for one in place.ports if one.link.master == bridge.link.name and out in ("", one.link.name)]
+    off = next((one.link for one in ports if not one.link.up or not one.carrier), None)
+    return down(place.name, off.name, "has no carrier" if off.up else "is down") if off else None
 
 
 def no_fdb_entry(evidence: Evidence, leg: str) -> Cause | None:
@@ -129,13 +147,15 @@ def _no_entry(place: str, mac: str, device: str, hint: str) -> Cause:
 
 def lost_in_tunnel(evidence: Evidence, leg: str) -> Cause | None:
     """It came to the tunnel's other end, where nobody takes it out."""
-    for one in evidence.of(ERROR):
-        if (one.packet.protocol, one.packet.code) in _NO_SUCH_PORT and (sent := _carrier_of(evidence, one)):
-            return _no_tunnel(one.packet.src, sent)
     last = evidence.last(leg)
     if not last or (not last.outgoing and not last.inside):
         last = _question(evidence, leg)
-    return _not_taken_out(evidence.place(last.place), last) if last and last.inside and not last.outgoing else None
+    if last and last.inside and not last.outgoing:
+        return _not_taken_out(evidence.place(last.place), last)
+    for one in evidence.of(ERROR):
+        if (one.packet.protocol, one.packet.code) in _NO_SUCH_PORT and (sent := _carrier_of(evidence, one)):
+            return _no_tunnel(one.packet.src, sent)
+    return None
 
 
 def _carrier_of(evidence: Evidence, error: Sighting) -> Sighting | None:
@@ -162,7 +182,8 @@ def _goes_to(evidence: Evidence, leg: str) -> str:
 
 def _not_taken_out(place: Place, last: Sighting) -> Cause | None:
     where, port = f"{place.name} {last.link}", last.wire.dport
-    if last.vni < 0:
+    hop = dict(place.under).get(last.wire.dst)
+    if last.vni < 0 or not hop or hop.kind != "local":
         return None
     listening = [found for found in place.ports if found.vni >= 0 and found.udp_port == port]
     if not listening:
@@ -200,7 +221,9 @@ def no_neighbour(evidence: Evidence, leg: str) -> Cause | None:
             return Cause("no-route", place.name, why, f"a route to {address}: ip route get {address}")
         wanted = hop.via or address
         neighbour = place.neighbour(wanted, hop.dev)
-        if not (neighbour and neighbour.mac) and _unanswered(evidence, place, wanted):
+        if neighbour and neighbour.mac:
+            continue
+        if (neighbour and neighbour.missing) or _unanswered(evidence, place, wanted):
             return _nobody_has(place, wanted, hop)
     return None
 

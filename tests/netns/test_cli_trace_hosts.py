@@ -185,8 +185,8 @@ def firewall_inside(pair: Pair) -> None:
 BROKEN: list[tuple[Callable[[Pair], None], str, str]] = [
     (another_vni, "wrong-vni", "h2 eth0"),
     (another_vni_and_nobody_known, "wrong-vni", "h2 eth0"),
-    (another_port, "no-tunnel", "192.0.2.2"),
-    (no_tunnel, "no-tunnel", "192.0.2.2"),
+    (another_port, "no-tunnel", "h2 eth0"),
+    (no_tunnel, "no-tunnel", "h2 eth0"),
     (no_fdb_entry, "no-fdb-entry", "host vx"),
     (no_flood_entry, "no-fdb-entry", "host vx"),
     (peer_that_nobody_is, "no-neighbour", "host up0"),
