@@ -121,6 +121,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
             "containerd",
             "busybox",
             "runc",
+            "firewalld",
         )
     },
 }

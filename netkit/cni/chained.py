@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from netkit.cni import portconf, result
 from netkit.cni.failure import CONFIGURATION, CniError, incapable
 from netkit.cni.result import Result
@@ -13,6 +15,11 @@ if TYPE_CHECKING:
     from netkit.cni.call import Call
     from netkit.engine.service import Engine
     from netkit.state.records import Record
+
+
+_FIREWALLD = "firewalld"
+#: Where firewalld is spoken to.
+_BUS = "/run/dbus/system_bus_socket"
 
 
 def read(call: Call) -> Wish | None:
@@ -44,17 +51,44 @@ def _portmap(call: Call) -> Wish | None:
 def _firewall(call: Call) -> Wish | None:
     conf = call.conf
     policy = conf.choice("ingressPolicy", "open", ("open", "same-bridge", "isolated"))
-    if conf.text("backend") not in ("", "iptables", "nftables"):
-        raise incapable("backend", f"{conf.text('backend')[:40]!a}: netkit writes its rules itself")
-    for key in ("iptablesAdminChainName", "firewalldZone"):
-        if conf.text(key):
-            raise incapable(key, "netkit has a table of its own; put your rules into one of yours")
+    backend = conf.choice("backend", "", (*portconf.BACKENDS, _FIREWALLD))
+    told = {"iptablesAdminChainName": conf.text("iptablesAdminChainName"), "firewalldZone": _zone(call, backend)}
     leases = _leases(call)
     links = _host_links(call)
     if not links:
         return None
-    network = Network(call.network_name(), "firewall", options=(("link", links[0]), ("policy", policy)))
-    return Wish(network, firewall=conf.text("backend") or "auto", leases=leases, link=links[-1] if links[1:] else "")
+    options = (("link", links[0]), ("policy", policy), *((key, value) for key, value in told.items() if value))
+    network = Network(call.network_name(), "firewall", options=options)
+    firewall = backend if backend in portconf.BACKENDS else "auto"
+    return Wish(network, firewall=firewall, leases=leases, link=links[-1] if links[1:] else "")
+
+
+def _zone(call: Call, backend: str) -> str:
+    """The firewalld zone for the container's addresses, "" where none is asked for, or no firewalld runs.
+
+    Like the reference: firewalld where it runs and no other backend is named, and then the zone `trusted` if no other
+    is named.
+    """
+    wanted = call.conf.text("firewalldZone")
+    if backend in portconf.BACKENDS:
+        return ""
+    if _firewalld_runs():
+        return wanted or "trusted"
+    if backend == _FIREWALLD:
+        raise incapable("backend: firewalld", "no firewalld runs on this host; leave backend out, or start it")
+    if wanted and call.invocation.command == "ADD":
+        from netkit.cni.delegate import say
+
+        say(f"netkit: no firewalld runs on this host: firewalldZone {wanted[:40]!a} is passed over, the rules are ours")
+    return ""
+
+
+def _firewalld_runs() -> bool:
+    if not os.path.exists(_BUS):
+        return False
+    from netkit.kernel import firewalld  # only where it may be
+
+    return firewalld.running()
 
 
 def _leases(call: Call) -> tuple[Lease, ...]:

@@ -31,11 +31,17 @@ _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
 _OF_A_NETWORK = ("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "internal", *PUBLISHING)
 
 
+_OF_THE_FIREWALL = ("iptablesAdminChainName", "firewalldZone")
+
+
 def read(call: Call) -> Wish:
     """What the configuration asks for, checked to its last key; nothing is touched."""
     conf = call.conf
     if call.runtime.section("bandwidth").data:
         raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
+    for key in _OF_THE_FIREWALL if call.role == "netkit" else ():
+        if conf.text(key):
+            raise incapable(key, "chain the firewall plugin behind netkit")
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
     _check_aliases(call.runtime)
     return wish.replace(mac=mac(call), dns=dns(call) or wish.dns)

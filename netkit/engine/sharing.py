@@ -9,7 +9,7 @@ from __future__ import annotations
 from netkit.ipam.pool import overlaps
 from netkit.model import bare
 from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, RulesAdd, SysctlSet
-from netkit.plan.rules import NetworkRules
+from netkit.plan.rules import Admit, NetworkRules
 from netkit.plan.steps import Plan, Step
 from netkit.state.networks import HOST
 
@@ -52,7 +52,7 @@ def leave(session: Session, up: Up) -> Plan:
     def own(rule: Rule) -> Rule | None:
         if isinstance(rule, NetworkRules):
             return rule.replace(subnets=tuple(each for each in rule.subnets if each not in subnets), guest=True)
-        return None
+        return None if isinstance(rule, Admit) else rule
 
     return _with_rules(Plan(tuple(step for step in up.plan if step not in kept)), own)
 
@@ -83,7 +83,7 @@ def _bequeath(session: Session, heir: Up, kept: list[Step], plan: Plan, subnets:
 
     changed = {op.key for op in heir.plan.ops if isinstance(op, SysctlSet)}
     steps = [s for s in kept if s not in heir.plan.steps and not (isinstance(s.op, SysctlSet) and s.op.key in changed)]
-    more = tuple(rule for rule in rules if not isinstance(rule, NetworkRules) and rule not in has)
+    more = tuple(rule for rule in rules if isinstance(rule, Admit) and rule not in has)
     if more:
         backend = next(op.backend for op in plan.ops if isinstance(op, RulesAdd))
         steps.append(Step(RulesAdd(more, backend), "what the bridge needs elsewhere"))

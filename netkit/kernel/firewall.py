@@ -71,6 +71,10 @@ def open_backend(name: str, lasting: bool = False) -> Firewall:
         from netkit.kernel.nft import Nftables
 
         return Nftables()
+    if name == "firewalld":
+        from netkit.kernel.firewalld import Firewalld
+
+        return Firewalld()
     from netkit.kernel.iptables import Iptables
 
     return Iptables(name, lasting)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from netkit.model import bare, family
 from netkit.naming import link_local
 from netkit.plan.ops import RulesAdd, SysctlSet
-from netkit.plan.rules import Admit, NetworkRules, PortGuard, Switched
+from netkit.plan.rules import AdminChain, Admit, NetworkRules, PortGuard, Switched
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -33,9 +33,9 @@ def network_rules(net: Network, host: Host, masquerade: bool = True, routed: boo
     return Plan.of((RulesAdd((rules,), host.firewall), why))
 
 
-def admit(net: Network, host: Host) -> Plan:
-    """Accepts in other tools' forward chains that would drop this network's packets."""
-    rules = tuple(Admit(where, net.device) for where in host.foreign_drops())
+def admit(net: Network, host: Host, but: str = "") -> Plan:
+    """Accepts in other tools' forward chains that would drop this network's packets, `but` that of one table."""
+    rules = tuple(Admit(where, net.device) for where in host.foreign_drops() if not but or f" {but} " not in where)
     if not rules or net.internal:
         return Plan()
     shown = ", ".join(rule.where for rule in rules)
@@ -46,6 +46,17 @@ def switched(device: str, host: Host) -> Plan:
     """What the bridge switches is switched, whatever firewalls drop of what is routed."""
     rules = (Switched(device), *(Admit(where, device, switched=True) for where in host.foreign_drops()))
     return Plan.of((RulesAdd(rules, host.firewall), "IP firewalls see frames, with br_netfilter: let them through"))
+
+
+def admin_chain(net: Network, chain: str, host: Host) -> Plan:
+    """An administrator's own chain is asked before anything of this network is let through."""
+    if not chain:
+        return Plan()
+    own = host.firewall != "nftables"
+    rule = AdminChain(chain, net.name, "NETKIT-ADMIN" if own else "FORWARD")
+    return Plan.of(
+        (RulesAdd((rule,), host.firewall if own else "iptables"), f"the administrator's chain {chain} is asked")
+    )
 
 
 def localhost(net: Network, host: Host) -> Plan:

@@ -19,8 +19,9 @@ PROTOCOLS = ("tcp", "udp", "sctp")
 _HEX = frozenset("0123456789abcdef")
 _OCTETS = frozenset(str(number) for number in range(256))
 _CONDITION = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.:/-,!=<>&|^@*+%~{}[]()")
-_LONGEST_CHAIN = 28
+_LONGEST_CHAIN, _LONGEST_ZONE = 28, 17
 _IDENTIFIER = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-/")
+_ZONE = _IDENTIFIER - frozenset("./")
 
 
 def _refuse(value: object, what: str) -> ConfigError:
@@ -126,6 +127,18 @@ def is_chain(name: str) -> bool:
     """Whether this can be the name of an iptables chain; netkit's own are not to be had."""
     plain = is_identifier(name) and "/" not in name and len(name) <= _LONGEST_CHAIN
     return plain and not name.startswith("NETKIT-")
+
+
+def zone(name: str) -> str:
+    """A firewalld zone."""
+    if is_zone(name):
+        return name
+    raise _refuse(name, "firewalld zone")
+
+
+def is_zone(name: str) -> bool:
+    """Whether this can be the name of a firewalld zone."""
+    return 0 < len(name) <= _LONGEST_ZONE and name[0].isalnum() and _ZONE.issuperset(name)
 
 
 def is_identifier(name: str) -> bool:

@@ -7,6 +7,7 @@
                           NETKIT-NAT, NETKIT-INT, NETKIT-IN                    what those lead to
                           NETKIT-PAIRS                                         networks whose containers may talk
                           NETKIT-CLOSED                                        transit that netkit must not open
+                          NETKIT-ADMIN                                         administrators' own chains
 
 Chains of the frame are fixed and written whole; the others hold one marked line per network or port. The executor
 (`kernel.iptables`) leaves out what is there already, or gone already, by that mark.
@@ -21,6 +22,7 @@ from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
 from netkit.plan.iptables_text import Chain, Line, devices, marked, restore
 from netkit.plan.rules import (
+    AdminChain,
     BaseRules,
     ClosedTransit,
     Hairpin,
@@ -203,11 +205,23 @@ def _switched(rule: Switched) -> Iterator[Line]:
         yield marked(short_id("switched", device), line)
 
 
+def _admin(rule: AdminChain) -> Iterator[Chain | Line]:
+    chain, owner = checked.iptables_chain(rule.chain), short_id("admin", rule.owner)
+    if rule.parent not in ("FORWARD", "NETKIT-ADMIN"):
+        raise ConfigError(
+            "rule.parent", f"{rule.parent!a} leads to no chain of an administrator", "detach and attach anew"
+        )
+    for number in (4, 6):
+        yield Chain(number, "filter", chain, foreign=True)
+        yield marked(owner, Line(number, "filter", rule.parent, f"-j {chain}", head=rule.parent == "FORWARD"))
+
+
 def _guard(rule: PortGuard) -> Iterator[Line]:
     raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
 
 
 _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
+    AdminChain: _admin,
     BaseRules: _base,
     ClosedTransit: _closed,
     NetworkRules: _network,

@@ -13,6 +13,7 @@ GROWING = (
     ("filter", "NETKIT-CLOSED"),
     ("filter", "NETKIT-WALLED"),
     ("filter", "NETKIT-WALL"),
+    ("filter", "NETKIT-ADMIN"),
     ("filter", "NETKIT-LET"),
     ("nat", "NETKIT-DNAT"),
     ("nat", "NETKIT-HAIRPIN"),
@@ -62,6 +63,7 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
         "NETKIT-FWD",
         (
             "-j NETKIT-WALL",
+            "-j NETKIT-ADMIN",
             "-j NETKIT-FROM",
             "-j NETKIT-TO",
             "-j NETKIT-LET",

@@ -15,12 +15,16 @@ TABLES = ("raw", "filter", "nat")
 
 
 class Chain(Value):
-    """A chain of our own; a `fixed` one is emptied and written whole with the base, the others keep their lines."""
+    """A chain of our own; a `fixed` one is emptied and written whole with the base, the others keep their lines.
+
+    A `foreign` one is another's: it is made when it is not there, and then left to him.
+    """
 
     family: int
     table: str
     name: str
     fixed: bool = False
+    foreign: bool = False
 
 
 class Line(Value):
@@ -67,13 +71,18 @@ def restore(items: Iterable[Chain | Line], verb: str) -> str:
 
 
 def _added(items: list[Chain | Line]) -> list[str]:
-    chains = [f":{item.name} - [0:0]" for item in items if isinstance(item, Chain)]
+    chains = [_made(item) for item in items if isinstance(item, Chain)]
     lines = [f"{'-I' if item.head else '-A'} {item.chain} {item.spec}" for item in items if isinstance(item, Line)]
     return chains + lines
 
 
+def _made(chain: Chain) -> str:
+    """`:NAME` would empty a chain that is there by now; `-N` fails then."""
+    return f"-N {chain.name}" if chain.foreign else f":{chain.name} - [0:0]"
+
+
 def _deleted(items: list[Chain | Line]) -> list[str]:
     """Lines first, but those of chains that go as a whole; `:NAME` empties a chain, or makes it so that it can go."""
-    chains = [item.name for item in items if isinstance(item, Chain)]
+    chains = [item.name for item in items if isinstance(item, Chain) and not item.foreign]
     lines = [f"-D {item.chain} {item.spec}" for item in items if isinstance(item, Line) and item.chain not in chains]
     return [*(f":{name} - [0:0]" for name in chains), *lines, *(f"-X {name}" for name in chains)]

@@ -124,6 +124,25 @@ class Switched(Rule):
     device: str
 
 
+class AdminChain(Rule):
+    """An administrator's own iptables `chain` is asked before netkit lets anything through, on behalf of `owner`.
+
+    It is made when it is not there, and never emptied or removed. `parent` is where the jump to it stands. iptables
+    only, also beside nftables: what it drops is dropped.
+    """
+
+    chain: str
+    owner: str
+    parent: str = "FORWARD"
+
+
+class ZoneSource(Rule):
+    """What comes from `source` (a prefix) is of a firewalld `zone`. firewalld only."""
+
+    zone: str
+    source: str
+
+
 class PortGuard(Rule):
     """What a container's port may send: its own MAC and addresses (bare, canonical), and no router or DHCP-server talk.
 

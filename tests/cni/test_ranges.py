@@ -52,7 +52,7 @@ def test_addresses_out_of_ranges(cni: Plugins, lab: Lab, whose: str, sets: list[
         assert [ip["address"] for ip in (answer.document.get("ips") or [])] == wanted
         assert (answer.status == 0) == bool(wanted)
     for number in range(len(given)):
-        cni.fine("DEL", conf(sets), lab.members[f"c{number}"], plugin="host-local")  # type: ignore[arg-type]
+        cni.fine("DEL", conf(sets), lab.members[f"c{number}"], plugin="host-local")
     again = cni.add(conf(sets), lab.container("again"), plugin="host-local")
     assert len(again["ips"]) == len(given[0])
 

@@ -1,0 +1,126 @@
+#!/bin/sh
+set -e
+iptables-restore --noflush -w <<'EOF'
+*filter
+-D NETKIT-ADMIN -j MY-RULES -m comment --comment nk:8e9aa831ad26:624e02757e28
+COMMIT
+EOF
+ip6tables-restore --noflush -w <<'EOF'
+*filter
+-D NETKIT-ADMIN -j MY-RULES -m comment --comment nk:8e9aa831ad26:84c1e6f50765
+COMMIT
+EOF
+iptables-restore --noflush -w <<'EOF'
+*filter
+-D NETKIT-WALLED -o cni0 -j DROP -m comment --comment nk:24d592855510:2275b6615ff4
+-D NETKIT-WALL -i cni0 ! -o cni0 -j NETKIT-WALLED -m comment --comment nk:24d592855510:804fd6ec5fa1
+-D NETKIT-LET -o cni0 -j ACCEPT -m comment --comment nk:24d592855510:d1875fbc53cf
+-D NETKIT-LET -i cni0 -j ACCEPT -m comment --comment nk:24d592855510:1b66ab331751
+COMMIT
+EOF
+ip6tables-restore --noflush -w <<'EOF'
+*filter
+-D NETKIT-WALLED -o cni0 -j DROP -m comment --comment nk:24d592855510:db1947275350
+-D NETKIT-WALL -i cni0 ! -o cni0 -j NETKIT-WALLED -m comment --comment nk:24d592855510:46d72e90b2a3
+-D NETKIT-LET -o cni0 -j ACCEPT -m comment --comment nk:24d592855510:4dd6c6141c4d
+-D NETKIT-LET -i cni0 -j ACCEPT -m comment --comment nk:24d592855510:b6dd28f1e7af
+COMMIT
+EOF
+iptables-restore --noflush -w <<'EOF'
+*nat
+:NETKIT-POST - [0:0]
+:NETKIT-EGRESS - [0:0]
+:NETKIT-HAIRPIN - [0:0]
+:NETKIT-DNAT - [0:0]
+-D POSTROUTING -j NETKIT-POST
+-D OUTPUT -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-D PREROUTING ! -d 127.0.0.0/8 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-X NETKIT-POST
+-X NETKIT-EGRESS
+-X NETKIT-HAIRPIN
+-X NETKIT-DNAT
+COMMIT
+*filter
+:NETKIT-FWD - [0:0]
+:NETKIT-NAT - [0:0]
+:NETKIT-INT - [0:0]
+:NETKIT-IN - [0:0]
+:NETKIT-LET - [0:0]
+:NETKIT-ADMIN - [0:0]
+:NETKIT-WALL - [0:0]
+:NETKIT-WALLED - [0:0]
+:NETKIT-CLOSED - [0:0]
+:NETKIT-PAIRS - [0:0]
+:NETKIT-TO - [0:0]
+:NETKIT-FROM - [0:0]
+-D FORWARD -j NETKIT-FWD
+-X NETKIT-FWD
+-X NETKIT-NAT
+-X NETKIT-INT
+-X NETKIT-IN
+-X NETKIT-LET
+-X NETKIT-ADMIN
+-X NETKIT-WALL
+-X NETKIT-WALLED
+-X NETKIT-CLOSED
+-X NETKIT-PAIRS
+-X NETKIT-TO
+-X NETKIT-FROM
+COMMIT
+*raw
+:NETKIT-RAW - [0:0]
+:NETKIT-DIRECT - [0:0]
+-D PREROUTING -j NETKIT-RAW
+-X NETKIT-RAW
+-X NETKIT-DIRECT
+COMMIT
+EOF
+ip6tables-restore --noflush -w <<'EOF'
+*nat
+:NETKIT-POST - [0:0]
+:NETKIT-EGRESS - [0:0]
+:NETKIT-HAIRPIN - [0:0]
+:NETKIT-DNAT - [0:0]
+-D POSTROUTING -j NETKIT-POST
+-D OUTPUT ! -d ::1/128 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-D PREROUTING ! -s fe80::/10 -m addrtype --dst-type LOCAL -j NETKIT-DNAT
+-X NETKIT-POST
+-X NETKIT-EGRESS
+-X NETKIT-HAIRPIN
+-X NETKIT-DNAT
+COMMIT
+*filter
+:NETKIT-FWD - [0:0]
+:NETKIT-NAT - [0:0]
+:NETKIT-INT - [0:0]
+:NETKIT-IN - [0:0]
+:NETKIT-LET - [0:0]
+:NETKIT-ADMIN - [0:0]
+:NETKIT-WALL - [0:0]
+:NETKIT-WALLED - [0:0]
+:NETKIT-CLOSED - [0:0]
+:NETKIT-PAIRS - [0:0]
+:NETKIT-TO - [0:0]
+:NETKIT-FROM - [0:0]
+-D FORWARD -j NETKIT-FWD
+-X NETKIT-FWD
+-X NETKIT-NAT
+-X NETKIT-INT
+-X NETKIT-IN
+-X NETKIT-LET
+-X NETKIT-ADMIN
+-X NETKIT-WALL
+-X NETKIT-WALLED
+-X NETKIT-CLOSED
+-X NETKIT-PAIRS
+-X NETKIT-TO
+-X NETKIT-FROM
+COMMIT
+*raw
+:NETKIT-RAW - [0:0]
+:NETKIT-DIRECT - [0:0]
+-D PREROUTING -j NETKIT-RAW
+-X NETKIT-RAW
+-X NETKIT-DIRECT
+COMMIT
+EOF
