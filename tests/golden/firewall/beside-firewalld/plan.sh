@@ -15,10 +15,14 @@ add chain inet netkit postrouting { type nat hook postrouting priority srcnat; p
 flush chain inet netkit postrouting
 add chain inet netkit to_nat
 flush chain inet netkit to_nat
+add chain inet netkit to_cable
+flush chain inet netkit to_cable
 add chain inet netkit from_nat
 flush chain inet netkit from_nat
 add chain inet netkit from_int
 flush chain inet netkit from_int
+add chain inet netkit from_cable
+flush chain inet netkit from_cable
 add chain inet netkit forward { type filter hook forward priority filter; policy accept; }
 flush chain inet netkit forward
 table inet netkit {
@@ -29,7 +33,7 @@ table inet netkit {
 	set masq6 { type ipv6_addr; flags interval; }
 	set hair4 { type ifname . ipv4_addr; flags interval; }
 	set hair6 { type ifname . ipv6_addr; flags interval; }
-	set pairs { type ifname . ifname; }
+	set pairs { type ifname . ifname; flags interval; }
 	set closed { type nf_proto; }
 	set routers { type nf_proto . ifname; }
 	set back4 { type ipv4_addr . ipv4_addr; flags interval; }
@@ -41,6 +45,8 @@ table inet netkit {
 	set selves { type ifname . ifname; }
 	map fwd_from { type ifname : verdict; }
 	map fwd_to { type ifname : verdict; }
+	map cable_from { type ifname . nf_proto : verdict; flags interval; }
+	map cable_to { type ifname . nf_proto : verdict; flags interval; }
 	map any4 { type inet_proto . inet_service : ipv4_addr . inet_service; }
 	map any6 { type inet_proto . inet_service : ipv6_addr . inet_service; }
 	map host4 { type ipv4_addr . inet_proto . inet_service : ipv4_addr . inet_service; }
@@ -55,6 +61,8 @@ table inet netkit {
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
 		iifname != "lo" ip saddr 127.0.0.0/8 drop
 		iifname "lo" return
+		iifname "nkp*" fib saddr . iif oif missing drop
+		iifname "nkp*" return
 		iifname != @nkif ip daddr @nets4 drop
 		iifname != @nkif ip6 daddr @nets6 drop
 	}
@@ -80,13 +88,14 @@ table inet netkit {
 		fib daddr type local jump publish
 	}
 	chain postrouting {
-		ip saddr @masq4 oifname != @nkif ip daddr != 224.0.0.0/4 masquerade
-		ip6 saddr @masq6 oifname != @nkif ip6 daddr != ff00::/8 masquerade
+		ip saddr @masq4 oifname != @nkif oifname != "nkp*" ip daddr != 224.0.0.0/4 masquerade
+		ip6 saddr @masq6 oifname != @nkif oifname != "nkp*" ip6 daddr != ff00::/8 masquerade
 		ct status dnat ip daddr @keep4 return
 		ct status dnat ip6 daddr @keep6 return
 		ct status dnat oifname . ip saddr @hair4 masquerade
 		ct status dnat oifname . ip6 saddr @hair6 masquerade
 		ip saddr 127.0.0.0/8 oifname @nkif masquerade
+		ip saddr 127.0.0.0/8 oifname "nkp*" masquerade
 		ct status dnat ip saddr . ip daddr @back4 masquerade
 		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
 	}
@@ -95,9 +104,14 @@ table inet netkit {
 		ct status dnat accept
 		drop
 	}
+	chain to_cable {
+		oifname . meta nfproto vmap @cable_to
+		drop
+	}
 	chain from_nat {
 		iifname . oifname @pairs accept
 		ct state invalid drop
+		oifname "nkp*" goto to_cable
 		oifname vmap @fwd_to
 		oifname { "docker0", "br-*", "virbr*", "cni*", "podman*", "lxcbr*", "lxdbr*" } ct status ! dnat drop
 		accept
@@ -106,9 +120,15 @@ table inet netkit {
 		iifname . oifname @pairs accept
 		drop
 	}
+	chain from_cable {
+		iifname . meta nfproto vmap @cable_from
+		drop
+	}
 	chain forward {
 		iifname @walls oifname @walls iifname . oifname != @selves drop
+		iifname "nkp*" goto from_cable
 		iifname vmap @fwd_from
+		oifname "nkp*" goto to_cable
 		oifname vmap @fwd_to
 		iifname @let accept
 		oifname @let accept
