@@ -28,7 +28,10 @@ if TYPE_CHECKING:
 POLICIES = ("open", "same-bridge", "isolated")
 _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
 #: A network that a person made is described by netkit, not by a configuration.
-_OF_A_NETWORK = ("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "internal", *PUBLISHING)
+_OF_A_NETWORK = (
+    *("mode", "bridge", "ipam", "mtu", "options", "isGateway", "ipMasq", "master", "parent", "internal"),
+    *PUBLISHING,
+)
 
 
 _OF_THE_FIREWALL = ("iptablesAdminChainName", "firewalldZone")
@@ -107,6 +110,8 @@ def _options(call: Call, mode: str, policy: str, has_ipam: bool) -> tuple[tuple[
     made = {**_bridge_options(call, policy, has_ipam), **portconf.way(conf)} if mode == "bridge" else {}
     if mode in ("macvlan", "ipvlan"):
         made = stacked_options(conf, mode, True, conf.flag("isDefaultGateway", True))
+    if mode == "underlay":
+        made = _underlay_options(conf, elsewhere=bool(delegate(call)))
     for key, value in conf.section("options").data.items():
         if not isinstance(value, (str, bool, int)):
             raise ConfigError(f"options.{key}", f"{shown(value)} is not allowed", "a text, a number, true or false")
@@ -125,9 +130,22 @@ def stacked_options(conf: Fields, mode: str, has_addresses: bool, default_route:
     return {**made, "bcqueuelen": str(queue)} if queue else made
 
 
+def _underlay_options(conf: Fields, elsewhere: bool) -> dict[str, str]:
+    """What an underlay has a key for; that the host's own way out may move is said in `options`, by `yes`."""
+    switches = {
+        "default_route": conf.flag("isDefaultGateway", True),
+        "guard": conf.flag("macspoofchk", True),
+        "dad": conf.flag("enabledad", False),
+        "addresses": not elsewhere,
+    }
+    named = {"bridge": check_ifname(conf.text("bridge"), "bridge")} if conf.text("bridge") else {}
+    return named | {key: "on" if value else "off" for key, value in switches.items()}
+
+
 def master(conf: Fields) -> str:
-    """The link to stand on, "" for the one of the way out."""
-    return check_ifname(conf.text("master"), "master") if conf.text("master") else ""
+    """The link to stand on, "" for the one of the way out; `parent` is netkit's own word for it."""
+    key = "parent" if "parent" in conf and "master" not in conf else "master"
+    return check_ifname(conf.text(key), key) if conf.text(key) else ""
 
 
 def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:

@@ -9,7 +9,7 @@ from _socket import AF_INET, AF_INET6, inet_pton
 from struct import Struct
 from sys import byteorder
 
-from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, attr, u32
+from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, attr, u32
 from netkit.model import family
 from netkit.plan.host import FOREVER
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
@@ -90,6 +90,8 @@ _SCOPE_GLOBAL, _SCOPE_LINK, _SCOPE_HOST = 0, 253, 254
 _LOOPBACK_INDEX = 1
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _CREATE = NLM_F_CREATE | NLM_F_EXCL
+#: What may run out may also have been made anew by the kernel meanwhile, which a router's advertisement tells to.
+_REPLACE = NLM_F_CREATE | NLM_F_REPLACE
 
 
 class Numbers(Protocol):
@@ -247,7 +249,7 @@ def _addr_add(op: AddrAdd, numbers: Numbers) -> list[Message]:
         return [(RTM_NEWADDR, _CREATE, _address(op, numbers, flags, scope))]
     flags |= op.like.flags & _IFA_F_GIVEN
     head = _address(op, numbers, flags & 0xFF, op.like.scope, op.like.peer)
-    return [(RTM_NEWADDR, _CREATE, head + _likeness(op.like, flags))]
+    return [(RTM_NEWADDR, _CREATE if op.exclusive else _REPLACE, head + _likeness(op.like, flags))]
 
 
 def _likeness(like: Address, flags: int) -> bytes:
@@ -305,7 +307,7 @@ def _route_add(op: RouteAdd, numbers: Numbers) -> list[Message]:
     payload += attr(RTA_PREFSRC, address_bytes(op.src)) if op.src else b""
     payload += attr(RTA_PREF, bytes([op.pref])) if op.pref else b""
     payload += attr(RTA_EXPIRES, u32(op.expires)) if op.expires else b""
-    return [(RTM_NEWROUTE, _CREATE, payload)]
+    return [(RTM_NEWROUTE, _REPLACE if op.expires else _CREATE, payload)]
 
 
 def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:

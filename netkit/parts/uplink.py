@@ -5,7 +5,7 @@ off the NIC and onto the bridge. So the gap is that of one system call and of on
 kill can leave the host in between. The way back is the same, from the bridge to the NIC.
 
     v4 addresses   go off last to first (a primary takes its secondaries along) and come on first to last
-    v6 addresses   come on last to first: the kernel puts each new one in front
+    v6 addresses   come on last to first, the link-local one last: the kernel puts each new one in front of its scope
     routes         those that the kernel makes for an address come with it; direct ones before those by a gateway
     RA default     comes on for half a minute, one metric behind: the kernel learns the real one by its own question,
                    which it asks when the link-local address comes; one put in its place would keep it from learning
@@ -160,14 +160,20 @@ def _take(own: Belongings, dev: str) -> Iterator[Op]:
 
 def give(own: Belongings, dev: str) -> Iterator[Op]:
     """Addresses, then routes, onto a link that is up."""
-    first = [address for address in own.addresses if family(address.address) == 4]
-    for address in (*first, *(each for each in reversed(own.addresses) if each not in first)):
+    for address in _ordered(own.addresses):
         yield AddrAdd(address.address, dev, nodad=False, like=address)
     for route in _expected(own.addresses):
         if not _among(route, own.routes):
             yield RouteDel(route.dst, dev, "", None, route.family, KERNEL, route.metric)
     for route in sorted(_brought_by_none(own), key=lambda route: bool(route.via)):
         yield _route_add(route, dev)
+
+
+def _ordered(addresses: Sequence[Address]) -> list[Address]:
+    """As they are to be added; the link-local one is last, for with it the kernel asks for routers."""
+    four = [address for address in addresses if family(address.address) == 4]
+    six = [address for address in reversed(addresses) if family(address.address) == 6]
+    return four + sorted(six, key=lambda address: address.scope == LINK)
 
 
 def _route_add(route: Route, dev: str) -> RouteAdd:

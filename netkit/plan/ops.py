@@ -244,9 +244,13 @@ class AddrAdd(Op):
     def reverse(self) -> tuple[Op, ...]:
         return (AddrDel(self.address, self.dev, self.ns),)
 
+    @property
+    def exclusive(self) -> bool:
+        """Whether it lasts: one that may run out may also be made anew by others meanwhile, and is replaced."""
+        return self.like is None or self.like.valid == FOREVER
+
     def holds(self, host: Host) -> bool:
-        ends = self.like is not None and self.like.valid != FOREVER
-        return ends or self.address in host.addresses(self.dev, self.ns)
+        return not self.exclusive or self.address in host.addresses(self.dev, self.ns)
 
 
 class AddrDel(Op):

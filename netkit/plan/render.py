@@ -216,7 +216,9 @@ def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
         peer = op.peer if isinstance(op, AddrDel) else op.like.peer if op.like else ""
         address, _, length = op.address.partition("/")
         words = (address, "peer", f"{peer}/{length}") if peer else (op.address,)
-        return _ip(op.ns, "addr", verb, *words, "dev", op.dev, *(_manner(op) if isinstance(op, AddrAdd) else ()))
+        if not isinstance(op, AddrAdd):
+            return _ip(op.ns, "addr", verb, *words, "dev", op.dev)
+        return _ip(op.ns, "addr", verb if op.exclusive else "replace", *words, "dev", op.dev, *_manner(op))
 
     return render_addr
 
@@ -234,8 +236,9 @@ def _manner(op: AddrAdd) -> tuple[str | int, ...]:
 
 def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
     def render_route(op: RouteAdd | RouteDel) -> tuple[Command, ...]:
+        how = "replace" if isinstance(op, RouteAdd) and op.expires else verb
         words: list[str | int] = ["-6"] if op.family == 6 else []
-        words += ["route", verb, op.dst, *(("via", op.via) if op.via else ()), "dev", op.dev, "proto", op.protocol]
+        words += ["route", how, op.dst, *(("via", op.via) if op.via else ()), "dev", op.dev, "proto", op.protocol]
         words += ["metric", op.metric] if op.metric else []
         words += ["table", op.table] if op.table != MAIN else []
         words += ["scope", op.scope] if op.scope >= 0 else []

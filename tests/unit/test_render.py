@@ -89,7 +89,7 @@ LINES: dict[Op, str] = {
     AddrAdd(
         "10.0.0.1/32", "e", nodad=False, like=Address("", "10.0.0.2", "10.0.0.9", "e:1", 253, 7, 16, 0x201, 9, 5)
     ): (
-        "ip addr add 10.0.0.1 peer 10.0.0.2/32 dev e brd 10.0.0.9 label e:1 metric 7 scope 253"
+        "ip addr replace 10.0.0.1 peer 10.0.0.2/32 dev e brd 10.0.0.9 label e:1 metric 7 scope 253"
         " valid_lft 9 preferred_lft 5 noprefixroute"
     ),
     AddrDel("10.0.0.1/32", "e", peer="10.0.0.2"): "ip addr del 10.0.0.1 peer 10.0.0.2/32 dev e",
@@ -97,7 +97,7 @@ LINES: dict[Op, str] = {
         "ip route add 10.1.0.0/16 via 10.0.0.2 dev e proto 142 tos 16 src 10.0.0.1 onlink advmss lock 900"
     ),
     RouteAdd("default", "e", "fe80::1", family=6, pref=1, expires=30): (
-        "ip -6 route add default via fe80::1 dev e proto 142 pref high expires 30"
+        "ip -6 route replace default via fe80::1 dev e proto 142 pref high expires 30"
     ),
     Together((LinkSet("e", up=True), RouteAdd("default", "e", "fe80::1", family=6), AddrDel("10.0.0.1/8", "e"))): (
         "ip -force -batch - <<'EOF'\nlink set dev e up\nroute add ::/0 via fe80::1 dev e proto 142\n"

@@ -240,11 +240,11 @@ addr del 192.168.1.6/24 dev eth0
 addr del 192.168.1.5/24 dev eth0
 addr add 192.168.1.5/24 dev nk-lan brd 192.168.1.255 label nk-lan
 addr add 192.168.1.6/24 dev nk-lan label nk-lan:web
+addr replace 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr
 addr add fe80::5054:ff:fe12:3456/64 dev nk-lan
-addr add 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr
 route add default via 192.168.1.1 dev nk-lan proto 16 metric 100 src 192.168.1.5
 route add 10.8.0.0/16 via 192.168.1.9 dev nk-lan proto 4 table 100 mtu 1300
-route add ::/0 via fe80::1 dev nk-lan proto 9 metric 1025 expires 30
+route replace ::/0 via fe80::1 dev nk-lan proto 9 metric 1025 expires 30
 EOF
 # as on eth0 before
 sysctl -qw net/ipv6/conf/nk-lan/addr_gen_mode=0

@@ -27,13 +27,13 @@ addr del fe80::5054:ff:fe12:3456/64 dev nk-lan
 addr del 2001:db8:1::5/64 dev nk-lan
 addr del 192.168.1.6/24 dev nk-lan
 addr del 192.168.1.5/24 dev nk-lan
-addr add 192.168.1.5/24 dev eth0 brd 192.168.1.255 label eth0 valid_lft 3600 preferred_lft 3600
+addr replace 192.168.1.5/24 dev eth0 brd 192.168.1.255 label eth0 valid_lft 3600 preferred_lft 3600
 addr add 192.168.1.6/24 dev eth0 label eth0:web
+addr replace 2001:db8:1::5/64 dev eth0 valid_lft 86400 preferred_lft 14400 mngtmpaddr
 addr add fe80::5054:ff:fe12:3456/64 dev eth0
-addr add 2001:db8:1::5/64 dev eth0 valid_lft 86400 preferred_lft 14400 mngtmpaddr
 route add default via 192.168.1.1 dev eth0 proto 16 metric 100 src 192.168.1.5
 route add 10.8.0.0/16 via 192.168.1.9 dev eth0 proto 4 table 100 mtu 1300
-route add ::/0 via fe80::1 dev eth0 proto 9 metric 1025 expires 30
+route replace ::/0 via fe80::1 dev eth0 proto 9 metric 1025 expires 30
 EOF
 sysctl -qw net/ipv6/conf/eth0/accept_dad=1
 sysctl -qw net/ipv6/conf/eth0/addr_gen_mode=0
