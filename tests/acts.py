@@ -33,6 +33,7 @@ RANGES = (
     PortMap("udp", "0.0.0.0", 7000, 80, 3),
     PortMap("tcp", "192.0.2.1", 8443, 443),
 )
+PICKY = (("conditionsV4", "! -s 198.51.100.0/24 -i up+"), ("masqAll", "on"))
 FREE = (PortMap("tcp", "0.0.0.0", 0, 22),)
 PLUGINS = ("bin-dir", os.path.join(os.path.dirname(os.path.abspath(__file__)), "plugins"))
 LAN4 = Subnet("192.0.2.0/24", "192.0.2.2", "192.0.2.100-192.0.2.120")
@@ -48,6 +49,7 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "internal": (Network("dark", "bridge", subnets=(V4,), internal=True), "bridge", ()),
     "lonely": (Network("lonely", "bridge", subnets=(V4,), icc=False, mtu=1400), "bridge", (TCP,)),
     "ranges": (Network("ranges", "bridge", subnets=(V4,)), "bridge", RANGES),
+    "picky": (Network("picky", "bridge", subnets=(V4,), options=PICKY), "bridge", RANGES),
     "adopted": (Network("old", "bridge", subnets=(V4,), options=(("bridge", "br0"),)), "bridge", (TCP,)),
     "beside": (Network("beside", "bridge", subnets=(V4,)), "bridge", (TCP,)),
     "second": (Network("second", "bridge", subnets=(V4,)), "bridge", ()),

@@ -72,6 +72,7 @@ class Bridge:
     """A docker0-like switch with NAT."""
 
     name = "bridge"
+    per_attachment = ("hairpin", "dad", "inactive", *(key for key in PUBLISHING if key != "snat"))
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> BridgeOptions:
         only(raw, ("bridge", *SWITCHES, *PUBLISHING), self.name, at)

@@ -45,6 +45,7 @@ class Firewall:
     """Rules for a whole bridge, which come with its first container."""
 
     name = "firewall"
+    per_attachment = ("firewalldZone",)
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> FirewallOptions:
         only(raw, ("link", "policy", "firewalldZone", "iptablesAdminChainName"), self.name, at)

@@ -35,6 +35,7 @@ class Portmap:
     """Rules alone."""
 
     name = "portmap"
+    per_attachment = PUBLISHING
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> PortmapOptions:
         only(raw, PUBLISHING, self.name, at)

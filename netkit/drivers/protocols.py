@@ -58,6 +58,13 @@ class Shareable(Protocol):
         """Why these two cannot, "" when they can."""
 
 
+class Adjustable(Protocol):
+    """A driver with options that may change while a network is in use."""
+
+    #: Options that are asked for at an attachment alone: those that come later get what they say by then.
+    per_attachment: ClassVar[tuple[str, ...]]
+
+
 class Addressed(Protocol):
     """A driver whose networks have subnets and a device of their own."""
 

@@ -113,7 +113,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
 
     Returns the network, and what takes back what this call did. One that is defined otherwise is changed if that
     disturbs nobody: when nothing is attached to it, or only other ranges of the same subnets are to be used, or other
-    options where the network itself has put nothing into the kernel.
+    options that the driver asks for at an attachment alone.
     """
     known = session.networks.load(net.name)
     if known is not None and _same(known, net):
@@ -121,7 +121,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
         return known, (lambda: bringup.take_down(session, net.name)) if made else (lambda: None)
     with session.host_lock():
         if known is not None:
-            if changed := _with_ranges(known, net) or _with_options(session, known, net):
+            if changed := _with_ranges(known, net) or _with_options(known, net):
                 session.networks.save(changed)
                 _reserve_taken(session, changed)
                 return changed, lambda: session.networks.save(known)
@@ -181,11 +181,12 @@ def _with_ranges(known: Network, wanted: Network) -> Network | None:
     return changed if _same(changed, wanted) else None
 
 
-def _with_options(session: Session, known: Network, wanted: Network) -> Network | None:
+def _with_options(known: Network, wanted: Network) -> Network | None:
     """The known network with the wanted one's options, if those are all that differs and concern attachments alone."""
+    free = getattr(driver(known.mode), "per_attachment", ())
+    fixed = [[option for option in net.options if option[0] not in free] for net in (known, wanted)]
     changed = known.replace(options=wanted.options)
-    up = session.networks.up(known.name)
-    return changed if _same(changed, wanted) and up is not None and not up.plan.steps else None
+    return changed if fixed[0] == fixed[1] and _same(changed, wanted) else None
 
 
 def remove(session: Session, name: str) -> None:

@@ -22,9 +22,16 @@ if TYPE_CHECKING:
     from netkit.state.networks import Up
 
 
+def beside(session: Session, name: str, plan: Plan) -> list[Up]:
+    """The other networks that are up on the bridge of a network with this plan."""
+    device = _device(plan)
+    ups = session.networks.all_up() if device else ()
+    return [up for up in ups if up.network not in (name, HOST) and _device(up.plan) == device]
+
+
 def fit(session: Session, name: str, plan: Plan) -> Plan:
     """The plan of a network that comes, without what others on its bridge have done."""
-    others = _beside(session, name, _device(plan))
+    others = beside(session, name, plan)
     if not others:
         return plan
     there = {rule for up in others for rule in _rules(up.plan)}
@@ -42,7 +49,7 @@ def fit(session: Session, name: str, plan: Plan) -> Plan:
 
 def leave(session: Session, up: Up) -> Plan:
     """What a network that goes takes back; the rest is noted as its heir's."""
-    heirs = _beside(session, up.network, _device(up.plan))
+    heirs = beside(session, up.network, up.plan)
     if not heirs:
         return up.plan
     subnets = [subnet for heir in heirs for subnet in _subnets(session, heir)]
@@ -90,12 +97,6 @@ def _bequeath(session: Session, heir: Up, kept: list[Step], plan: Plan, subnets:
     own = _with_rules(heir.plan, whole).steps
     at = next((place + 1 for place, step in enumerate(own) if isinstance(step.op, LinkAdd)), 0)
     session.networks.save_up(heir.replace(plan=Plan((*own[:at], *steps, *own[at:]))))
-
-
-def _beside(session: Session, name: str, device: str) -> list[Up]:
-    """The other networks that are up on a bridge."""
-    ups = session.networks.all_up() if device else ()
-    return [up for up in ups if up.network not in (name, HOST) and _device(up.plan) == device]
 
 
 def _device(plan: Plan) -> str:

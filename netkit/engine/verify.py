@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netkit.engine import pools
 from netkit.engine.repair import Difference, check_plan, unreachable
+from netkit.engine.sharing import beside
 from netkit.errors import NetkitError
 from netkit.model import bare
 from netkit.plan.ops import LinkAdd, SysctlSet
@@ -29,8 +30,9 @@ def verify(session: Session, record: Record, claims: bool) -> list[Difference]:
 
 
 def missing_of_networks(session: Session, network: str, host: Host) -> list[Difference]:
-    """What is missing of the host's base and of a network."""
+    """What is missing of the host's base and of a network, what others on its bridge have done for it included."""
     ups = [up for name in (HOST, network) if (up := session.networks.up(name))]
+    ups += [each for up in ups if up.network == network for each in beside(session, network, up.plan)]
     return [each for up in ups for each in _checked(f"network {up.network}", up.plan, host)]
 
 

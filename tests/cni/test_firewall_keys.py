@@ -157,6 +157,16 @@ def test_a_zone_that_is_none_fails_the_add_alone(cni: Plugins, lab: Lab, host: H
     assert cni.call("ADD", conf(named, found), container).status == 0, "another backend is named"
 
 
+def test_firewalld_may_come_while_containers_are_there(cni: Plugins, lab: Lab, host: HostNs, tmp_path: Path) -> None:
+    add_chain(cni, lab.container("first"), BRIDGE, FIREWALL)
+    kept = stand_in(host, tmp_path)
+    found = add_chain(cni, second := lab.container("second"), BRIDGE, FIREWALL)
+    assert kept.read_text() == "--zone=trusted 10.22.0.3/32\n"
+    host.run("rm", "/run/dbus/system_bus_socket")
+    cni.fine("DEL", conf(FIREWALL, found), second)
+    assert kept.read_text() == ""
+
+
 def firewalld(host: HostNs) -> None:
     """A real one, on a bus of its own."""
     host.run("sh", "-c", "mkdir -p /run/dbus && mount -t tmpfs tmpfs /var/log && cat >/run/bus.conf", input=BUS)

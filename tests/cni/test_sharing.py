@@ -189,3 +189,53 @@ def test_a_failure_of_the_second_leaves_the_first(cni: Plugins, lab: Lab, host: 
         assert cni.error("ADD", BLUE, blue)["code"] == 101
     cni.fine("CHECK", after(RED, found), red)
     assert asks(host, "10.22.0.2", 80) == "10.22.0.1"
+
+
+BREAK = """
+import sys
+from netkit.engine.service import Engine
+from netkit.errors import KernelError, NetkitError
+reached = 0
+def breaker(op):
+    global reached
+    reached += 1
+    if reached == int(sys.argv[2]):
+        raise KernelError("planted", 5)
+try:
+    Engine(sys.argv[1], before_op=breaker).remove_network("red")
+except NetkitError:
+    print("failed")
+"""
+
+
+def test_a_handover_that_fails_midway_is_done_the_next_time(cni: Plugins, lab: Lab, host: HostNs) -> None:
+    conf = {**BLUE, "ipam": {**HOST_LOCAL, "ranges": [[{"subnet": "10.23.0.0/16"}], [{"subnet": "fd23::/64"}]]}}
+    failures = []
+    for at in range(1, 9):
+        red, blue = lab.container(f"red{at}"), lab.container(f"blue{at}")
+        cni.add(RED, red)
+        found = cni.add(conf, blue)
+        answer(blue)
+        cni.fine("DEL", RED, red)
+        failures.append(host.python(BREAK, str(host.root), str(at)).stdout.strip() == "failed")
+        if failures[-1]:
+            host.netkit("network", "rm", "red", check=True)
+        assert (asks(host, "10.23.0.2", 80), asks(host, "fd23::2", 80)) == ("10.23.0.1", "fd23::1")
+        cni.fine("CHECK", after(conf, found), blue)
+        assert addresses(host, "br7") == ["10.23.0.1/16", "fd23::1/64"]
+        cni.fine("DEL", conf, blue)
+        host.netkit("network", "rm", "blue", check=True)
+        assert links(host) == {"lo"}
+        if not failures[-1]:
+            break
+    assert failures[0]
+    assert not failures[-1]
+
+
+def test_what_the_other_has_done_for_the_bridge_is_checked_too(cni: Plugins, lab: Lab, host: HostNs) -> None:
+    cni.add(RED, lab.container("red"))
+    found = cni.add(BLUE, blue := lab.container("blue"))
+    host.run("nft", "delete", "element", "inet", "netkit", "nkif", '{ "br7" }')
+    assert cni.error("CHECK", after(BLUE, found), blue)["code"] == 107
+    host.netkit("reload", check=True)
+    cni.fine("CHECK", after(BLUE, found), blue)
