@@ -40,11 +40,12 @@ def in_words_of(backend: str, family: int, words: Sequence[str]) -> tuple[str, .
     said: list[str] = []
     rest = list(words)
     while rest:
+        phrase = " ".join(rest[:3])
         no = rest[0] == "!" and bool(rest.pop(0))
         name, value = [*rest[:2], "", ""][:2]
         if name not in _MATCHES or not value:
             hint = f'write nft statements, or say "backend": "iptables"; translated are {", ".join(_MATCHES)}'
-            raise ConfigError(key, f"netkit cannot say {' '.join(rest[:3])!a} in nft's words", hint)
+            raise ConfigError(key, f"netkit cannot say {phrase!a} in nft's words", hint)
         said += [*_match(_MATCHES[name], family), *(["!="] if no else []), *_value(name, value)]
         del rest[:2]
     return tuple(said)
