@@ -157,6 +157,7 @@ def _network(host: Host, wish: NetworkWish) -> Act:
         words += ["--gateway", subnet.gateway] if subnet.gateway else []
         words += ["--ip-range", subnet.ip_range] if subnet.ip_range else []
     words += ["--mtu", str(net.mtu)] if net.mtu else []
+    words += ["--parent", net.parent] if net.parent else []
     words += ["--internal"] if net.internal else []
     words += [] if net.icc else ["--no-icc"]
     for key, value in net.options:

@@ -161,13 +161,14 @@ class _Reading:
                 lines[address] = line
 
     def _subnets(self, member: str) -> Iterator[tuple[str, str, int]]:
+        """Of wires and networks; a network with a parent may be of that link's own subnet."""
         for wire in self.lab.wires:
             for end in wire.ends:
                 if end.member == member:
                     yield from ((cidr, end.ifname, wire.line) for cidr in end.addresses)
         for host in self.lab.hosts:
             if host.name == member:
-                for wish in host.networks:
+                for wish in (each for each in host.networks if not each.network.parent):
                     yield from ((one.cidr, wish.network.name, wish.line) for one in wish.network.subnets)
 
     def _segments(self) -> Iterator[list[tuple[str, int]]]:

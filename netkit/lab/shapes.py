@@ -204,11 +204,12 @@ _NETWORK = Shape(
     {
         "mode": Field(Text(), "What its links are [bridge]."),
         "subnet": Field(ListOf(Text(words.interface)), "Subnets, one of each family [a free 10.90-99.0.0/16]."),
-        "gateway": Field(ListOf(Text(words.address)), "The host's address in a subnet [its first]."),
+        "gateway": Field(ListOf(Text(words.address)), "The gateway of a subnet [its first address]."),
         "ip-range": Field(ListOf(Text()), "The part of a subnet to give out."),
         "mtu": Field(_MTU, "What its links carry [as the link of the default route]."),
         "internal": Field(Flag(), "No way out and no way in."),
         "icc": Field(Flag(), "Whether its containers reach each other [true]."),
+        "parent": Field(Text(words.ifname), "The host's link that the mode builds on [that of the default route]."),
         "options": Field(MapOf(Text()), "Options of the mode, as `netkit network create -o` takes them."),
     },
 )

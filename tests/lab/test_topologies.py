@@ -27,6 +27,7 @@ SHIPPED = {
     "port-ranges",
     "hairpin-and-localhost",
     "cni-chain",
+    "macvlan",
 }
 
 
