@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import functools
 import importlib.metadata
+import importlib.util
 import shutil
 import socket
 import subprocess
@@ -79,6 +80,9 @@ def _ipv6() -> bool:
 
 
 _PROBES: dict[str, Callable[[], bool]] = {
+    "scapy": lambda: importlib.util.find_spec("scapy") is not None,
+    "dnsmasq": _tool("dnsmasq"),
+    "udhcpd": lambda: b"udhcpd" in subprocess.run(["busybox", "--list"], capture_output=True, check=False).stdout,
     "driver-switch": lambda: "switch" in importlib.metadata.entry_points(group="netkit.drivers").names,
     "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,
     "veth": _link("type", "veth"),

@@ -39,7 +39,7 @@ def command() -> None:
     click.option("--ip-range", multiple=True, metavar="CIDR",
                  help="The part of a subnet to give out, or FIRST-LAST [all]."),
     click.option("--ipam", metavar="WHO", default="",
-                 help="Who says the addresses; static: each attachment its --ip [netkit's own files]."),
+                 help="Who says the addresses: static (--ip), dhcp (the LAN's server) [netkit's own files]."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [as the link of the default route]."),
     click.option("--internal", is_flag=True, help="No way out and no way in."),
     click.option("--no-icc", is_flag=True, help="Its containers cannot reach each other."),

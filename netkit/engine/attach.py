@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netkit.drivers.protocols import Attachment, Learning
+    from netkit.engine.dhcp import Granted
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Lease, Network
     from netkit.plan.host import Host
@@ -66,20 +67,34 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
         session.ledger.claim(ep.id, ep.ports)
         attaching.apply()
         if session.kernel.answers:
-            whole = _learn(session, net, req, attachment)
+            whole = _learn(session, net, req, attachment, host)
             record = record.replace(endpoint=whole.endpoint, plan=reserve + whole.plan)
             attaching.complete(record)
     return record
 
 
-def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment) -> Attachment:
-    """What a driver makes of the answers that its first half got: the same plan, and more."""
-    mode: Learning = driver(net.mode)  # type: ignore[assignment]
-    return mode.learn(net, req, first, session.kernel.answers, session.host())
-
-
 def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
-    return driver(net.mode).attach(net, req, leases, host)
+    """What the driver answers; where a DHCP server has the addresses, it is asked once the link is up."""
+    found = driver(net.mode).attach(net, req, leases, host)
+    if net.ipam != pools.DHCP or req.leases is not None:
+        return found
+    from netkit.plan.rare.dhcp import DhcpBind
+
+    ask = DhcpBind(found.endpoint.id, req.ifname, req.netns, req.name)
+    return found.replace(plan=found.plan + Plan.of((ask, "its address: from the network's own DHCP server")))
+
+
+def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment, host: Host) -> Attachment:
+    """The whole attachment, now that the errands of its first half have answered: the same plan, and more."""
+    answers = session.kernel.answers
+    if net.ipam != pools.DHCP:
+        mode: Learning = driver(net.mode)  # type: ignore[assignment]
+        return mode.learn(net, req, first, answers, session.host())
+    granted: Granted = answers[first.plan.ops[-1]]  # type: ignore[assignment]
+    known = req.replace(routes=req.routes + granted.routes)
+    whole = driver(net.mode).attach(net, known, [granted.lease], host)
+    more = tuple(step for step in whole.plan if step not in first.plan.steps)
+    return whole.replace(plan=first.plan + Plan(more))
 
 
 def _refuse_twice(session: Session, net: Network, req: AttachRequest) -> None:

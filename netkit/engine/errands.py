@@ -13,6 +13,8 @@ if TYPE_CHECKING:
 _WHO = {
     "PluginAdd": ("netkit.engine.plugins", "add"),
     "PluginDel": ("netkit.engine.plugins", "delete"),
+    "DhcpBind": ("netkit.engine.dhcp", "bind"),
+    "DhcpRelease": ("netkit.engine.dhcp", "release"),
 }
 
 

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
     from netkit.model import AttachRequest, Lease, Network
 
 #: Who may give out a network's addresses instead of netkit's own files.
-STATIC = "static"
-IPAMS = (STATIC,)
+STATIC, DHCP = "static", "dhcp"
+IPAMS = (STATIC, DHCP)
 
 
 def pools(session: Session, net: Network) -> list[FilePool]:
@@ -49,11 +49,19 @@ def _told(net: Network, req: AttachRequest) -> list[Lease] | None:
     """Addresses that netkit's own pools have no part in; None where it is they that are asked."""
     if req.leases is not None:
         return list(req.leases)
+    if net.ipam == DHCP:
+        return _nothing_chosen(net, req)
     if net.ipam != STATIC:
         return None
     from netkit.ipam import static
 
     return static.leases(net, req.ips)
+
+
+def _nothing_chosen(net: Network, req: AttachRequest) -> list[Lease]:
+    if req.ips:
+        raise ConfigError("ip", f"the addresses of network {net.name} are its DHCP server's", "leave --ip out")
+    return []
 
 
 def has_room(session: Session, net: Network) -> None:

@@ -6,7 +6,7 @@ the kernel by `check`, and turned round by `undo` for detach, rollback and crash
 
 from __future__ import annotations
 
-from netkit.plan.ops import LinkSet, Op, RulesDel
+from netkit.plan.ops import Errand, LinkSet, Op, RulesDel
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -60,6 +60,7 @@ def undo(steps: Iterable[Step]) -> Plan:
 
     Where links of the host and rules were made, the links go down first of all, which takes no time: from then on no
     packet passes, so the rules can go in one transaction ahead of the links, and the kernel clears away both at once.
+    Only what programs have yet to say over those links goes before.
     """
     steps = tuple(steps)
     born: set[tuple[NsRef | None, str]] = set()
@@ -74,7 +75,9 @@ def undo(steps: Iterable[Step]) -> Plan:
     rules = [step for step in back if isinstance(step.op, RulesDel)]
     if not down or not rules:
         return Plan(tuple(back))
-    return Plan((*down, *rules, *(step for step in back if not isinstance(step.op, RulesDel))))
+    said = [step for step in back if isinstance(step.op, Errand)]
+    rest = (step for step in back if not isinstance(step.op, (RulesDel, Errand)))
+    return Plan((*said, *down, *rules, *rest))
 
 
 def _put_up(steps: Iterable[Step], born: set[tuple[NsRef | None, str]]) -> list[str]:

@@ -8,6 +8,7 @@
       host/                       the port ledger       netkit.state.ports
       ipam/NETWORK/               address claims        netkit.ipam.files
       cni/                        results of plugins    netkit.cni.runtime
+      dhcp/                       leases of DHCP        netkit.agent.dhcp
       lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
@@ -87,6 +88,11 @@ class Root:
     def cni_results(self) -> Directory:
         """What CNI plugins have answered to `netkit cni run`."""
         return self._volatile("cni")
+
+    @property
+    def dhcp(self) -> Directory:
+        """Leases that DHCP servers granted, by attachment."""
+        return self._volatile("dhcp")
 
     @property
     def labs(self) -> Directory:

@@ -47,7 +47,7 @@ PLACES = (
     ("iptc", ("netkit.kernel",), "270 ms to import, and binds only the legacy tables"),
     ("click", ("netkit.cli",), "words of a command line end where the command line ends"),
     ("rich", ("netkit.cli",), "only people look at colours"),
-    ("scapy", ("netkit.probe",), "half a second to import"),
+    ("scapy", ("netkit.probe", "netkit.agent"), "half a second to import: only where a process lives long"),
 )
 
 PURE = (

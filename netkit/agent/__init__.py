@@ -1,0 +1,1 @@
+"""Processes that live long: what changes with time is theirs."""

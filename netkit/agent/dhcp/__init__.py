@@ -1,0 +1,1 @@
+"""A DHCP client for many interfaces in many namespaces: one process a root, started when the first lease is wanted."""

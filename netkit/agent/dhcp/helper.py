@@ -1,0 +1,126 @@
+"""The process: takes requests on a socket, renews what it has granted, and ends when there has long been nothing to do.
+
+A request is a line of JSON, `{"do": "bind", "link": {...}}` or `{"do": "release", "id": "..."}`, and so is its answer,
+`{"lease": {...}}`, `{"released": true}` or `{"error": {"message", "hint"}}`. When it dies, whoever wants a lease next
+starts another, which goes on from the files.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import selectors
+import signal
+import socket
+import sys
+import threading
+import time
+
+from netkit.agent.dhcp.keeper import Keeper
+from netkit.errors import BusyError, NetkitError
+from netkit.state.locks import lock
+from netkit.state.root import Root
+from netkit.value import from_json, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
+
+#: Without leases and requests for so long, it ends; in seconds.
+IDLE = 60.0
+#: The socket's name in the directory of leases; a dot keeps it apart from them.
+SOCKET = ".socket"
+_LARGEST = 1 << 16
+
+
+class Helper:
+    """The socket, and the keeper behind it."""
+
+    def __init__(self, root: Root) -> None:
+        self.keeper = Keeper(root)
+        self._busy = time.monotonic()
+        self._open = 0
+        self._stopping = False
+        self._wake, self._bell = socket.socketpair()
+        self._listener = _listen(root)
+
+    def run(self) -> None:
+        """Serve until a signal comes, or nothing has been wanted for long."""
+        with selectors.DefaultSelector() as selector:
+            for end in (self._listener, self._wake):
+                selector.register(end, selectors.EVENT_READ)
+            while not self._stopping and not self._idle():
+                ready = selector.select(self.keeper.tend())
+                if any(key.fileobj is self._wake for key, _ in ready):
+                    self._wake.recv(_LARGEST)
+                if any(key.fileobj is self._listener for key, _ in ready):
+                    caller, _ = self._listener.accept()
+                    self._open += 1
+                    threading.Thread(target=self._serve, args=(caller,), daemon=True).start()
+        self.keeper.close()
+
+    def stop(self, number: int, frame: FrameType | None) -> None:
+        """End when what is under way is done; the leases stay, in the files and in the containers."""
+        self._stopping = True
+        self._ring()
+
+    def _idle(self) -> bool:
+        if self.keeper.leases or self._open:
+            self._busy = time.monotonic()
+        return time.monotonic() - self._busy > IDLE
+
+    def _serve(self, caller: socket.socket) -> None:
+        with caller, caller.makefile("rwb") as stream:
+            answer = self._answer(stream.readline(_LARGEST))
+            with contextlib.suppress(OSError):  # who asked may have gone; netkit's journal knows what to release
+                stream.write(json.dumps(answer).encode() + b"\n")
+        self._open -= 1
+        self._ring()
+
+    def _answer(self, line: bytes) -> dict[str, Any]:
+        try:
+            asked = json.loads(line)
+            if asked["do"] == "bind":
+                return {"lease": to_json(self.keeper.bind(from_json(asked["link"])))}
+            return {"released": self.keeper.release(asked["id"])}
+        except NetkitError as error:
+            return {"error": {"message": error.message, "hint": error.hint}}
+        except (ValueError, LookupError, TypeError) as error:
+            return {"error": {"message": f"no request: {error}", "hint": ""}}
+
+    def _ring(self) -> None:
+        self._bell.send(b"!")
+
+
+def main() -> None:
+    """`python -m netkit.agent.dhcp.helper [ROOT]`: one for each root; a second one ends at once."""
+    root = Root(sys.argv[1] if len(sys.argv) > 1 else None)
+    try:
+        with lock(root, "dhcp", 0):
+            helper = Helper(root)
+            signal.signal(signal.SIGTERM, helper.stop)
+            signal.signal(signal.SIGINT, helper.stop)
+            helper.run()
+    except BusyError:
+        return
+
+
+def _listen(root: Root) -> socket.socket:
+    """A socket in the directory of leases, by way of its descriptor: a path may be too long for an address."""
+    path = f"/proc/self/fd/{root.dhcp.fd}/{SOCKET}"
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.suppress(FileNotFoundError):
+        os.unlink(path)
+    before = os.umask(0o177)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(before)
+    listener.listen(64)
+    return listener
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,48 @@
+"""A lease, as it was granted, and until when it holds."""
+
+from __future__ import annotations
+
+from netkit.model import NsRef
+from netkit.value import Value
+
+#: What has become of a lease.
+BOUND, LOST = "bound", "lost"
+
+
+class Link(Value):
+    """The interface that a lease is for: its namespace, name and MAC; `id` is its attachment."""
+
+    id: str
+    ns: NsRef
+    ifname: str
+    mac: str
+    hostname: str = ""
+
+
+class Lease(Value):
+    """What a server granted. Times are in seconds of the boot's own clock, which nobody sets.
+
+    `address` has its prefix length. `routes` are (destination, gateway) pairs, `server_mac` is where the
+    answer came from: the server, or the router that leads to it. `state` is BOUND, or LOST with `why`.
+    """
+
+    link: Link
+    address: str
+    server: str
+    server_mac: str
+    granted: float
+    seconds: int
+    renew: int
+    rebind: int
+    gateway: str = ""
+    routes: tuple[tuple[str, str], ...] = ()
+    nameservers: tuple[str, ...] = ()
+    domain: str = ""
+    mtu: int = 0
+    state: str = BOUND
+    why: str = ""
+
+    @property
+    def ends(self) -> float:
+        """When nobody may use the address any more."""
+        return self.granted + self.seconds
