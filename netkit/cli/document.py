@@ -9,6 +9,7 @@ from netkit.state.networks import HOST
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from netkit.ipam.dhcp import DhcpLease
     from netkit.model import Endpoint, Network, PortMap
     from netkit.plan.rules import Rule
     from netkit.plan.steps import Plan
@@ -61,6 +62,21 @@ def network(net: Network, up: bool) -> Document:
         "options": dict(net.options),
         "made_by_mode": net.made_by_mode,
         "up": up,
+    }
+
+
+def lease(found: DhcpLease | None) -> Document | None:
+    """A DHCP lease, as it stands now; times in seconds."""
+    if found is None:
+        return None
+    from time import CLOCK_BOOTTIME, clock_gettime
+
+    now = clock_gettime(CLOCK_BOOTTIME)
+    return {
+        "server": found.server,
+        "renews_in": max(round(found.granted + found.renew - now), 0),
+        "ends_in": max(round(found.ends - now), 0),
+        "lost": found.why or None,
     }
 
 

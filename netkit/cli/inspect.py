@@ -69,6 +69,7 @@ def _show_attachment(settings: Settings, engine: Engine, record: Record, alive: 
     up = engine.network(record.endpoint.network)[1]
     told = {**document.attachment(record, alive), **_plans(record.plan), "boot_id": record.boot_id}
     told["admitted_in"] = document.firewall(up.plan)["admitted_in"] if up else []
+    told["lease"] = document.lease(engine.dhcp_lease(record.id))
     show(settings, told, _attachment_text(record, told))
 
 
@@ -103,9 +104,19 @@ def _attachment_text(record: Record, told: Document) -> str:
         ("mtu", str(ep.mtu or "")),
         ("addresses", ", ".join(ep.addresses)),
         ("gateway", ", ".join(ep.gateways)),
+        ("lease", _lease_text(told["lease"])),
         ("ports", document.ports(ep)),
         ("since", time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(record.created))),
     )
+
+
+def _lease_text(lease: Any) -> str:
+    """A DHCP lease in a line: `of 192.168.7.254, renewed in 52 s, ends in 112 s`."""
+    if lease is None:
+        return ""
+    if lease["lost"]:
+        return f"of {lease['server']}, lost: {lease['lost']}"
+    return f"of {lease['server']}, renewed in {lease['renews_in']} s, ends in {lease['ends_in']} s"
 
 
 def _network_text(net: Network, up: Up | None, told: Document) -> str:
@@ -122,6 +133,7 @@ def _network_text(net: Network, up: Up | None, told: Document) -> str:
         ("internal", "yes: no way out" if net.internal else ""),
         ("icc", "" if net.icc else "no: containers do not reach each other"),
         ("parent", net.parent),
+        ("ipam", net.ipam),
         ("options", ", ".join(f"{key}={value}" for key, value in net.options)),
         ("attachments", ", ".join(users)),
         ("reserved", ", ".join(reserved)),

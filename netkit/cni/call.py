@@ -66,6 +66,7 @@ ROLE_SUFFIX = {
     "firewall": "firewall",
     "loopback": "loopback",
     "static": "static",
+    "dhcp": "dhcp",
 }
 
 

@@ -13,6 +13,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.cni.call import Call
     from netkit.cni.result import Result
+    from netkit.engine.service import Engine
     from netkit.model import Endpoint
 
 
@@ -31,11 +32,20 @@ def check(call: Call) -> None:
     except NotFoundError as error:
         raise CniError(DIFFERENT, f"netkit has no record of this attachment: {error.message}") from error
     missing = _not_told(record.endpoint, expected)
-    missing += [each.missing for each in found.verify(record.id, claims=wish.leases is None and not plugin)]
+    claimed = wish.leases is None and not plugin and not wish.network.ipam
+    missing += [each.missing for each in found.verify(record.id, claims=claimed)]
+    missing += _lost_lease(found, record.id) if wish.network.ipam else []
     if missing:
         details = f"netkit check {record.id} shows it, netkit reload puts it right"
         raise CniError(DIFFERENT, f"missing: {'; '.join(dict.fromkeys(missing))}", details)
     forward(call, plugin)
+
+
+def _lost_lease(found: Engine, ident: str) -> list[str]:
+    lease = found.dhcp_lease(ident)
+    if lease is None:
+        return ["the DHCP lease"]
+    return [f"the DHCP lease of {lease.address}: {lease.why}"] if lease.why else []
 
 
 def _not_told(ep: Endpoint, expected: Result) -> list[str]:

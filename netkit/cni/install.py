@@ -30,7 +30,7 @@ _MARK = "# installed by netkit, checksum "
 _KEY = "installedBy"
 _LONGEST_SHEBANG = 250
 _STUB = """import sys
-sys.path.append({home!r})
+sys.path += {homes!r}
 from netkit.cni.bundle import use
 use({modules!r})
 from netkit.cni.main import main
@@ -79,7 +79,8 @@ def stub(role: str, root: str = "", modules: str = "") -> str:
         raise ConfigError(
             "", f"the kernel cannot start {python} from a script", "install Python at a plain, short path"
         )
-    body = _STUB.format(home=_home(), role=role, root=os.path.abspath(root) if root else "", modules=modules)
+    homes = list(dict.fromkeys((_home(), *_libraries())))
+    body = _STUB.format(homes=homes, role=role, root=os.path.abspath(root) if root else "", modules=modules)
     return f"#!{python} -IS\n{_MARK}{_checksum(body)}\n{body}"
 
 
@@ -88,6 +89,14 @@ def conflist(name: str = "netkit") -> str:
     plugin = {"type": "netkit", "capabilities": dict.fromkeys(_CAPABILITIES, True)}
     document: dict[str, Any] = {"cniVersion": "1.0.0", "name": name, "plugins": [plugin]}
     return json.dumps({**document, _KEY: f"netkit {_checksum(_plain(document))}"}, indent=2) + "\n"
+
+
+def _libraries() -> list[str]:
+    """Where scapy is, for the helper that a DHCP lease starts: Python is told to look nowhere by itself."""
+    from importlib.util import find_spec
+
+    found = find_spec("scapy")
+    return [os.path.dirname(os.path.dirname(found.origin))] if found and found.origin else []
 
 
 def _home() -> str:

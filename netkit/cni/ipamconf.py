@@ -6,7 +6,9 @@ import os
 
 from netkit import parse
 from netkit.cni import result
+from netkit.cni.failure import incapable
 from netkit.cni.fields import Fields, shown
+from netkit.cni.ipamtype import DHCP
 from netkit.cni.versions import at_least
 from netkit.errors import ConfigError
 from netkit.ipam.pool import Pool, default_gateway, number, overlaps, prefix_length, span, text
@@ -34,12 +36,22 @@ class IpamConf(Value):
 
 def read(ipam: Fields, runtime: Fields, version: str) -> IpamConf:
     """The built-in IPAM's part; ConfigError says at which path it is off."""
+    if ipam.text("type") == DHCP:
+        return _of_dhcp(ipam)
     subnets = _range_sets(ipam, runtime)
     if not at_least(version, "0.3.0") and len({family(each.cidr) for each in subnets}) < len(subnets):
         hint = "version 0.3.0 is the first that can carry them"
         raise ConfigError(ipam.path("ranges"), f"more than one address a family in version {version}", hint)
     _check_data_dir(ipam)
     return IpamConf(subnets, tuple(spec(result.route(each)) for each in ipam.sections("routes")), _dns(ipam))
+
+
+def _of_dhcp(ipam: Fields) -> IpamConf:
+    """The server says it all; where the reference's daemon listens is nothing to us."""
+    for key in ("request", "provide", "priority"):
+        if key in ipam:
+            raise incapable(ipam.path(key))
+    return IpamConf(routes=tuple(spec(result.route(each)) for each in ipam.sections("routes")))
 
 
 def requested(conf: Fields, runtime: Fields, args: dict[str, str]) -> tuple[str, ...]:

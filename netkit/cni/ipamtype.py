@@ -13,17 +13,24 @@ if TYPE_CHECKING:
 
 #: ipam.type of the built-in IPAM; in drop-in, host-local too.
 OURS = ("", "netkit-ipam")
+#: The LAN's own server: it is asked over the link, so never before that is there, as an IPAM plugin would be.
+DHCP = "dhcp"
 
 
 def delegate(call: Call) -> str:
     """The IPAM plugin that the configuration delegates to, "" for netkit's own."""
     kind = call.conf.section("ipam").text("type")
-    if kind in OURS or (kind == "host-local" and call.role in LINKS[1:]):
+    if kind in (*OURS, DHCP) or (kind == "host-local" and call.role in LINKS[1:]):
         return ""
     try:
         return check_name(kind, "ipam.type", "plugin type")
     except ConfigError as error:
         raise CniError(CONFIGURATION, error.message, error.hint) from error
+
+
+def ipam_of(call: Call) -> str:
+    """Who gives out the addresses of a network of ours, as `Network.ipam` says it."""
+    return DHCP if call.conf.section("ipam").text("type") == DHCP else ""
 
 
 def delegated(call: Call) -> str:

@@ -35,8 +35,17 @@ def answer(call: Call, wish: Wish, record: Record, engine: Engine) -> Result:
         tuple({key: value for key, value in each.items() if value} for each in interfaces),
         tuple(ips),
         tuple(routes(ep.routes)) + tuple(_default_routes(record)),
-        wish.dns,
+        wish.dns or dns_of_lease(wish, record, engine),
     )
+
+
+def dns_of_lease(wish: Wish, record: Record, engine: Engine) -> dict[str, Any]:
+    """What the DHCP server says of names, if one was asked."""
+    lease = engine.dhcp_lease(record.id) if wish.network.ipam else None
+    if lease is None:
+        return {}
+    told = {"nameservers": list(lease.nameservers), "domain": lease.domain}
+    return {key: value for key, value in told.items() if value}
 
 
 def addresses(ep: Endpoint) -> list[dict[str, str]]:

@@ -11,7 +11,7 @@ from netkit.cni import ipamconf, portconf, result
 from netkit.cni.failure import incapable
 from netkit.cni.fields import Fields, shown
 from netkit.cni.ipamconf import IpamConf
-from netkit.cni.ipamtype import delegate
+from netkit.cni.ipamtype import delegate, ipam_of
 from netkit.cni.wish import Wish
 from netkit.drivers.options import PUBLISHING
 from netkit.drivers.registry import driver, written
@@ -90,7 +90,8 @@ def _own(call: Call) -> Wish:
         internal=conf.flag("internal", False),
         icc=policy != "isolated" and not conf.flag("portIsolation", False),
         parent=master(conf),
-        options=_options(call, mode, policy, has_ipam=bool(ipam.subnets or other)),
+        options=_options(call, mode, policy, has_ipam=bool(ipam.subnets or other or ipam_of(call))),
+        ipam=ipam_of(call),
     )
     driver(mode).parse_options(dict(network.options), "options")
     families = {family(each.cidr) for each in ipam.subnets} or ({4, 6} if other else {4})
@@ -159,7 +160,7 @@ def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
     level_2 = not has_ipam and (inactive or not safe)
     chosen = {
         "gateway": gateway and not level_2,
-        "default_route": default and not level_2,
+        "default_route": (default or bool(ipam_of(call))) and not level_2,
         "masquerade": conf.flag("ipMasq", safe and gateway),
         "guard": conf.flag("macspoofchk", safe),
         "hairpin": conf.flag("hairpinMode", False),

@@ -5,6 +5,7 @@ bridge                       the same, with the reference's defaults
 macvlan  ipvlan              a link that stands on one of the host's, and addresses
 host-device                  a link of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
+dhcp                         the same, from the LAN's own server
 portmap                      published ports, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
 loopback                     lo
@@ -51,6 +52,7 @@ MODULES = {
     "firewall": "chained",
     "loopback": "loopback",
     "static": "static",
+    "dhcp": "ipam",
 }
 
 

@@ -9,7 +9,7 @@ from netkit import parse
 from netkit.cni import ipamconf, linkconf, result
 from netkit.cni.failure import CONFIGURATION, CniError
 from netkit.cni.ipamconf import IpamConf
-from netkit.cni.ipamtype import delegate
+from netkit.cni.ipamtype import delegate, ipam_of
 from netkit.cni.link import answer
 from netkit.cni.wish import Wish
 from netkit.drivers.ipvlan import Ipvlan
@@ -35,14 +35,17 @@ def read(call: Call) -> Wish:
     earlier = result.read(conf, call.version) if call.role == "ipvlan" else None
     leases = _leases(earlier) if earlier and "ipam" not in conf else None
     mtu = conf.number("mtu", 0, 0, 65535)
-    has_addresses = bool(ipam.subnets or other or leases)
+    by_dhcp = ipam_of(call)
+    has_addresses = bool(ipam.subnets or other or leases or by_dhcp)
+    options = {**linkconf.stacked_options(conf, call.role, has_addresses, bool(by_dhcp)), **_mode(call)}
     network = Network(
         call.name,
         call.role,
         subnets=ipam.subnets,
         mtu=parse.mtu(mtu, "mtu") if mtu else 0,
         parent=linkconf.master(conf) or (_chained_master(call, earlier) if earlier else ""),
-        options=tuple(sorted({**linkconf.stacked_options(conf, call.role, has_addresses), **_mode(call)}.items())),
+        ipam=by_dhcp,
+        options=tuple(sorted(options.items())),
     )
     return Wish(
         network,

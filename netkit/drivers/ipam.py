@@ -9,6 +9,7 @@ from netkit.drivers.options import only
 from netkit.drivers.protocols import Attachment, Options
 from netkit.model import Endpoint
 from netkit.naming import attachment_id
+from netkit.plan.ops import LinkSet
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -50,4 +51,9 @@ class Ipam:
             routes=req.routes,
             origin=req.origin,
         )
-        return Attachment(Plan(), ep)
+        return Attachment(_heard(req) if net.ipam else Plan(), ep)
+
+
+def _heard(req: AttachRequest) -> Plan:
+    """Who asks a server for an address asks over the link, which its maker may have left down so far."""
+    return Plan.of((LinkSet(req.ifname, req.netns, up=True), "so that the DHCP server can be asked"))

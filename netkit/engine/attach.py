@@ -9,7 +9,7 @@ from netkit.engine import bringup, networks, pools
 from netkit.engine.recovery import Attaching, recover
 from netkit.errors import ConflictError
 from netkit.kernel import sysctl
-from netkit.model import ANY, PortMap
+from netkit.model import ANY, Lease, PortMap, RouteSpec
 from netkit.naming import attachment_id
 from netkit.plan.ops import PortsReserve
 from netkit.plan.steps import Plan
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netkit.drivers.protocols import Attachment, Learning
-    from netkit.engine.dhcp import Granted
     from netkit.engine.session import Session
-    from netkit.model import AttachRequest, Lease, Network
+    from netkit.ipam.dhcp import DhcpLease
+    from netkit.model import AttachRequest, Network
     from netkit.plan.host import Host
 
 
@@ -90,9 +90,9 @@ def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment
     if net.ipam != pools.DHCP:
         mode: Learning = driver(net.mode)  # type: ignore[assignment]
         return mode.learn(net, req, first, answers, session.host())
-    granted: Granted = answers[first.plan.ops[-1]]  # type: ignore[assignment]
-    known = req.replace(routes=req.routes + granted.routes)
-    whole = driver(net.mode).attach(net, known, [granted.lease], host)
+    granted: DhcpLease = answers[first.plan.ops[-1]]  # type: ignore[assignment]
+    known = req.replace(routes=req.routes + tuple(RouteSpec(dst, via) for dst, via in granted.routes))
+    whole = driver(net.mode).attach(net, known, [Lease(granted.address, granted.gateway)], host)
     more = tuple(step for step in whole.plan if step not in first.plan.steps)
     return whole.replace(plan=first.plan + Plan(more))
 

@@ -8,16 +8,18 @@ import sys
 from time import monotonic, sleep
 
 from netkit.errors import HostError, NetkitError, NotFoundError
+from netkit.ipam.dhcp import DhcpLink
 from netkit.jsontext import dumps, loads
 from netkit.kernel import spawn
-from netkit.model import Lease, RouteSpec
 from netkit.plan.render import quote
+from netkit.value import from_json, to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
     from netkit.engine.session import Session
+    from netkit.ipam.dhcp import DhcpLease
     from netkit.plan.rare.dhcp import Dhcp
 
 #: How long a helper may take to begin (it loads scapy), and to answer, in seconds.
@@ -26,25 +28,15 @@ _SOCKET = ".socket"
 _AF_UNIX, _SOCK_STREAM, _CLOEXEC = _socket.AF_UNIX, _socket.SOCK_STREAM, _socket.SOCK_CLOEXEC
 
 
-class Granted:
-    """What a lease says, in the engine's words."""
-
-    def __init__(self, told: dict[str, Any]) -> None:
-        self.lease = Lease(told["address"], told.get("gateway", ""))
-        self.routes = tuple(RouteSpec(dst, via) for dst, via in told.get("routes", ()))
-        self.nameservers = tuple(told.get("nameservers", ()))
-        self.domain = str(told.get("domain", ""))
-
-
-def bind(session: Session, op: Dhcp) -> Granted:
+def bind(session: Session, op: Dhcp) -> DhcpLease:
     """A lease for the interface, which must be up."""
     link = session.namespaces.enter(op.ns).socket().link(op.ifname)
     if link is None:
-        raise NotFoundError(f"there is no {op.ifname} in the namespace to ask for a lease", "")
-    ns = {"is": "NsRef", "path": op.ns.path, "inode": op.ns.inode, "cookie": op.ns.cookie}
-    asked = {"is": "netkit.agent.dhcp.lease.Link", "id": op.id, "ns": ns, "ifname": op.ifname, "mac": link.mac}
+        raise NotFoundError(f"there is no {op.ifname} in the namespace to ask for a lease", "is the link made by now?")
+    asked = DhcpLink(op.id, op.ns, op.ifname, link.mac, op.hostname)
     try:
-        return Granted(_ask(session, {"do": "bind", "link": {**asked, "hostname": op.hostname}})["lease"])
+        found: DhcpLease = from_json(_ask(session, {"do": "bind", "link": to_json(asked)})["lease"])
+        return found
     except NetkitError:
         release(session, op)
         raise
@@ -114,7 +106,10 @@ def _started(session: Session) -> _socket.socket:
         if pid and os.waitpid(pid, os.WNOHANG)[0]:  # it failed, or another's is just beginning
             pid, end = 0, min(end, monotonic() + BEGIN / 4)
     by_hand = " ".join(quote(word) for word in _command(session.root.path))
-    raise HostError("the DHCP helper does not begin", f"it needs scapy (pip install scapy); to see why, run: {by_hand}")
+    raise HostError(
+        "the DHCP helper does not begin",
+        f"it needs scapy (pip install netkit-containers[dhcp]); to see why, run: {by_hand}",
+    )
 
 
 def _command(root: str) -> list[str]:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from netkit.engine.repair import Difference
+    from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
     from netkit.ipam.hostlocal import Holding
     from netkit.model import AttachRequest, Endpoint, Network, NsRef
@@ -139,6 +140,12 @@ class Engine:
         with self._session() as session:
             record = session.records.find(ident)
             return record, alive(session, record)
+
+    def dhcp_lease(self, ident: str) -> DhcpLease | None:
+        """What the LAN's DHCP server granted to an attachment, None where it was not asked."""
+        from netkit.ipam.dhcp import DhcpLease
+
+        return self.root.dhcp.load(ident, DhcpLease)
 
     def check(self, ident: str = "") -> list[Difference]:
         """Each difference between the records (of one attachment, or of all and the networks) and the kernel."""

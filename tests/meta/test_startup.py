@@ -68,7 +68,7 @@ ASIDE = (
     "netkit.kernel.monitor",
     "netkit.kernel.dump",
     "netkit.drivers.delegate",
-    "netkit.ipam.dhcp",
+    "netkit.engine.dhcp",
     "netkit.engine.doctor",
 )
 REPORT = "import sys, json; before = set(sys.modules)\n{}\njson.dump(sorted(set(sys.modules) - before), sys.stdout)"

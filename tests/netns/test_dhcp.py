@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from pathlib import Path
     from typing import Any
 
-    from tests.hosts import Completed, Container, Lab
+    from tests.hosts import Completed, Container, HostNs, Lab
 
 pytestmark = requires("scapy", "macvlan")
 
@@ -40,9 +40,9 @@ LEFT = ("state *", "host links * tso_max_size: *", "host processes: *netkit.agen
 class Lan:
     """A host on a LAN, and a machine there that may be its DHCP server."""
 
-    def __init__(self, lab: Lab, files: Path) -> None:
+    def __init__(self, lab: Lab, files: Path, host: HostNs | None = None) -> None:
         self.lab, self.files = lab, files
-        self.host, self.server = lab.host(), lab.host("server")
+        self.host, self.server = host or lab.host(), lab.host("server")
         lab.link(self.host, self.server, ("192.168.7.1/24", "192.168.7.254/24"))
         self.leases = files / "leases"
 
@@ -50,7 +50,7 @@ class Lan:
         need("dnsmasq")
         words = (*DNSMASQ.split(), f"--dhcp-leasefile={self.leases}", f"--pid-file={self.files}/pid", *more)
         self.server.popen("dnsmasq", *words)
-        self._wait(lambda: bool(self.server.run("ss", "-lunH", "sport", "=", "67").stdout))
+        self.wait(lambda: bool(self.server.run("ss", "-lunH", "sport", "=", "67").stdout))
 
     def udhcpd(self, seconds: int) -> Any:
         need("udhcpd")
@@ -60,7 +60,7 @@ class Lan:
         )
         self.leases.touch()
         server = self.server.popen("busybox", "udhcpd", "-f", conf)
-        self._wait(lambda: bool(self.server.run("ss", "-lunH", "sport", "=", "67").stdout))
+        self.wait(lambda: bool(self.server.run("ss", "-lunH", "sport", "=", "67").stdout))
         return server
 
     def odd(self, how: str, address: str = "192.168.7.100") -> None:
@@ -89,16 +89,16 @@ class Lan:
     def stop_helper(self, number: signal.Signals = signal.SIGTERM) -> None:
         for pid in self.helper():
             self.host.run("kill", f"-{number}", str(pid), check=False)
-        self._wait(lambda: not self.helper())
+        self.wait(lambda: not self.helper())
 
     def hasty(self) -> None:
         """Start the helper that gives up soon, before netkit starts its own."""
         self.host.run("mkdir", "-p", self.host.root)
         self.host.netkit("ps", check=True)
         self.host.popen(sys.executable, "-c", HASTY, str(self.host.root))
-        self._wait(lambda: (self.host.root / "run/dhcp/.socket").exists())
+        self.wait(lambda: (self.host.root / "run/dhcp/.socket").exists())
 
-    def _wait(self, done: Callable[[], bool], seconds: float = 20) -> None:
+    def wait(self, done: Callable[[], bool], seconds: float = 20) -> None:
         end = time.monotonic() + seconds
         while not done():
             assert time.monotonic() < end, "it did not come to pass"
@@ -141,8 +141,11 @@ def test_dnsmasq_gives_an_address_and_gets_it_back(lan: Lan) -> None:
     _, mac, told, name, _ = lan.leases.read_text().split()
     assert (mac, f"{told}/24", name) == (made["mac"], made["addresses"][0], "web")
     assert lan.lease(made["id"])["nameservers"] == ["9.9.9.9"]
+    shown = json.loads(lan.host.netkit("inspect", "web", "--json", check=True).stdout)["lease"]
+    assert (shown["server"], shown["lost"]) == ("192.168.7.254", None)
+    assert 50 <= shown["renews_in"] <= 60 < shown["ends_in"] <= 120
     lan.host.netkit("detach", "web", check=True)
-    lan._wait(lambda: lan.leases.read_text() == "")
+    lan.wait(lambda: lan.leases.read_text() == "")
     assert diff(before, snapshot(lan.host, [container]), LEFT) == ""
 
 
@@ -177,15 +180,15 @@ def test_a_lease_is_renewed_outlives_the_helper_and_takes_the_link_down_when_it_
     lan.network()
     ident = json.loads(lan.attach(container).stdout)["id"]
     first = lan.lease(ident)["granted"]
-    lan._wait(lambda: lan.lease(ident)["granted"] > first)
+    lan.wait(lambda: lan.lease(ident)["granted"] > first)
     lan.stop_helper(signal.SIGKILL)
     other = lan.lab.container("other")
     assert lan.attach(other).returncode == 0  # starts another helper
     second = lan.lease(ident)["granted"]
-    lan._wait(lambda: lan.lease(ident)["granted"] > second)
+    lan.wait(lambda: lan.lease(ident)["granted"] > second)
     assert up(container)
     server.kill()
-    lan._wait(lambda: lan.lease(ident).get("state") == "lost", 30)
+    lan.wait(lambda: lan.lease(ident).get("state") == "lost", 30)
     assert not up(container)
     for each in (container, other):
         lan.host.netkit("detach", "--pid", str(each.pid), check=True)
@@ -262,7 +265,7 @@ Engine(sys.argv[1], before_op=before_op).attach(AttachRequest("web", resolve_pid
     lan.host.python(code, str(lan.host.root), str(container.pid), check=False)
     assert lan.leases.read_text() != ""
     lan.host.netkit("gc", check=True)
-    lan._wait(lambda: lan.leases.read_text() == "")
+    lan.wait(lambda: lan.leases.read_text() == "")
     assert diff(before, snapshot(lan.host, [container]), LEFT) == ""
 
 

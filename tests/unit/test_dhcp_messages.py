@@ -12,15 +12,15 @@ from scapy.layers.dhcp import BOOTP, DHCP
 from scapy.layers.inet import IP, UDP
 from scapy.layers.l2 import Ether
 
-from netkit.agent.dhcp.lease import Link
 from netkit.agent.dhcp.messages import Answer, message, read
+from netkit.ipam.dhcp import DhcpLink
 from netkit.model import NsRef
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-LINK = Link("3f9c1a2b7d10", NsRef("/run/netns/x"), "eth0", "02:00:00:00:00:01", "web")
+LINK = DhcpLink("3f9c1a2b7d10", NsRef("/run/netns/x"), "eth0", "02:00:00:00:00:01", "web")
 GOOD = {
     "message-type": 2,
     "server_id": "192.168.7.254",

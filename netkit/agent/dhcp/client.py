@@ -8,9 +8,9 @@ import socket
 import time
 
 from netkit.agent.dhcp import messages
-from netkit.agent.dhcp.lease import Lease
 from netkit.agent.dhcp.messages import BROADCAST, Answer
 from netkit.errors import HostError, NetkitError
+from netkit.ipam.dhcp import DhcpLease
 from netkit.model import bare
 from netkit.value import Value
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Any, Self
 
-    from netkit.agent.dhcp.lease import Link
+    from netkit.ipam.dhcp import DhcpLink
     from netkit.kernel.namespaces import Handle
 
 #: After how many seconds of silence a message is sent again.
@@ -42,7 +42,7 @@ class Refused(Value):
 class Wire:
     """A packet socket on the interface, in its namespace; close it."""
 
-    def __init__(self, link: Link, handle: Handle) -> None:
+    def __init__(self, link: DhcpLink, handle: Handle) -> None:
         self.link = link
         self._socket = handle.call(lambda: _open(link.ifname))
 
@@ -71,7 +71,7 @@ class Wire:
                 return
 
 
-def acquire(link: Link, handle: Handle, used: Callable[[str], str]) -> Lease:
+def acquire(link: DhcpLink, handle: Handle, used: Callable[[str], str]) -> DhcpLease:
     """A new lease; NetkitError when no server gives one. `used` says who of ours has an address already, "" if nobody.
 
     An address that somebody has is declined, and another asked for.
@@ -90,7 +90,7 @@ def acquire(link: Link, handle: Handle, used: Callable[[str], str]) -> Lease:
         )
 
 
-def extend(lease: Lease, handle: Handle, rebinding: bool) -> Lease | Refused | None:
+def extend(lease: DhcpLease, handle: Handle, rebinding: bool) -> DhcpLease | Refused | None:
     """The lease for another time, from its own server or, `rebinding`, from any; None when nobody answers."""
     link, number = lease.link, _number()
     to, server = (BROADCAST, messages.EVERYWHERE) if rebinding else (lease.server_mac, lease.server)
@@ -106,7 +106,7 @@ def extend(lease: Lease, handle: Handle, rebinding: bool) -> Lease | Refused | N
     return _lease(link, answer, now)
 
 
-def release(lease: Lease, handle: Handle) -> None:
+def release(lease: DhcpLease, handle: Handle) -> None:
     """Tell the server that the address is free; there is no answer to that."""
     fields = {"ciaddr": bare(lease.address), "server": lease.server}
     with Wire(lease.link, handle) as wire:
@@ -114,7 +114,7 @@ def release(lease: Lease, handle: Handle) -> None:
         wire.send(messages.message(lease.link, "release", _number(), option, to=lease.server_mac, **fields))
 
 
-def _ask(wire: Wire) -> Lease:
+def _ask(wire: Wire) -> DhcpLease:
     """Discover, request: the four messages of RFC 2131."""
     link, number = wire.link, _number()
     offer, nonsense = _talk(wire, messages.message(link, "discover", number), number, ("offer",), PATIENCE)
@@ -146,7 +146,7 @@ def _talk(
     return None, nonsense
 
 
-def _silent(link: Link, what: str, nonsense: str) -> NetkitError:
+def _silent(link: DhcpLink, what: str, nonsense: str) -> NetkitError:
     if nonsense:
         return NetkitError(f"a DHCP server answers on {link.ifname}, but with nonsense: {nonsense}", "mend the server")
     return NetkitError(f"{what} on the network of {link.ifname}", "is there a server, and is the parent link up?")
@@ -162,14 +162,14 @@ def _holder(wire: Wire, address: str) -> str:
     return ""
 
 
-def _decline(wire: Wire, lease: Lease) -> None:
+def _decline(wire: Wire, lease: DhcpLease) -> None:
     options = (("requested_addr", bare(lease.address)), ("server_id", lease.server))
     wire.send(messages.message(wire.link, "decline", _number(), *options))
 
 
-def _lease(link: Link, answer: Answer, now: float) -> Lease:
+def _lease(link: DhcpLink, answer: Answer, now: float) -> DhcpLease:
     told: dict[str, Any] = {key: value for key, value in vars(answer).items() if key not in ("kind", "server")}
-    return Lease(link=link, server=answer.server, granted=now, **told)
+    return DhcpLease(link=link, server=answer.server, granted=now, **told)
 
 
 def _number() -> int:

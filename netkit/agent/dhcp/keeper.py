@@ -8,8 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 
 from netkit.agent.dhcp import client
 from netkit.agent.dhcp.client import Refused
-from netkit.agent.dhcp.lease import BOUND, LOST, Lease
 from netkit.errors import NetkitError, NotFoundError
+from netkit.ipam.dhcp import BOUND, LOST, DhcpLease
 from netkit.kernel.apply import Kernel
 from netkit.kernel.firewall import open_backend
 from netkit.kernel.namespaces import Namespaces
@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from concurrent.futures import Future
 
-    from netkit.agent.dhcp.lease import Link
+    from netkit.ipam.dhcp import DhcpLink
     from netkit.state.root import Root
 
 #: How many talks with servers go on at once.
@@ -34,13 +34,13 @@ class Keeper:
 
     def __init__(self, root: Root) -> None:
         self.files = root.dhcp
-        self.leases: dict[str, Lease] = {lease.link.id: lease for lease in self.files.values(Lease)}
+        self.leases: dict[str, DhcpLease] = {lease.link.id: lease for lease in self.files.values(DhcpLease)}
         self._retry: dict[str, float] = {}
         self._talks = ThreadPoolExecutor(TALKS, "dhcp")
         self._under_way: dict[str, Future[None]] = {}
         self._changing = threading.RLock()
 
-    def bind(self, link: Link) -> Lease:
+    def bind(self, link: DhcpLink) -> DhcpLease:
         """A lease for an interface: the one that it has, or a new one. NetkitError when there is none to be had."""
         with self._changing:
             known = self.leases.get(link.id)
@@ -82,14 +82,14 @@ class Keeper:
         """See the talks to their end."""
         self._talks.shutdown()
 
-    def _due(self, lease: Lease) -> float:
+    def _due(self, lease: DhcpLease) -> float:
         return min(self._retry.get(lease.link.id, lease.granted + lease.renew), lease.ends)
 
     def _talking(self, ident: str) -> bool:
         talk = self._under_way.get(ident)
         return talk is not None and not talk.done()
 
-    def _renew(self, lease: Lease) -> None:
+    def _renew(self, lease: DhcpLease) -> None:
         now = clock()
         if now >= lease.ends:
             self._lose(lease, "it ran out, and no server answered")
@@ -110,13 +110,13 @@ class Keeper:
         else:
             self._replace(lease, answer)
 
-    def _replace(self, old: Lease, new: Lease) -> None:
+    def _replace(self, old: DhcpLease, new: DhcpLease) -> None:
         with self._changing:
             if self.leases.get(old.link.id) is old:
                 self._retry.pop(old.link.id, None)
                 self._keep(new)
 
-    def _lose(self, lease: Lease, why: str) -> None:
+    def _lose(self, lease: DhcpLease, why: str) -> None:
         """Nobody may use the address any more: the interface goes down, so that nobody does."""
         down = LinkSet(lease.link.ifname, lease.link.ns, up=False)
         try:
@@ -126,13 +126,13 @@ class Keeper:
             pass  # the namespace is gone, and the address with it
         self._replace(lease, lease.replace(state=LOST, why=why))
 
-    def _forget(self, lease: Lease) -> None:
+    def _forget(self, lease: DhcpLease) -> None:
         with self._changing:
             if self.leases.get(lease.link.id) is lease:
                 del self.leases[lease.link.id]
                 self.files.unlink(lease.link.id)
 
-    def _keep(self, lease: Lease) -> None:
+    def _keep(self, lease: DhcpLease) -> None:
         self.files.save(lease.link.id, lease)
         self.leases[lease.link.id] = lease
 

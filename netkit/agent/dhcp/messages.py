@@ -15,7 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from netkit.agent.dhcp.lease import Link
+    from netkit.ipam.dhcp import DhcpLink
 
 BROADCAST = "ff:ff:ff:ff:ff:ff"
 NOWHERE, EVERYWHERE = "0.0.0.0", "255.255.255.255"
@@ -47,7 +47,9 @@ class Answer(Value):
     mtu: int = 0
 
 
-def message(link: Link, kind: str, number: int, *options: tuple[str, Any], to: str = BROADCAST, **fields: str) -> bytes:
+def message(
+    link: DhcpLink, kind: str, number: int, *options: tuple[str, Any], to: str = BROADCAST, **fields: str
+) -> bytes:
     """A client's message; `fields` are `ciaddr`, where we have an address already, and `server`, where it goes to."""
     source, server = fields.get("ciaddr", NOWHERE), fields.get("server", EVERYWHERE)
     told = [("message-type", kind), ("client_id", b"\0" + link.id.encode()), *options]
@@ -67,7 +69,7 @@ def message(link: Link, kind: str, number: int, *options: tuple[str, Any], to: s
     return bytes(Ether(src=link.mac, dst=to) / ip / bootp / DHCP(options=[*told, "end"]))
 
 
-def read(frame: bytes, link: Link, number: int) -> Answer | str | None:
+def read(frame: bytes, link: DhcpLink, number: int) -> Answer | str | None:
     """The answer to our message `number`; a text says why it makes no sense; None is not for us at all."""
     packet = _dissected(frame)
     if packet is None or UDP not in packet or packet[UDP].dport != 68 or BOOTP not in packet:
@@ -84,19 +86,19 @@ def read(frame: bytes, link: Link, number: int) -> Answer | str | None:
         return str(error)
 
 
-def probe(link: Link, address: str) -> bytes:
+def probe(link: DhcpLink, address: str) -> bytes:
     """An ARP probe: has anybody this address already? (RFC 5227)"""
     asked = ARP(op=1, hwsrc=link.mac, psrc=NOWHERE, hwdst="00:00:00:00:00:00", pdst=address)
     return bytes(Ether(src=link.mac, dst=BROADCAST) / asked)
 
 
-def announcement(link: Link, address: str) -> bytes:
+def announcement(link: DhcpLink, address: str) -> bytes:
     """A gratuitous ARP: from now on it is ours."""
     told = ARP(op=1, hwsrc=link.mac, psrc=address, hwdst="00:00:00:00:00:00", pdst=address)
     return bytes(Ether(src=link.mac, dst=BROADCAST) / told)
 
 
-def claimant(frame: bytes, link: Link, address: str) -> str:
+def claimant(frame: bytes, link: DhcpLink, address: str) -> str:
     """The MAC of whoever else says that this address is its own, "" when this frame says no such thing."""
     packet = _dissected(frame)
     if packet is None or ARP not in packet:

@@ -1,4 +1,4 @@
-"""A lease, as it was granted, and until when it holds."""
+"""IPAM `dhcp`: a lease as a server granted it, and until when it holds. netkit.agent.dhcp keeps them."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from netkit.value import Value
 BOUND, LOST = "bound", "lost"
 
 
-class Link(Value):
+class DhcpLink(Value):
     """The interface that a lease is for: its namespace, name and MAC; `id` is its attachment."""
 
     id: str
@@ -19,14 +19,14 @@ class Link(Value):
     hostname: str = ""
 
 
-class Lease(Value):
+class DhcpLease(Value):
     """What a server granted. Times are in seconds of the boot's own clock, which nobody sets.
 
     `address` has its prefix length. `routes` are (destination, gateway) pairs, `server_mac` is where the
     answer came from: the server, or the router that leads to it. `state` is BOUND, or LOST with `why`.
     """
 
-    link: Link
+    link: DhcpLink
     address: str
     server: str
     server_mac: str
