@@ -35,7 +35,7 @@ SOCKET = ".socket"
 _LARGEST = 1 << 16
 
 
-class Helper:
+class Server:
     """The socket, and the keeper behind it."""
 
     def __init__(self, root: Root) -> None:
@@ -99,10 +99,10 @@ def main() -> None:
     root = Root(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
         with lock(root, "dhcp", 0):
-            helper = Helper(root)
-            signal.signal(signal.SIGTERM, helper.stop)
-            signal.signal(signal.SIGINT, helper.stop)
-            helper.run()
+            server = Server(root)
+            signal.signal(signal.SIGTERM, server.stop)
+            signal.signal(signal.SIGINT, server.stop)
+            server.run()
     except BusyError:
         return
 

@@ -87,7 +87,7 @@ def read(frame: bytes, link: DhcpLink, number: int) -> Answer | str | None:
 
 
 def probe(link: DhcpLink, address: str) -> bytes:
-    """An ARP probe: has anybody this address already? (RFC 5227)"""
+    """An ARP probe, which asks whether anybody has this address already (RFC 5227)."""
     asked = ARP(op=1, hwsrc=link.mac, psrc=NOWHERE, hwdst="00:00:00:00:00:00", pdst=address)
     return bytes(Ether(src=link.mac, dst=BROADCAST) / asked)
 
