@@ -58,13 +58,15 @@ class Iptables:
             self._take_back(family, _of(family, change.items))
 
     def forget(self, owner: str) -> None:
-        """Delete every line that bears an attachment's mark."""
+        """Delete every line that bears an attachment's mark, and the chains that those alone lead to."""
         for family in self._tables:
             tables = Tables(self.name, family)  # the program, for the library tells of a line's mark alone
             listed = [(table, name, line) for table, name in GROWING for line in tables.chain(table, name) or ()]
             marked = [(table, name, line) for table, name, line in listed if f"nk:{owner}:" in line]
             lines = [Line(family, table, name, line.removeprefix(f"-A {name} ")) for table, name, line in marked]
-            tables.write(restore(lines, "delete"))
+            targets = [line.spec.rpartition("-j ")[2] for line in lines if line.chain == "NETKIT-DNAT"]
+            own = [Chain(family, "nat", target) for target in targets if target.startswith("NETKIT-")]
+            tables.write(restore([*lines, *own], "delete"))
 
     def holds(self, rule: Rule) -> bool:
         """Whether this rule is in force, as far as our own chains and the jumps to them tell."""

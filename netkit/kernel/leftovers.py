@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.naming import host_ifname
+from netkit.plan.nft_when import OWN_CHAIN
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,24 +14,31 @@ if TYPE_CHECKING:
 
 
 def deletion(nft: Nft, owner: str) -> str:
-    """The script that deletes the elements which bear an owner's comment, or the name of its cable; "" for none."""
-    return "".join(
-        f"delete element {family} netkit {each['name']} {{ {_text(key)} }}\n"
+    """The script that deletes the elements which bear an owner's comment, or the name of its cable; "" for none.
+
+    The chains that such elements alone lead to go with them.
+    """
+    found = [
+        (f"delete element {family} netkit {each['name']} {{ {_text(key)} }}\n", chain)
         for family in ("inet", "bridge")
         for shown in nft.list(f"table {family} netkit", elements=True) or ()
         for each in (shown.get("set") or shown.get("map"),)
         if each
-        for key, comment in _elements(each)
+        for key, comment, chain in _elements(each)
         if comment == owner or host_ifname(owner) in _words(key)
-    )
+    ]
+    chains = [f"flush chain inet netkit {chain}\ndelete chain inet netkit {chain}\n" for _, chain in found if chain]
+    return "".join([*(line for line, _ in found), *chains])
 
 
-def _elements(each: dict[str, Any]) -> Iterator[tuple[Any, str]]:
-    """Key and comment of every element; those of a map are listed with what they lead to."""
+def _elements(each: dict[str, Any]) -> Iterator[tuple[Any, str, str]]:
+    """Key and comment of every element, and the chain of its own that it leads to, if it has one."""
     for found in each.get("elem", ()):
-        key = found[0] if isinstance(found, list) else found
+        key, value = found if isinstance(found, list) else (found, None)
         inner = key.get("elem") if isinstance(key, dict) else None
-        yield (inner["val"], inner.get("comment", "")) if inner else (key, "")
+        goto = value.get("goto", {}).get("target", "") if isinstance(value, dict) else ""
+        chain = goto if goto.startswith(OWN_CHAIN) else ""
+        yield (inner["val"], inner.get("comment", ""), chain) if inner else (key, "", chain)
 
 
 def _words(key: Any) -> list[Any]:

@@ -14,12 +14,14 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.plan.rules import PublishIf
 
+#: What the name of a port's own chain begins with.
+OWN_CHAIN = "when_"
 _EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def chain(rule: PublishIf) -> str:
     """The name of the chain."""
-    return f"when_{checked.port_id(rule)}"
+    return f"{OWN_CHAIN}{checked.port_id(rule)}"
 
 
 def element(rule: PublishIf) -> tuple[str, str, str]:

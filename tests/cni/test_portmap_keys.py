@@ -8,7 +8,9 @@ import pytest
 
 from tests.cni.client import WEB, after, publishing
 from tests.cni.test_chains import BRIDGE, PORT, PORTMAP, add_chain, reference
+from tests.cni.test_verbs import links
 from tests.features import need
+from tests.hosts import wait_until
 from tests.netns.test_engine_reach import asks, serve
 
 TYPE_CHECKING = False
@@ -217,3 +219,20 @@ def test_a_network_of_a_person_says_itself_how_it_publishes(cni: Plugins, lab: L
     serve(web)
     gateway = json.loads(host.netkit("network", "inspect", "blue", "--json").stdout)["subnets"][0]["gateway"]
     assert [asks(host, address, 8080) for address in ("127.0.0.1", gateway)] == [gateway, ""]
+
+
+@pytest.mark.parametrize("backend", ["nftables", "iptables"])
+def test_gc_finds_them_when_their_record_is_damaged(cni: Plugins, lab: Lab, host: HostNs, backend: str) -> None:
+    need(backend)
+    named = {"backend": backend} if backend == "iptables" else {}
+    conf = {**WEB, **named, "conditionsV4": ["-s", LAN]}
+    wide = {"hostPort": "9000-9009", "containerPort": "80-89", "hostIP": "127.0.0.1"}
+    cni.add(conf, lab.container("other"))
+    cni.add(publishing(conf, PORT, wide), web := lab.container())
+    (record,) = [each["id"] for each in json.loads(host.netkit("ps", "--json").stdout) if each["ports"]]
+    (host.root / "run" / "attachments" / record).write_text("{")
+    web.die()
+    assert wait_until(lambda: f"nk{record}" not in links(host))
+    host.netkit("gc", check=True)
+    left = host.run("nft", "list", "ruleset").stdout
+    assert not [word for word in ("8080", "9000", "when_", record) if word in left], left
