@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import select
 import time
 
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 
 #: What still comes after the outcome is known: copies at other links, the firewall's last words. In seconds.
 _REST = 0.1
+#: How many frames are read of one place before the others and the clock are looked at again: a flood never ends.
+_BURST = 256
 
 
 class Recording:
@@ -60,7 +63,7 @@ class Recording:
             poll.register(descriptor, select.POLLIN)
         poll.poll(seconds * 1000)
         for name, sniffer in self._sniffers.items():
-            while frame := sniffer.read():
+            for frame in itertools.islice(iter(sniffer.read, None), _BURST):
                 if may_matter(self._probe, frame.data):
                     self.frames.append((name, frame))
         for name, tracer in self._tracers.items():
