@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from netkit.errors import ConfigError, ConflictError, HostError, UsageError
+from netkit.ipam.pool import overlaps
+from netkit.model import family
 from netkit.parts.parent import parent
 from netkit.plan.host import ETHERNET
 
@@ -60,18 +62,30 @@ def refuse_mentions(name: str, device: str, host: Host) -> None:
 
 
 def refuse_routes(name: str, host: Host) -> None:
-    """Routes that could not be put back exactly: of kinds unknown here, or one of several equals."""
-    for route in (route for version in (4, 6) for route in host.routes(version)):
-        if route.dev == name and route.odd:
+    """Routes that could not be put back exactly: unknown here, impossible by now, or one of several equals."""
+    direct = [route.dst for version in (4, 6) for route in host.routes(version) if route.dev == name and not route.via]
+    for route in (route for version in (4, 6) for route in host.routes(version) if route.dev == name):
+        if route.odd:
             raise ConflictError(
                 f"the route to {route.dst} by {name} has {route.odd}, which netkit cannot move",
                 "replace it by a plain one",
             )
-        if route.dev == name and (twin := _twin(route, host.routes(route.family))):
+        if route.via and not (route.onlink or _leads_to(route.via, direct)):
+            raise ConflictError(
+                f"the route to {route.dst} by {name} goes by {route.via}, to which no other route leads any more",
+                "the kernel would not take it again: mend or delete it",
+            )
+        if twin := _twin(route, host.routes(route.family)):
             raise ConflictError(
                 f"routes to {route.dst} by {name} and {twin.via or twin.dev} are equal, and their order would be lost",
                 "give one of them another metric",
             )
+
+
+def _leads_to(gateway: str, direct: Iterable[str]) -> bool:
+    """Whether a gateway is on the link."""
+    near = [dst for dst in direct if dst != "default" and family(dst) == family(gateway)]
+    return gateway.startswith("fe80:") or "default" in direct or any(overlaps(dst, gateway) for dst in near)
 
 
 def _twin(route: Route, others: Iterable[Route]) -> Route | None:

@@ -183,6 +183,45 @@ def test_a_bridge_network_beside_it_closes_the_hosts_transit_and_not_the_bridge(
     assert asks(nat, ROUTER[4]) == HOST[4]
 
 
+MIDWAY = """
+import sys
+from netkit.engine import executor
+from netkit.engine.service import Engine
+from netkit.errors import ApplyError
+from netkit.parts.uplink import uplink
+from netkit.plan.ops import RouteAdd, Together
+from netkit.plan.steps import Plan
+
+with Engine(sys.argv[1])._session() as session:
+    host = session.host()
+    steps = list(uplink("nk-lan", host.link("eth0"), host))
+    at = next(at for at, step in enumerate(steps) if isinstance(step.op, Together))
+    op = steps[at].op
+    bad = RouteAdd("203.0.113.0/24", "nk-lan", "198.51.100.7")
+    ops = list(op.ops)
+    ops.insert(int(sys.argv[2]), bad)
+    steps[at] = steps[at].replace(op=op.replace(ops=tuple(ops)))
+    try:
+        executor.apply(session.kernel, Plan(tuple(steps)))
+    except ApplyError as error:
+        assert error.leftovers == (), error.hint
+        print(len(op.ops), error.message)
+"""
+
+
+def test_what_the_kernel_refuses_midway_is_taken_back_with_all_around_it(lab: Lab) -> None:
+    lan = Lan(lab)
+    before = snapshot(lan.host)
+    at, last = 2, 3
+    while at <= last:
+        count, _, told = lan.host.python(MIDWAY, str(lan.host.root), str(at)).stdout.partition(" ")
+        assert "nexthop" in told.lower() or "unreachable" in told.lower(), told
+        last = int(count)
+        lan.host.settled()
+        assert diff(before, snapshot(lan.host), (*ALLOWED, "state *")) == "", f"refused as change {at} of {last}"
+        at += 3
+
+
 def test_a_bridge_that_was_deleted_by_hand_gives_the_nic_back_all_the_same(lab: Lab) -> None:
     lan = Lan(lab)
     before = shown(lan.host, "eth0")

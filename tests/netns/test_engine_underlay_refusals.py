@@ -75,6 +75,14 @@ CASES = {
         "has several next hops",
         ("ip route add 10.9.0.0/16 nexthop via 192.0.2.2 dev eth0 nexthop via 192.0.2.3 dev eth0",),
     ),
+    "a gateway out of reach": Case(
+        "by 10.9.0.1, to which no other route leads",
+        (
+            "ip addr add 10.9.0.2/24 dev eth0",
+            "ip route add 10.8.0.0/16 via 10.9.0.1",
+            "ip addr del 10.9.0.2/24 dev eth0",
+        ),
+    ),
     "equal routes": Case("are equal", ("ip route append default via 192.0.2.3 dev eth0",)),
     "nft rule": Case("nft inet own input", (NFT + 'iifname "eth0" tcp dport 22 accept; }; }',)),
     "nft pattern": Case("nft inet own input", (NFT + 'iifname "eth*" drop; }; }',)),
