@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 #: How long a helper may take to begin (it loads scapy), and to answer, in seconds.
 BEGIN, ANSWER = 20.0, 60.0
 _SOCKET = ".socket"
+#: What of our environment is the helper's, too: a lab knows its processes by its mark, and ends them.
+_KEPT = ("NETKIT_LAB", "NETKIT_BOOT_ID")
 _AF_UNIX, _SOCK_STREAM, _CLOEXEC = _socket.AF_UNIX, _socket.SOCK_STREAM, _socket.SOCK_CLOEXEC
 
 
@@ -124,6 +126,7 @@ def _start(root: str) -> int:
     try:
         actions = [(os.POSIX_SPAWN_DUP2, nothing, number) for number in (0, 1, 2)]
         environment = {"PATH": ":".join(spawn.DIRECTORIES), "LC_ALL": "C.UTF-8"}
+        environment |= {name: value for name, value in os.environ.items() if name in _KEPT}
         words = _command(root)
         return os.posix_spawn(words[0], words, environment, file_actions=actions, setsid=True, setsigmask=())
     except OSError as error:

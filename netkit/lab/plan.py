@@ -156,6 +156,7 @@ def _network(host: Host, wish: NetworkWish) -> Act:
         words += ["--subnet", subnet.cidr]
         words += ["--gateway", subnet.gateway] if subnet.gateway else []
         words += ["--ip-range", subnet.ip_range] if subnet.ip_range else []
+    words += ["--ipam", net.ipam] if net.ipam else []
     words += ["--mtu", str(net.mtu)] if net.mtu else []
     words += ["--parent", net.parent] if net.parent else []
     words += ["--internal"] if net.internal else []

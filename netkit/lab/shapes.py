@@ -206,6 +206,7 @@ _NETWORK = Shape(
         "subnet": Field(ListOf(Text(words.interface)), "Subnets, one of each family [a free 10.90-99.0.0/16]."),
         "gateway": Field(ListOf(Text(words.address)), "The gateway of a subnet [its first address]."),
         "ip-range": Field(ListOf(Text()), "The part of a subnet to give out."),
+        "ipam": Field(OneOf(("static", "dhcp")), "Who says its addresses [netkit's own files]."),
         "mtu": Field(_MTU, "What its links carry [as the link of the default route]."),
         "internal": Field(Flag(), "No way out and no way in."),
         "icc": Field(Flag(), "Whether its containers reach each other [true]."),

@@ -45,6 +45,7 @@ class Server:
         self._stopping = False
         self._wake, self._bell = socket.socketpair()
         self._listener = _listen(root)
+        self._place = root.dhcp.path
 
     def run(self) -> None:
         """Serve until a signal comes, or nothing has been wanted for long."""
@@ -67,9 +68,10 @@ class Server:
         self._ring()
 
     def _idle(self) -> bool:
+        """Nobody has wanted anything for long, or can: the place of the leases is gone."""
         if self.keeper.leases or self._open:
             self._busy = time.monotonic()
-        return time.monotonic() - self._busy > IDLE
+        return time.monotonic() - self._busy > IDLE or not os.path.exists(self._place)
 
     def _serve(self, caller: socket.socket) -> None:
         with caller, caller.makefile("rwb") as stream:
