@@ -110,12 +110,20 @@ class RouteSpec(Value):
     scope: int = -1
 
 
+class Rate(Value):
+    """At most so many bits a second; `burst` are the bits that may pass at once, 0 for what suits the rate."""
+
+    bits: int
+    burst: int = 0
+
+
 class AttachRequest(Value):
     """What a caller wants: this namespace, on some network, under this interface name.
 
     `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked. `origin` is who
     keeps account of the attachment (a CNI configuration's name), and alone may call it stale. `link` is the host's end
-    of a cable that another tool has laid, or a link of the host that the container gets.
+    of a cable that another tool has laid, or a link of the host that the container gets. `rate_in` is towards the
+    container, `rate_out` from it.
     """
 
     container: str
@@ -131,6 +139,13 @@ class AttachRequest(Value):
     leases: tuple[Lease, ...] | None = None
     origin: str = ""
     link: str = ""
+    rate_in: Rate | None = None
+    rate_out: Rate | None = None
+
+    @property
+    def wants_more(self) -> bool:
+        """Whether there is anything that no driver sees to by itself."""
+        return bool(self.rate_in or self.rate_out)
 
 
 class Endpoint(Value):
@@ -152,3 +167,5 @@ class Endpoint(Value):
     ports: tuple[PortMap, ...] = ()
     routes: tuple[RouteSpec, ...] = ()
     origin: str = ""
+    rate_in: Rate | None = None
+    rate_out: Rate | None = None

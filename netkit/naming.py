@@ -66,6 +66,11 @@ def of_bundle(device: str, attachment: str) -> str:
     return start + attachment[: 15 - len(start)]
 
 
+def queue_ifname(attachment: str) -> str:
+    """The link on which what an attachment sends waits for its turn: `nq` and its id."""
+    return f"nq{attachment}"
+
+
 def mac(*parts: str) -> str:
     """A locally administered unicast MAC address for these parts."""
     tail = digest("mac", *parts).to_bytes(8, "big")[:5]

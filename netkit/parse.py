@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 PROTOCOLS = ("tcp", "udp", "sctp")
 _MIN_MTU = {4: 68, 6: 1280}
 _MAX_MTU = 65535
+_RATES = {"": 1, "bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9, "tbit": 10**12}
 _PUBLISH = "write [IP:][HOST[-END]:]CONTAINER[-END][/tcp|udp|sctp], for example 8080:80"
 _NO_HOSTS = {  # where no container can live
     "0.0.0.0/8": "stands for this host",
@@ -109,6 +110,23 @@ def mtu(value: object, at: str, version: int = 4) -> int:
     if found is None or not _MIN_MTU[version] <= found <= _MAX_MTU:
         raise ConfigError(at, f"{value!r} is no MTU", f"use {_MIN_MTU[version]} to {_MAX_MTU}, for example 1500")
     return found
+
+
+def rate(value: object, at: str) -> int:
+    """A bandwidth in bits a second: `10mbit`, `500kbit`, `1.5gbit`, or the bare number."""
+    text = value.strip().lower() if isinstance(value, str) else ""
+    digits = text.rstrip("abcdefghijklmnopqrstuvwxyz/")
+    whole, dot, part = digits.partition(".")
+    unit = text[len(digits) :]
+    if unit.endswith(("bps", "b/s")):
+        raise ConfigError(at, f"{value!r}: to tc {unit} are bytes, to others bits", f"write bits: {digits}mbit")
+    known = unit in _RATES and whole.isascii() and whole.isdigit() and len(digits) < 20
+    if not known or (dot and not (part.isascii() and part.isdigit())):
+        raise ConfigError(at, f"{value!r} is no bandwidth", "for example 500kbit, 10mbit or 1gbit")
+    bits = int(whole + part) * _RATES[unit] // int(f"1{'0' * len(part)}")
+    if bits < 8:
+        raise ConfigError(at, f"{value!r} lets nothing through", "for example 10mbit; leave it out for no limit")
+    return bits
 
 
 def port(value: object, at: str) -> int:

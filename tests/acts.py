@@ -15,12 +15,14 @@ import sys
 from netkit.engine.service import Engine
 from netkit.errors import KernelError, NetkitError
 from netkit.kernel.netns import resolve_pid
-from netkit.model import AttachRequest, Network, PortMap, Subnet
+from netkit.model import AttachRequest, Network, PortMap, Rate, Subnet
 from netkit.plan.ops import Op
 from netkit.plan.render import script
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import Any
+
     from tests.hosts import Namespace
 
 V4 = Subnet("10.90.0.0/16", "10.90.0.1")
@@ -58,7 +60,11 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "delegate": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", ()),
     "delegate-ports": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", (TCP,)),
     "underlay": (Network("lan", "underlay", subnets=(LAN4, LAN6), parent="eth0", options=YES), "underlay", ()),
+    "shaped": (None, "bridge", (TCP,)),
 }
+
+#: What is asked for besides.
+BESIDES: dict[str, dict[str, Any]] = {"shaped": {"rate_in": Rate(10**7), "rate_out": Rate(5 * 10**6, 512 * 10**3)}}
 
 #: The interface in the container, where it is not eth0.
 IFNAMES = {"second": "eth1"}
@@ -123,14 +129,14 @@ class Breaker:
 
 def act(engine: Engine, case: str, verb: str, pid: int) -> None:
     """Create the case's network, attach to it, detach, or remove it."""
-    net, mode, ports = CASES[case]
+    net, mode, _ = CASES[case]
     if verb == "create":
         engine.create_network(net or Network(mode, mode, made_by_mode=True))
     elif verb == "attach":
-        request = AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports)
+        request = _request(case, pid)
         engine.attach(request, network=net.name if net else "", mode=mode)
     elif verb == "plan":
-        request = AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports)
+        request = _request(case, pid)
         plan, _ = engine.plan_attach_to(net, request) if net else engine.plan_attach(request, mode=mode)
         sys.stderr.write(script(plan))
     elif verb == "detach":
@@ -139,6 +145,11 @@ def act(engine: Engine, case: str, verb: str, pid: int) -> None:
         engine.remove_network(net.name if net else mode)
     else:
         raise ValueError(verb)
+
+
+def _request(case: str, pid: int) -> AttachRequest:
+    ports, besides = CASES[case][2], BESIDES.get(case, {})
+    return AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports, **besides)
 
 
 def main() -> None:

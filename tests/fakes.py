@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
+from netkit.plan.rare.shaping import Queueing
 from netkit.plan.rules import Rule
 
 _DEFAULTS = {
@@ -73,6 +74,9 @@ class FakeHost:
 
     def makes(self, kind: str) -> bool:
         return kind not in self.lacks
+
+    def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
+        return Queueing()
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules

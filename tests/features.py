@@ -96,6 +96,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "wireguard": _link("type", "wireguard"),
     "tun": lambda: _works("ip", "tuntap", "add", "probe", "mode", "tun")(),
     "netem": _works("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"),
+    "ifb": _link("type", "ifb"),
     "tbf": _works("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32k", "latency", "1s"),
     "sctp": _sctp,
     "ipv6": _ipv6,

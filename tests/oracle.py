@@ -109,6 +109,10 @@ def _look(name: str, place: Namespace, seen: dict[str, Any]) -> None:
     sysctls = sight.sysctls(_SKIP)
     (links, neighbours), (routes4, rules4), (routes6, rules6), (fdb,), (qdiscs,), (nft,) = map(_documents, running)
     ruleset = sight.nft(nft)
+    filtered = sorted({row["dev"] for row in qdiscs if row["kind"] in ("ingress", "clsact")})
+    filters = {
+        dev: _documents(_start(("tc", "-json", "filter", "show", "dev", dev, "ingress"), "")) for dev in filtered
+    }
     seen[name] = {
         **sight.links(links),
         "routes": sight.routes([*routes4, *routes6]),
@@ -116,6 +120,7 @@ def _look(name: str, place: Namespace, seen: dict[str, Any]) -> None:
         "neighbours": sight.rows(neighbours),
         "fdb": sight.fdb(fdb),
         "qdiscs": sight.rows(qdiscs),
+        "filters": {dev: sight.rows(rows) for dev, (rows,) in filters.items()},
         "nft": ruleset,
         "iptables": sight.iptables(ruleset, place.pid),
         "sysctls": sysctls,

@@ -42,6 +42,8 @@ def endpoint(ep: Endpoint) -> Document:
         "gateways": list(ep.gateways),
         "mtu": ep.mtu or None,
         "ports": [one for port in ep.ports for one in _each(port)],
+        "rate_in": ep.rate_in.bits if ep.rate_in else None,
+        "rate_out": ep.rate_out.bits if ep.rate_out else None,
     }
 
 

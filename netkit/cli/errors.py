@@ -21,6 +21,8 @@ _OPTIONS = {
     "ports": "--publish",
     "publish": "--publish",
     "ranges": "--ip-range",
+    "rate_in": "--rate-in",
+    "rate_out": "--rate-out",
     "subnets": "--subnet",
 }
 

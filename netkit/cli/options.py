@@ -5,6 +5,7 @@ from __future__ import annotations
 import click
 
 from netkit.cli import complete
+from netkit.cli.besides import Besides, besides, besides_options
 from netkit.cli.command import options
 from netkit.errors import UsageError
 from netkit.model import AttachRequest, PortMap, family
@@ -14,6 +15,7 @@ from netkit.value import Value
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
+    from typing import Any
 
     from netkit.cli.target import Found
     from netkit.engine.service import Engine
@@ -41,6 +43,7 @@ attach_options = options(
     click.option("--ifname", default="eth0", metavar="IF", help="The interface's name in the namespace [eth0]."),
     click.option("--mtu", metavar="BYTES", help="At most what the network carries [as the network]."),
     click.option("--name", metavar="NAME", help="A name to call the attachment by, besides its id."),
+    besides_options,
 )  # fmt: skip
 
 
@@ -57,6 +60,7 @@ class Wish(Value):
     publish: tuple[tuple[PortMap, ...], ...] = ()
     publish_all: bool = False
     parent: str = ""
+    besides: Besides = Besides()
 
     def with_exposed(self, container: str = "") -> Wish:
         """The same, with the ports that a container's image exposes; UsageError when there is nothing to publish."""
@@ -80,8 +84,16 @@ class Wish(Value):
         if self.publish:
             ports = _of_families(self.publish, engine.families(self.network, self.mode, self.parent))
         return AttachRequest(
-            found.container, found.netns, self.ifname, self.name, found.pid, self.ips, self.mac, self.mtu, ports
-        )
+            found.container,
+            found.netns,
+            self.ifname,
+            self.name,
+            found.pid,
+            self.ips,
+            self.mac,
+            self.mtu,
+            ports,
+        ).replace(**self.besides.__dict__)
 
 
 def wish(
@@ -96,6 +108,7 @@ def wish(
     publish_all: bool = False,
     expose: tuple[str, ...] = (),
     parent: str | None = None,
+    **more: Any,
 ) -> Wish:
     """What the attach options say; UsageError or ConfigError with the option's name."""
     from netkit import parse
@@ -118,6 +131,7 @@ def wish(
         tuple(parse.publish(one, "--publish", dual=True) for one in publish) + exposed,
         publish_all,
         check_ifname(parent, "--parent") if parent is not None else "",
+        besides(**more),
     )
 
 

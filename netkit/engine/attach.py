@@ -75,7 +75,7 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
 
 def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
     """What the driver answers; where a DHCP server has the addresses, it is asked once the link is up."""
-    found = driver(net.mode).attach(net, req, leases, host)
+    found = _furnished(net, req, leases, host)
     if net.ipam != pools.DHCP or req.leases is not None:
         return found
     from netkit.plan.rare.dhcp import DhcpBind
@@ -92,9 +92,19 @@ def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment
         return mode.learn(net, req, first, answers, session.host())
     granted: DhcpLease = answers[first.plan.ops[-1]]  # type: ignore[assignment]
     known = req.replace(routes=req.routes + tuple(RouteSpec(dst, via) for dst, via in granted.routes))
-    whole = driver(net.mode).attach(net, known, [Lease(granted.address, granted.gateway)], host)
+    whole = _furnished(net, known, [Lease(granted.address, granted.gateway)], host)
     more = tuple(step for step in whole.plan if step not in first.plan.steps)
     return whole.replace(plan=first.plan + Plan(more))
+
+
+def _furnished(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+    """The driver's answer, with what no driver sees to by itself."""
+    found = driver(net.mode).attach(net, req, leases, host)
+    if not req.wants_more:
+        return found
+    from netkit.drivers.common import furnished  # few ask for it
+
+    return furnished(found, req, host)
 
 
 def _refuse_twice(session: Session, net: Network, req: AttachRequest) -> None:

@@ -6,7 +6,7 @@ visit to the namespace, firewall rules as one transaction. Order is kept, and wh
 
 from __future__ import annotations
 
-from netkit.errors import HostError, NetkitError
+from netkit.errors import HostError, KernelError, NetkitError
 from netkit.kernel import conntrack, sysctl
 from netkit.kernel.links import Batch
 from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
@@ -186,7 +186,7 @@ def _told(op: Op, outcome: Outcome, tolerant: bool) -> Outcome:
     """The outcome as a person is told it."""
     if not isinstance(outcome, NetkitError):
         return outcome
-    if tolerant and is_gone(outcome):
+    if tolerant and (is_gone(outcome) or (isinstance(outcome, KernelError) and outcome.errno == op.not_ours != 0)):
         return None
     from netkit.kernel.failures import explain  # brings the renderer of commands, which success has no use for
 

@@ -106,12 +106,8 @@ class Numbers(Protocol):
 
 def encode(op: Op, numbers: Numbers) -> list[Message]:
     """The messages that do what this op does, to be sent in order."""
-    return _ENCODERS[type(op)](op, numbers)
-
-
-def encodes(op: Op) -> bool:
-    """Whether rtnetlink is what carries this op out."""
-    return type(op) in _ENCODERS
+    encoder = _ENCODERS.get(type(op)) or _rare(op)
+    return encoder(op, numbers)
 
 
 def delete_link(index: int) -> Message:
@@ -136,6 +132,13 @@ def text(value: str) -> bytes:
 def address_bytes(address: str) -> bytes:
     """An address without prefix length, in network order."""
     return inet_pton(_FAMILIES[family(address)], address)
+
+
+def _rare(op: Op) -> Callable[[Any, Numbers], list[Message]]:
+    """The encoder of an op that few plans hold; its module is loaded when it is asked for."""
+    module = RARE[type(op).__module__]
+    found: Callable[[Any, Numbers], list[Message]] = __import__(module, fromlist=["ENCODERS"]).ENCODERS[type(op)]
+    return found
 
 
 def _link_add(op: LinkAdd, numbers: Numbers) -> list[Message]:
@@ -324,6 +327,9 @@ LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
     "macvlan": _macvlan,
     "ipvlan": _ipvlan,
 }
+
+#: Modules of ops that few plans hold, and where each has its ENCODERS.
+RARE = {"netkit.plan.rare.shaping": "netkit.kernel.tc"}
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LinkAdd: _link_add,

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netkit.kernel.namespaces import Handle, Namespaces
     from netkit.model import NsRef
     from netkit.plan.host import Address, Link, Route
+    from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rules import Rule
 
     T = TypeVar("T")
@@ -100,6 +101,20 @@ class KernelHost:
     def makes(self, kind: str) -> bool:
         """Whether this kernel has links of a kind that stand on another."""
         return self._once(("makes", kind), lambda: self._namespaces.enter(None).socket().makes(kind))
+
+    def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
+        """How a link's packets wait; nothing of it for no such link."""
+        from netkit.kernel.tc import queueing  # only what is shaped is asked about
+        from netkit.plan.rare.shaping import Queueing
+
+        link = self.link(dev, netns)
+        if link is None:
+            return Queueing()
+        index = link.index
+        return self._once(
+            ("queueing", index, netns),
+            lambda: self._inside(netns, lambda it: queueing(it.socket(), index), Queueing()),
+        )
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

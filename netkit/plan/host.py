@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from netkit.model import NsRef
+    from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rules import Rule
 else:
     Protocol = object
@@ -121,6 +122,9 @@ class Host(Protocol):
 
     def makes(self, kind: str) -> bool:
         """Whether this kernel has links of a kind that stand on another: `macvlan`, `ipvlan`."""
+
+    def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
+        """How a link's packets wait; nothing of it for no such link."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

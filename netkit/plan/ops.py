@@ -15,6 +15,8 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import ClassVar
+
     from netkit.plan.host import Host
     from netkit.plan.kinds import Info
     from netkit.plan.rules import Rule
@@ -25,7 +27,12 @@ MAIN = 254
 
 
 class Op(Value):
-    """One change. Creation is exclusive: what is already there is an error, so undo never removes another's."""
+    """One change. Creation is exclusive: what is already there is an error, so undo never removes another's.
+
+    `not_ours` is the errno by which the kernel says that what stands there now is not what we made, 0 for no such.
+    """
+
+    not_ours: ClassVar[int] = 0
 
     @property
     def netns(self) -> NsRef | None:

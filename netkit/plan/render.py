@@ -33,6 +33,7 @@ from netkit.plan.ops import (
     SysctlSet,
     Together,
 )
+from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rules import Publish
 from netkit.value import Value
 
@@ -308,6 +309,24 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
     return (_words("sh", "-c", f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
 
 
+def _bucket(op: TokenBucketAdd | TokenBucketDel) -> tuple[Command, ...]:
+    if isinstance(op, TokenBucketDel):
+        return (_inside(op.ns, "tc", "qdisc", "del", "dev", op.dev, "root", "handle", f"{HANDLE:x}:"),)
+    head = ("qdisc", "add", "dev", op.dev, "root", "handle", f"{HANDLE:x}:", "tbf")
+    return (_inside(op.ns, "tc", *head, "rate", f"{op.rate}bit", "burst", op.burst, "limit", op.limit),)
+
+
+def _ingress(op: IngressAdd | IngressDel) -> tuple[Command, ...]:
+    verb = "add" if isinstance(op, IngressAdd) else "del"
+    return (_inside(op.ns, "tc", "qdisc", verb, "dev", op.dev, "ingress"),)
+
+
+def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
+    every = ("protocol", "all", "prio", 1, "handle", "800::800", "u32", "match", "u32", 0, 0)
+    to = ("action", "mirred", "egress", "redirect", "dev", op.to)
+    return (_inside(op.ns, "tc", "filter", "replace", "dev", op.dev, "ingress", *every, *to),)
+
+
 _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     LinkAdd: _link_add,
     LinkDel: _link_del,
@@ -327,4 +346,9 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     RulesDel: _rules,
     PortsReserve: _ports,
     PortsFree: _ports,
+    TokenBucketAdd: _bucket,
+    TokenBucketDel: _bucket,
+    IngressAdd: _ingress,
+    IngressDel: _ingress,
+    RedirectAdd: _redirect,
 }

@@ -13,8 +13,9 @@ from typing import Any
 
 import pytest
 
+from netkit.drivers.common import furnished
 from netkit.drivers.registry import driver
-from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Subnet
+from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Rate, Subnet
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.render import script
 from netkit.plan.steps import Plan
@@ -57,8 +58,12 @@ def plans_of(case: Path) -> tuple[Plan, ...]:
     request = dict(data.get("request", {}))
     request["ports"] = values(PortMap, request.get("ports", []))
     request["ips"] = tuple(request.get("ips", ()))
+    for rate in request.keys() & {"rate_in", "rate_out"}:
+        request[rate] = Rate(**request[rate])
     req = AttachRequest("web", NETNS, **request)
     attachment = mode.attach(network, req, values(Lease, data.get("leases", [])), host)
+    if req.wants_more:
+        attachment = furnished(attachment, req, host)
     if not data.get("first", True):
         return (attachment.plan,)
     for_host = mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()

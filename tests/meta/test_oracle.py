@@ -26,6 +26,7 @@ link add port0 up type veth peer name spare
 link set port0 master br0
 addr add 198.51.100.1/24 dev br0
 """
+QUEUES = "qdisc add dev spare ingress\n"
 RULESET = """table inet t {
     set s { type ipv4_addr; elements = { 10.0.0.1 }; }
     chain c {
@@ -62,6 +63,10 @@ ON_HOST = {
     "fdb static": ("bridge fdb add 02:00:00:00:00:77 dev port0 master static", "host fdb"),
     "fdb self": ("bridge fdb add 02:00:00:00:00:77 dev port0 self", "host fdb"),
     "qdisc": ("tc qdisc add dev eth0 clsact", "host qdiscs"),
+    "filter": (
+        "tc filter add dev spare ingress protocol all u32 match u32 0 0 action mirred egress redirect dev eth0",
+        "host filters spare: ",
+    ),
     "nft table": ("nft add table inet leak", "host nft inet leak"),
     "nft chain": ("nft add chain inet t leak", "host nft inet t chain leak"),
     "nft rule": ("nft add rule inet t c udp dport 7 drop", "host nft inet t chain c rules"),
@@ -102,6 +107,7 @@ def stage(lab: Lab) -> Stage:
     host, container = lab.host(), lab.container()
     lab.link(host, container, ("192.0.2.1/24", "192.0.2.2/24"), ("fd97::1/64", "fd97::2/64"))
     host.run("ip", "-batch", "-", input=SCENE)
+    host.run("tc", "-batch", "-", input=QUEUES)
     host.run("nft", "-f", "-", input=RULESET)
     host.root.mkdir(mode=0o700)
     host.root.joinpath("record").write_text("{}")

@@ -221,3 +221,45 @@ def test_a_port_of_json_is_a_number_and_no_bool() -> None:
     assert parse.port(80, "p") == 80
     for value in (True, 80.0, None, -1, [80]):
         assert "is no port" in refusal(parse.port, value, "p")
+
+
+@pytest.mark.parametrize(
+    ("written", "bits"),
+    [("10mbit", 10**7), ("500kbit", 500_000), ("1gbit", 10**9), ("1.5Gbit", 15 * 10**8), ("800", 800), (" 8bit ", 8)],
+)
+def test_bandwidths_are_read_as_tc_reads_them(written: str, bits: int) -> None:
+    assert parse.rate(written, "--rate-in") == bits
+
+
+@pytest.mark.parametrize(
+    ("written", "why"),
+    [
+        ("0", "lets nothing through"),
+        ("7bit", "lets nothing through"),
+        ("0.000001mbit", "lets nothing through"),
+        ("10mbps", "bytes"),
+        ("10mb/s", "bytes"),
+        ("", "no bandwidth"),
+        ("mbit", "no bandwidth"),
+        ("-1mbit", "no bandwidth"),
+        ("1e6", "no bandwidth"),
+        ("1.mbit", "no bandwidth"),
+        (".5mbit", "no bandwidth"),
+        ("1.2.3mbit", "no bandwidth"),
+        ("10 mbit", "no bandwidth"),
+        ("10mbit; reboot", "no bandwidth"),
+        ("9" * 40, "no bandwidth"),
+        (10, "no bandwidth"),
+    ],
+)
+def test_what_is_no_bandwidth_is_refused(written: object, why: str) -> None:
+    with pytest.raises(ConfigError, match=why):
+        parse.rate(written, "--rate-in")
+
+
+@given(some.text())
+def test_any_text_is_a_bandwidth_or_refused(written: str) -> None:
+    try:
+        assert parse.rate(written, "--rate-in") >= 8
+    except ConfigError as error:
+        assert error.at == "--rate-in"

@@ -39,6 +39,8 @@ from netkit.plan.ops import (
     SysctlSet,
     Together,
 )
+from netkit.plan.rare import shaping
+from netkit.plan.rare.shaping import IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.render import Command, quote, render, script
 from netkit.plan.rules import Publish
 from netkit.plan.steps import Plan
@@ -108,6 +110,16 @@ LINES: dict[Op, str] = {
     SysctlRestore("net/ipv4/conf/e.1/rp_filter", "2", "0", NS): (
         "nsenter --net=/proc/7/ns/net sysctl -qw net/ipv4/conf/e.1/rp_filter=2"
     ),
+    TokenBucketAdd("nk0", 10**7, 32768, 64018): (
+        "tc qdisc add dev nk0 root handle 6e6b: tbf rate 10000000bit burst 32768 limit 64018"
+    ),
+    TokenBucketDel("nk0"): "tc qdisc del dev nk0 root handle 6e6b:",
+    IngressAdd("nk0"): "tc qdisc add dev nk0 ingress",
+    IngressDel("nk0"): "tc qdisc del dev nk0 ingress",
+    RedirectAdd("nk0", "nq0"): (
+        "tc filter replace dev nk0 ingress protocol all prio 1 handle 800::800"
+        " u32 match u32 0 0 action mirred egress redirect dev nq0"
+    ),
 }
 
 
@@ -121,7 +133,8 @@ def test_one_change_may_take_two_commands() -> None:
 
 
 def test_every_kind_of_op_can_be_rendered() -> None:
-    kinds = {kind for kind in vars(ops).values() if isinstance(kind, type) and issubclass(kind, Op)} - {Op, Errand}
+    words = {**vars(ops), **vars(shaping)}
+    kinds = {kind for kind in words.values() if isinstance(kind, type) and issubclass(kind, Op)} - {Op, Errand}
     rules = {RulesAdd, RulesDel, PortsReserve, PortsFree}
     assert kinds == {type(op) for op in LINES} | rules
 
