@@ -44,10 +44,7 @@ def _of_stacked(op: Op, number: int) -> tuple[str, str] | None:
     if number == errno.EINVAL and isinstance(op.info, Macvlan):
         return f"a passthru link has its parent to itself, and {parent} has links already", "detach what stands on it"
     if number == errno.EEXIST and elsewhere:
-        return (
-            f"a link named {op.name} exists already",
-            f"choose another --ifname; before Linux 6.15 not even one that {parent}'s own namespace has",
-        )
+        return f"a link named {op.name} exists already", "choose another --ifname"
     return None
 
 

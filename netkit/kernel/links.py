@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.errors import ConflictError, KernelError, NetkitError
-from netkit.kernel import sysctl
+from netkit.kernel import older, sysctl
 from netkit.kernel.messages import delete_link, encode, move_link
 from netkit.kernel.outcomes import UNTRIED, is_gone, worst
 from netkit.plan.ops import LinkDel, LinkReclaim, LinkReturn, Together
@@ -87,6 +87,10 @@ class Batch:
         if isinstance(op, Together):
             self._send()  # so that nothing else is in its send
             return [message for part in op.ops for message in self._part(part)]
+        if clashing := older.clashing(op, self._rtnl):
+            self._send()
+            older.make(clashing, self._namespaces, self)
+            return []
         return encode(op, self)
 
     def _part(self, op: Op) -> list[Message]:
@@ -101,8 +105,9 @@ class Batch:
     def _delete(self, op: LinkDel) -> list[Message]:
         """Nothing to send unless the link is there and ours: of this name (not alias), kind and group."""
         self._send()
-        link = self._rtnl.link(op.name)
-        if link is None or (link.name, link.kind, link.group) != (op.name, op.kind, op.group):
+        names = (op.name, older.passing_name(op.name)) if op.kind in older.KINDS else (op.name,)
+        link = next((found for name in names if (found := self._rtnl.link(name)) and found.name == name), None)
+        if link is None or (link.kind, link.group) != (op.kind, op.group):
             return []
         self._indexes.clear()  # the other end of a veth dies too, wherever it is
         return [delete_link(link.index)]

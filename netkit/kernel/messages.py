@@ -150,10 +150,7 @@ def _link_add(op: LinkAdd, numbers: Numbers) -> list[Message]:
 
 
 def _parent(op: LinkAdd, numbers: Numbers) -> bytes:
-    """What a link stands on, by its number in the namespace that the message goes to, and where it is to be itself.
-
-    Before Linux 6.15 the kernel refuses a name that the parent's namespace has, too.
-    """
+    """What a link stands on, by its number in the namespace that the message goes to, and where it is to be itself."""
     if not isinstance(op.info, Stacked):
         return b""
     found = attr(IFLA_LINK, u32(numbers.index(op.info.parent)))

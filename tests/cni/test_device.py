@@ -106,7 +106,7 @@ def test_a_name_that_is_taken_at_home_keeps_the_attachment(cni: Plugins, lab: La
 def test_one_that_died_with_its_container_is_no_error(cni: Plugins, lab: Lab, nic: HostNs) -> None:
     cni.add({**DEVICE, "ipam": IPAM}, container := lab.container())
     where: dict[str, Any] = {"CONTAINERID": container.name, "IFNAME": "eth0", "NETNS": container.path}
-    assert container.close() == []
+    container.die()
     cni.fine("DEL", {**DEVICE, "ipam": IPAM}, **where)
     assert links(nic) <= {"lo", "dev1"}
     assert json.loads(nic.netkit("ps", "--json").stdout) == []
@@ -118,7 +118,7 @@ def test_one_that_the_kernel_brought_back_gets_its_name_again(cni: Plugins, lab:
     cni.add(DEVICE, container := lab.container())
     where: dict[str, Any] = {"CONTAINERID": container.name, "IFNAME": "eth0", "NETNS": container.path}
     container.run("ip", "link", "set", "eth0", "netns", str(nic.pid), "name", "dev7")
-    assert container.close() == []
+    container.die()
     cni.fine("DEL", DEVICE, **where)
     assert links(nic) == {"lo", "dev0", "dev1"}
     assert addresses(nic, "dev0") == ["10.50.0.1/24", "fd50::1/64"]
