@@ -1,6 +1,7 @@
-"""Another way to a namespace whose path has died: through any process that is still in it.
+"""Another way to a namespace whose path has died: through any process that is still in it, or where it is mounted.
 
-A container's first process may end while others live on, and /proc/PID/ns/net of the first is how it was named.
+A container's first process may end while others live on, and /proc/PID/ns/net of the first is how it was named. A mount
+(`ip netns`, a runtime's pause) keeps a namespace alive without any process.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def paths_to(inode: int) -> Iterator[str]:
-    """The paths under /proc that lead to the network namespace of that inode number, one for each process in it.
+    """The paths that lead to the network namespace of that inode number: one for each process in it, then its mounts.
 
     Whoever opens one must look again: the process may end, and the number be given to another namespace, meanwhile.
     """
@@ -25,6 +26,19 @@ def paths_to(inode: int) -> Iterator[str]:
         path = f"/proc/{name}/ns/net"
         if name.isdigit() and _inode(path) == inode:
             yield path
+    yield from _mounts(f"net:[{inode}]")
+
+
+def _mounts(what: str) -> Iterator[str]:
+    """Where that namespace is mounted, as far as our own mount namespace shows it."""
+    try:
+        with open("/proc/self/mountinfo", encoding="utf-8", errors="surrogateescape") as file:
+            lines = [line.split() for line in file]
+    except OSError:
+        return
+    for fields in lines:  # id, parent, device, root, mount point with \040 for a space...
+        if fields[3] == what:
+            yield fields[4].replace("\\040", " ")
 
 
 def _inode(path: str) -> int:

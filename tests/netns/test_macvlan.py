@@ -335,6 +335,23 @@ def test_a_container_that_ends_leaves_nothing_on_the_host(lab: Lab, scene: Scene
         assert scene.told("ps") == []
 
 
+def test_a_namespace_that_a_mount_keeps_is_not_taken_for_dead(lab: Lab, scene: Scene) -> None:
+    """No cable of the host's tells that it lives, and its address is still in use."""
+    scene.create("lan", *LAN)
+    kept = lab.container("kept")
+    made = scene.attach(kept, "--network", "lan")
+    scene.host.run("touch", "/run/kept one")
+    scene.host.run("mount", "--bind", kept.path, "/run/kept one")
+    kept.die()
+    assert scene.told("gc")["released"] == []
+    address = made["addresses"][0].partition("/")[0]
+    assert pings(scene.lan, {"kept": address}) == {"kept"}
+    scene.told("detach", made["id"])
+    assert pings(scene.lan, {"kept": address}, 0.4) == set()
+    assert "eth0" not in scene.host.run("nsenter", "--net=/run/kept one", "ip", "link").stdout
+    scene.host.run("umount", "/run/kept one")
+
+
 def test_what_is_lost_is_told_and_mended(scene: Scene) -> None:
     scene.create("lan", *LAN, *LAN6, "-o", "host=on")
     made = scene.attach(scene.web, "--network", "lan")
