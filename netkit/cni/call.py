@@ -64,6 +64,7 @@ ROLE_SUFFIX = {
     "host-local": "ipam",
     "portmap": "portmap",
     "firewall": "firewall",
+    "bandwidth": "bandwidth",
     "loopback": "loopback",
     "static": "static",
     "dhcp": "dhcp",

@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from netkit.state.records import Record
 
 
+#: What the links begin with on which containers' packets wait: ours, and the reference's.
+QUEUES = ("nq", "bwp")
 _FIREWALLD = "firewalld"
 #: Where firewalld is spoken to.
 _BUS = "/run/dbus/system_bus_socket"
@@ -39,13 +41,13 @@ def _portmap(call: Call) -> Wish | None:
     ports = portconf.read(call.runtime, (4, 6))
     if not ports:
         return None
-    leases = _leases(call)
-    families = {family(lease.address) for lease in leases}
+    found = leases(call)
+    families = {family(lease.address) for lease in found}
     ports = tuple(port for port in ports if family(port.host_ip) in families)
     if call.invocation.command in ("ADD", "CHECK") and not ports:
         return None
     network = Network(call.network_name(), "portmap", options=options)
-    return Wish(network, ports=ports, firewall=backend or "auto", leases=leases)
+    return Wish(network, ports=ports, firewall=backend or "auto", leases=found)
 
 
 def _firewall(call: Call) -> Wish | None:
@@ -53,14 +55,14 @@ def _firewall(call: Call) -> Wish | None:
     policy = conf.choice("ingressPolicy", "open", ("open", "same-bridge", "isolated"))
     backend = conf.choice("backend", "", (*portconf.BACKENDS, _FIREWALLD))
     told = {"iptablesAdminChainName": conf.text("iptablesAdminChainName"), "firewalldZone": _zone(call, backend)}
-    leases = _leases(call)
-    links = _host_links(call)
+    found = leases(call)
+    links = host_links(call)
     if not links:
         return None
     options = (("link", links[0]), ("policy", policy), *((key, value) for key, value in told.items() if value))
     network = Network(call.network_name(), "firewall", options=options)
     firewall = backend if backend in portconf.BACKENDS else "auto"
-    return Wish(network, firewall=firewall, leases=leases, link=links[-1] if links[1:] else "")
+    return Wish(network, firewall=firewall, leases=found, link=links[-1] if links[1:] else "")
 
 
 def _zone(call: Call, backend: str) -> str:
@@ -91,7 +93,7 @@ def _firewalld_runs() -> bool:
     return firewalld.running()
 
 
-def _leases(call: Call) -> tuple[Lease, ...]:
+def leases(call: Call) -> tuple[Lease, ...]:
     """The container's first IPv4 and first IPv6 address by the earlier plugins."""
     earlier = result.read(call.conf, call.version)
     if earlier is None:
@@ -106,7 +108,8 @@ def _leases(call: Call) -> tuple[Lease, ...]:
     return tuple(found.values())
 
 
-def _host_links(call: Call) -> list[str]:
+def host_links(call: Call) -> list[str]:
     """The host's links that earlier plugins tell of: the bridge first, if there is one, then the cable's end."""
     earlier = result.read(call.conf, call.version)
-    return [each["name"] for each in (earlier.interfaces if earlier else ()) if not each.get("sandbox")]
+    names = [each["name"] for each in (earlier.interfaces if earlier else ()) if not each.get("sandbox")]
+    return [name for name in names if not name.startswith(QUEUES)]

@@ -36,7 +36,7 @@ use({modules!r})
 from netkit.cni.main import main
 main({role!r}, {root!r})
 """
-_CAPABILITIES = ("portMappings", "ips", "mac", "ipRanges", "dns", "aliases")
+_CAPABILITIES = ("portMappings", "ips", "mac", "ipRanges", "dns", "aliases", "bandwidth")
 
 
 def install(bin_dir: str, conf_dir: str = "", stand_ins: Sequence[str] = (), root: str = "") -> list[str]:

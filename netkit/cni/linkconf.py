@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from netkit.cni.call import Call
+    from netkit.model import Rate
 
 POLICIES = ("open", "same-bridge", "isolated")
 _VLANS = ("vlan", "vlanTrunk", "preserveDefaultVlan")
@@ -40,14 +41,28 @@ _OF_THE_FIREWALL = ("iptablesAdminChainName", "firewalldZone")
 def read(call: Call) -> Wish:
     """What the configuration asks for, checked to its last key; nothing is touched."""
     conf = call.conf
-    if call.runtime.section("bandwidth").data:
-        raise incapable("runtimeConfig.bandwidth", "chain the bandwidth plugin behind netkit")
+    limits = _limits(call)
     for key in _OF_THE_FIREWALL if call.role == "netkit" else ():
         if conf.text(key):
             raise incapable(key, "chain the firewall plugin behind netkit")
     wish = _defined(call) if "network" in conf and call.role == "netkit" else _own(call)
     _check_aliases(call.runtime)
-    return wish.replace(mac=mac(call), dns=dns(call) or wish.dns)
+    return wish.replace(mac=mac(call), dns=dns(call) or wish.dns, **limits)
+
+
+def _limits(call: Call) -> dict[str, Rate | None]:
+    """Bandwidth, of the type netkit alone: the others leave that to a plugin behind them."""
+    told = any(call.document.get(key) for key in ("ingressRate", "egressRate", "ingressBurst", "egressBurst"))
+    if not told and not call.runtime.section("bandwidth").data:
+        return {}
+    if call.role != "netkit":
+        if call.runtime.section("bandwidth").data:
+            raise incapable("runtimeConfig.bandwidth", f"chain the bandwidth plugin behind {call.role}")
+        return {}
+    from netkit.cni import rates  # few ask for it
+
+    rate_in, rate_out = rates.read(call.conf, call.runtime)
+    return {"rate_in": rate_in, "rate_out": rate_out}
 
 
 def _defined(call: Call) -> Wish:

@@ -7,6 +7,7 @@ host-device                  a link of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
 dhcp                         the same, from the LAN's own server
 portmap                      published ports, for a link that another plugin has made
+bandwidth                    limits, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
 loopback                     lo
 static                       addresses that the configuration says
@@ -50,6 +51,7 @@ MODULES = {
     "host-local": "ipam",
     "portmap": "chained",
     "firewall": "chained",
+    "bandwidth": "bandwidth",
     "loopback": "loopback",
     "static": "static",
     "dhcp": "ipam",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.model import AttachRequest, Network, PortMap, RouteSpec
+from netkit.model import AttachRequest, Network, PortMap, Rate, RouteSpec
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -33,6 +33,8 @@ class Wish(Value):
     leases: tuple[Lease, ...] | None = None
     link: str = ""
     instead: bool = False
+    rate_in: Rate | None = None
+    rate_out: Rate | None = None
 
     def request(self, who: Invocation, netns: NsRef, origin: str) -> AttachRequest:
         """The request of one attachment."""
@@ -47,4 +49,6 @@ class Wish(Value):
             leases=self.leases,
             origin=origin,
             link=self.link,
+            rate_in=self.rate_in,
+            rate_out=self.rate_out,
         )

@@ -29,6 +29,7 @@ INNER: dict[str, tuple[str, str]] = {
     "portmap": ("netkit.drivers.portmap", "Portmap"),
     "firewall": ("netkit.drivers.firewall", "Firewall"),
     "host-device": ("netkit.drivers.hostdevice", "HostDevice"),
+    "bandwidth": ("netkit.drivers.bandwidth", "Bandwidth"),
 }
 #: What people write after a mode's colon.
 ARGUMENTS = {"container": "PID|ID", "cni": "TYPE"}
