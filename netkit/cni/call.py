@@ -57,7 +57,7 @@ class Call(Value):
 
 
 #: Roles that make a link: their network has the configuration's own name.
-LINKS = ("netkit", "bridge", "macvlan", "ipvlan", "host-device")
+LINKS = ("netkit", "bridge", "ptp", "macvlan", "ipvlan", "host-device")
 #: Roles that keep something beside a network of the same name.
 ROLE_SUFFIX = {
     "netkit-ipam": "ipam",

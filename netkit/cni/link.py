@@ -1,4 +1,4 @@
-"""The roles `netkit` and `bridge`: what an attachment looks like to the runtime."""
+"""The roles `netkit`, `bridge` and `ptp`: what an attachment looks like to the runtime."""
 
 from __future__ import annotations
 

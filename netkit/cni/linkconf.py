@@ -1,7 +1,7 @@
-"""Configurations of the types that make a link: `netkit`, and `bridge` as a drop-in for the reference's plugin.
+"""Configurations of the types that make a link: `netkit`, and `bridge` and `ptp` as drop-ins for the reference's.
 
-Both know the same keys. They differ where a key is absent: `netkit` is safe and complete (a gateway, a default route,
-masquerade, closed from outside), `bridge` is what the reference documents.
+All know the same keys. They differ where a key is absent: `netkit` is safe and complete (a gateway, a default route,
+masquerade, closed from outside), the others are what the reference documents.
 """
 
 from __future__ import annotations
@@ -92,11 +92,11 @@ def _mode(conf: Fields) -> str:
 
 def _own(call: Call) -> Wish:
     conf = call.conf
-    mode = _mode(conf) if call.role == "netkit" else "bridge"
+    mode = _mode(conf) if call.role == "netkit" else call.role
     other = delegate(call)
     ipam = IpamConf() if other else ipamconf.read(conf.section("ipam"), call.runtime, call.version)
     mtu = parse.mtu(conf.number("mtu", 0, 0, 65535), "mtu") if conf.number("mtu", 0, 0, 65535) else 0
-    policy = conf.choice("ingressPolicy", "open" if call.role == "bridge" else "same-bridge", POLICIES)
+    policy = conf.choice("ingressPolicy", "same-bridge" if call.role == "netkit" else "open", POLICIES)
     network = Network(
         call.name,
         mode,
@@ -123,7 +123,11 @@ def _own(call: Call) -> Wish:
 
 def _options(call: Call, mode: str, policy: str, has_ipam: bool) -> tuple[tuple[str, str], ...]:
     conf = call.conf
-    made = {**_bridge_options(call, policy, has_ipam), **portconf.way(conf)} if mode == "bridge" else {}
+    made: dict[str, str] = {}
+    if mode == "bridge":
+        made = {**_bridge_options(call, policy, has_ipam), **portconf.way(conf)}
+    if mode == "ptp":
+        made = {**_ptp_options(call, policy, has_ipam), **portconf.way(conf)}
     if mode in ("macvlan", "ipvlan"):
         made = stacked_options(conf, mode, True, conf.flag("isDefaultGateway", True))
     if mode == "underlay":
@@ -188,6 +192,19 @@ def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
     if inactive:
         told["inactive"] = "on"
     return told | {key: "on" if value else "off" for key, value in chosen.items()}
+
+
+def _ptp_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
+    """The reference's makes no default route by itself: the IPAM plugin says which routes there are."""
+    conf, safe = call.conf, call.role == "netkit"
+    if not has_ipam and not safe:
+        raise ConfigError("ipam", "a routed container needs an address", 'for example {"type": "host-local", ...}')
+    chosen = {
+        "default_route": conf.flag("isDefaultGateway", safe),
+        "masquerade": conf.flag("ipMasq", safe),
+        "routed": policy == "open",
+    }
+    return {key: "on" if value else "off" for key, value in chosen.items()}
 
 
 def _refuse_what_bridge_cannot(conf: Fields, has_ipam: bool) -> None:

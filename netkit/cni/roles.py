@@ -1,7 +1,7 @@
 """Who we are: the executable's name (or its stub) decides what a configuration means, the verbs are the same for all.
 
 netkit                       a link, addresses, ports, masquerade and isolation in one process
-bridge                       the same, with the reference's defaults
+bridge  ptp                  the same, with the reference's defaults
 macvlan  ipvlan              a link that stands on one of the host's, and addresses
 host-device                  a link of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 MODULES = {
     "netkit": "link",
     "bridge": "link",
+    "ptp": "link",
     "macvlan": "stacked",
     "ipvlan": "stacked",
     "host-device": "device",

@@ -14,7 +14,7 @@ What a container sends from an address that is not routed back to it is dropped 
 
 from __future__ import annotations
 
-from netkit.drivers.options import only, switch
+from netkit.drivers.options import PUBLISHING, only, switch, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
 from netkit.model import alone, family
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from netkit.model import AttachRequest, Lease, Network
+    from netkit.parts.publishing import Way
     from netkit.plan.host import Host
 
 #: On/off options, what each is without a word, and what it says.
@@ -45,11 +46,12 @@ SWITCHES = {
 
 
 class PtpOptions(Options):
-    """On or off, as `SWITCHES`."""
+    """`way` is how ports are published; the rest are `SWITCHES`."""
 
     default_route: bool = True
     masquerade: bool = True
     routed: bool = False
+    way: Way | None = None
 
 
 class Ptp:
@@ -58,8 +60,9 @@ class Ptp:
     name = "ptp"
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> PtpOptions:
-        only(raw, tuple(SWITCHES), self.name, at)
-        return PtpOptions(**{key: switch(raw, key, default, at) for key, default in SWITCHES.items()})
+        only(raw, (*SWITCHES, *PUBLISHING), self.name, at)
+        switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
+        return PtpOptions(**switches, way=way(raw, at))
 
     def device(self, net: Network) -> str:
         return bundle(net.name)
@@ -81,7 +84,7 @@ class Ptp:
         free_ifname(req, host)
         ep = endpoint(net, req, leases, network_mtu(net, host))
         ep = ep.replace(host_ifname=of_bundle(net.device, ep.id))
-        published = any(family(port.host_ip) == 4 for port in ep.ports)
+        published = (not options.way or options.way.snat) and any(family(port.host_ip) == 4 for port in ep.ports)
         return Attachment(
             cable(ep, host)
             + host_end(ep, leases, host)
@@ -91,7 +94,7 @@ class Ptp:
             + way_out(ep, leases, host)
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep)
-            + publish(ep, ep.host_ifname, host),
+            + (options.way.publish if options.way else publish)(ep, ep.host_ifname, host),
             ep,
         )
 

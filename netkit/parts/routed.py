@@ -47,8 +47,9 @@ def _host_side(ep: Endpoint, lease: Lease) -> Plan:
 
 
 def way_out(ep: Endpoint, leases: Sequence[Lease], host: Host) -> Plan:
-    """The container's routes to its gateway and its siblings, but those that it has by an earlier cable."""
+    """The container's routes to its gateway and siblings, but those that it has by an earlier cable, or was given."""
     known = {route.dst for version in (4, 6) for route in host.routes(version, ep.netns)}
+    known |= {spec.dst for spec in ep.routes}
     routes = (each for lease in leases for each in _container_side(ep, lease))
     return Plan.of(*((route, why) for route, why in routes if route.dst not in known))
 
