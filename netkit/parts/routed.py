@@ -26,32 +26,31 @@ if TYPE_CHECKING:
 
 
 def host_end(ep: Endpoint, leases: Sequence[Lease], host: Host) -> Plan:
-    """The gateway's addresses on the host's end, and the way to the container; IPv6 only where it is asked for."""
-    families = {family(lease.address) for lease in leases}
-    return (
-        quiet(ep.host_ifname, host_mac(ep), families, host)
-        + Plan.of((LinkSet(ep.host_ifname, up=True), "the host's end is a port of its own, plugged into nothing"))
-        + Plan(tuple(step for lease in leases for step in _host_side(ep, lease)))
+    """The gateways on the host's end, and the way to the container; IPv6 only where it is asked for."""
+    device, families = ep.host_ifname, {family(lease.address) for lease in leases}
+    gateways = [AddrAdd(each, device) for each in dict.fromkeys(alone(_gateway(lease)) for lease in leases)]
+    routes = [RouteAdd(alone(lease.address), device, family=family(lease.address)) for lease in leases]
+    return quiet(device, host_mac(ep), families, host) + Plan.of(
+        (LinkSet(device, up=True), "the host's end is a port of its own, plugged into nothing"),
+        *((op, "the gateway that the container sees, on every cable the same") for op in gateways),
+        *((op, "the way to the container") for op in routes),
     )
 
 
-def _host_side(ep: Endpoint, lease: Lease) -> Plan:
+def _gateway(lease: Lease) -> str:
     if not lease.gateway:
         raise ConfigError(
             "ipam", f"{lease.address} has no gateway", "a routed container needs one: the host's end of its cable"
         )
-    return Plan.of(
-        (AddrAdd(alone(lease.gateway), ep.host_ifname), "the gateway that the container sees, on every cable the same"),
-        (RouteAdd(alone(lease.address), ep.host_ifname, family=family(lease.address)), "the way to the container"),
-    )
+    return lease.gateway
 
 
 def way_out(ep: Endpoint, leases: Sequence[Lease], host: Host) -> Plan:
     """The container's routes to its gateway and siblings, but those that it has by an earlier cable, or was given."""
     known = {route.dst for version in (4, 6) for route in host.routes(version, ep.netns)}
     known |= {spec.dst for spec in ep.routes}
-    routes = (each for lease in leases for each in _container_side(ep, lease))
-    return Plan.of(*((route, why) for route, why in routes if route.dst not in known))
+    found = {route.dst: (route, why) for lease in leases for route, why in _container_side(ep, lease)}
+    return Plan.of(*(step for dst, step in found.items() if dst not in known))
 
 
 def _container_side(ep: Endpoint, lease: Lease) -> Iterator[tuple[RouteAdd, str]]:

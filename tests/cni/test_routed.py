@@ -79,6 +79,19 @@ def test_without_routes_of_ipam_there_is_no_way_out_and_without_masquerade_the_s
     assert pings(lan, {"container": "10.91.0.2"}) == {"container"}, "open, as the reference's is"
 
 
+def test_several_addresses_of_one_family_are_behind_one_gateway(
+    cni: Plugins, lab: Lab, host: HostNs, lan: HostNs
+) -> None:
+    parts = [{"subnet": "10.91.0.0/16", "rangeStart": f"10.91.{n}.1", "rangeEnd": f"10.91.{n}.9"} for n in (7, 8)]
+    conf = {**PTP, "ipam": {"type": "host-local", "ranges": [[part] for part in parts], "routes": ROUTES[:1]}}
+    container = lab.container()
+    found = cni.add(conf, container)
+    assert [ip["address"] for ip in found["ips"]] == ["10.91.7.1/16", "10.91.8.1/16"]
+    assert pings(host, {"one": "10.91.7.1", "other": "10.91.8.1"}) == {"one", "other"}
+    assert pings(container, {"lan": "192.0.2.2"}, 5, "-I10.91.8.1") == {"lan"}
+    cni.fine("DEL", conf, container)
+
+
 def test_a_link_without_addresses_is_refused(cni: Plugins, lab: Lab, host: HostNs, unchanged: Unchanged) -> None:
     with unchanged(host, (container := lab.container(),)):
         assert cni.error("ADD", {"name": "cables", "type": "ptp"}, container)["code"] == 7

@@ -230,10 +230,10 @@ ip addr add fe80::15:d7ff:fe67:e3cf/64 dev nkpdecp2a9c8259 nodad
 ip link set dev nkpdecp2a9c8259 up
 # the gateway that the container sees, on every cable the same
 ip addr add 10.91.0.1/32 dev nkpdecp2a9c8259
-# the way to the container
-ip route add 10.91.0.2/32 dev nkpdecp2a9c8259 proto 142
 # the gateway that the container sees, on every cable the same
 ip addr add fd00:91::1/128 dev nkpdecp2a9c8259 nodad
+# the way to the container
+ip route add 10.91.0.2/32 dev nkpdecp2a9c8259 proto 142
 # the way to the container
 ip -6 route add fd00:91::2/128 dev nkpdecp2a9c8259 proto 142
 # localhost:PORT on the host reaches published ports
