@@ -69,6 +69,10 @@ class FakeHost:
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         return tuple(r for r in (self.inside_routes if netns else self.host_routes) if r.family == family)
 
+    def way_to(self, address: str) -> Route | None:
+        defaults = [r for r in self.routes(6 if ":" in address else 4) if r.dst == "default" and r.table == 254]
+        return min(defaults, key=lambda route: route.metric, default=None)
+
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         return self.sysctls.get(key)
 

@@ -91,6 +91,10 @@ class KernelHost:
             lambda: self._inside(netns, lambda it: it.socket().routes(family), nothing),
         )
 
+    def way_to(self, address: str) -> Route | None:
+        """The route that the kernel chooses for an address, None where there is none."""
+        return self._once(("way", address), lambda: self._inside(None, lambda it: it.socket().way_to(address), None))
+
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         """The value of a key with slashes, None when there is no such key."""
         return self._once(

@@ -39,6 +39,9 @@ if TYPE_CHECKING:
     from netkit.plan.host import Address, Link, Route
 
 _NETLINK_ROUTE = 0
+#: The entry that decided is told, not the way that was made of it.
+_RTM_F_FIB_MATCH = 0x2000
+_NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 _RTN_LOCAL = 2
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 #: RTEXT_FILTER_SKIP_STATS: no counters.
@@ -113,6 +116,11 @@ class Rtnl(Netlink):
         ]
         return sum(dev in decode.policy_links(payload) for payload in payloads)
 
+    def way_to(self, address: str) -> Route | None:
+        """The route that an address is looked up to, None where there is none."""
+        payload = self._looked_up(address, _RTM_F_FIB_MATCH)
+        return next(decode.routes(payload, self.name), None) if payload else None
+
     def routes(self, ip_family: int) -> tuple[Route, ...]:
         """The unicast routes of one family (4 or 6), of all tables but `local`."""
         names: dict[int, str] = {}
@@ -128,13 +136,18 @@ class Rtnl(Netlink):
 
     def is_local(self, address: str) -> bool:
         """Whether packets to this address end on this host."""
+        payload = self._looked_up(address)
+        return payload is not None and decode.route_type(payload) == _RTN_LOCAL
+
+    def _looked_up(self, address: str, flags: int = 0) -> bytes | None:
+        """What the routing tables say of an address, None when that is a refusal."""
         packed = address_bytes(address)
-        head = RTMSG.pack(_FAMILIES[family(address)], len(packed) * 8, 0, 0, 0, 0, 0, 0, 0)
+        head = RTMSG.pack(_FAMILIES[family(address)], len(packed) * 8, 0, 0, 0, 0, 0, 0, flags)
         try:
-            return decode.route_type(self.get((RTM_GETROUTE, 0, head + attr(RTA_DST, packed)))) == _RTN_LOCAL
+            return self.get((RTM_GETROUTE, 0, head + attr(RTA_DST, packed)))
         except KernelError as error:
-            if error.errno in (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL):
-                return False
+            if error.errno in _NO_WAY:
+                return None
             raise
 
     def makes(self, kind: str) -> bool:

@@ -117,6 +117,9 @@ class Host(Protocol):
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         """The routes of one family (4 or 6), the `local` table left out."""
 
+    def way_to(self, address: str) -> Route | None:
+        """The route of the host that the kernel chooses for an address, None where there is none."""
+
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 

@@ -139,6 +139,15 @@ def test_ipv6_routes_name_gateway_protocol_and_metric(host: KernelHost, ref: NsR
     assert not [route for route in routes if route.table == 255 or route.dst.startswith("ff00")]
 
 
+def test_the_way_to_an_address_is_the_entry_that_decides(rtnl: Rtnl) -> None:
+    way = rtnl.way_to("10.8.7.7")
+    assert way == next(route for route in rtnl.routes(4) if route.dst == "10.8.0.0/16")
+    assert way.mtu == 1200
+    far = rtnl.way_to("2001:db8::1")
+    assert far and (far.dst, far.via, far.dev) == ("default", "fd00::9", "br0")
+    assert (rtnl.way_to("203.0.113.1"), rtnl.way_to("10.12.0.1")) == (None, None)
+
+
 def test_a_sysctl_is_read_inside(host: KernelHost, box: Container, ref: NsRef) -> None:
     box.run("sysctl", "-qw", "net.ipv4.ip_default_ttl=77")
     assert (host.sysctl("net/ipv4/ip_default_ttl", ref), host.sysctl("net/ipv4/ip_default_ttl")) == ("77", "64")
