@@ -268,8 +268,7 @@ def _refuse_device(session: Session, net: Network) -> None:
         if other.name == net.name or other.device != net.device:
             continue
         both_stand = net.device == net.parent and other.device == other.parent
-        why = "" if both_stand else share(net, other) if share and other.mode == net.mode else "it is of another mode"
+        why = "" if both_stand else share(net, other) if share and other.mode == net.mode else "it cannot be shared"
         if why:
-            raise ConflictError(
-                f"{net.device} is the device of network {other.name}, and {why}", "choose another with -o bridge=NAME"
-            )
+            hint = "give one of them another name" if net.device.endswith("*") else "choose another with -o bridge=NAME"
+            raise ConflictError(f"{net.device} is the device of network {other.name}, and {why}", hint)

@@ -83,6 +83,30 @@ def test_an_internal_network_without_icc() -> None:
     ]
 
 
+def test_a_network_of_cables_is_known_by_what_their_names_begin_with() -> None:
+    rule = NetworkRules("cables", "nkpabcd*", ("10.91.0.0/16", "fd00:91::/64"))
+    lines = shown(rule)
+    assert 'add element inet netkit pairs { "nkpabcd*" . "nkpabcd*" }' in lines
+    assert lines[-2:] == [
+        'add element inet netkit cable_from { "nkpabcd*" . ipv4 : goto from_nat, "nkpabcd*" . ipv6 : goto from_nat }',
+        'add element inet netkit cable_to { "nkpabcd*" . ipv4 : goto to_nat, "nkpabcd*" . ipv6 : goto to_nat }',
+    ]
+    assert not [line for line in lines if "nkif" in line or "fwd_" in line]
+    raw = without_marks(shown(rule, "iptables"))[2:5]
+    assert raw == [
+        "-A NETKIT-DIRECT -d 10.91.0.0/16 -j DROP",
+        "-I NETKIT-DIRECT -i nkpabcd+ -j RETURN",
+        "-I NETKIT-DIRECT -i nkpabcd+ -m rpfilter --invert -j DROP",
+    ]
+
+
+@pytest.mark.parametrize("device", ["*", "nk*p", 'nkp"*', "nkp**", "nkp; drop*"])
+def test_what_is_no_beginning_of_a_name_is_in_no_rule(device: str) -> None:
+    for backend in ("nftables", "iptables"):
+        with pytest.raises(ConfigError):
+            shown(NetworkRules("cables", device), backend)
+
+
 def test_a_network_without_masquerade_gets_its_replies_by_the_subnet() -> None:
     lines = shown(NetworkRules("flat", "netkit1", ("10.91.0.0/16",), masquerade=False))
     assert not [line for line in lines if "masq" in line or "nets" in line]

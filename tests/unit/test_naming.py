@@ -128,3 +128,12 @@ def test_every_bit_of_an_id_is_used() -> None:
     ids = [int(naming.short_id(str(number)), 16) for number in range(2_000)]
     for bit in range(48):
         assert 850 < sum(value >> bit & 1 for value in ids) < 1150
+
+
+def test_the_cables_of_a_network_begin_alike_and_each_has_its_own_name() -> None:
+    device = naming.bundle("cables")
+    assert (device[:3], device[-1], len(device)) == ("nkp", "*", 8)
+    names = {naming.of_bundle(device, naming.attachment_id("cables", f"c{number}", "eth0")) for number in range(2000)}
+    assert len(names) == 2000
+    assert all(name.startswith(device[:-1]) and naming.check_ifname(name) and len(name) == 15 for name in names)
+    assert len({naming.bundle(f"network{number}") for number in range(50)}) == 50
