@@ -30,6 +30,9 @@ _PATIENCE, _SILENCE = 3.0, 1.0
 #: Probes under way at a time.
 _WIDTH = 16
 _CLIENTS = {"tcp": clients.tcp, "udp": clients.udp, "http": clients.http}
+_IPTABLES = ("iptables-nft", "ip6tables-nft", "iptables-legacy", "ip6tables-legacy")
+#: What prints rules; those that iptables writes into nftables read in its own words, too.
+_RULES = ("nft list ruleset", *(f"{program}-save" for program in _IPTABLES))
 _LOSS = {"refused": "the target says no", BLOCKED: "nothing comes back", ANSWER: "an answer"}
 
 
@@ -170,9 +173,9 @@ class _Look:
 def _rules() -> list[str]:
     """The firewall's rules, line by line, of every program that can tell."""
     lines: list[str] = []
-    for argv in (["nft", "list", "ruleset"], ["iptables-legacy-save"], ["ip6tables-legacy-save"]):
+    for command in _RULES:
         try:
-            lines += run(argv).text.splitlines()
+            lines += run(command.split()).text.splitlines()
         except HostError:
             continue
     return [" ".join(line.split()) for line in lines]

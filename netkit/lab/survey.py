@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from netkit.engine.service import Engine
     from netkit.kernel.namespaces import Handle
+    from netkit.model import Network
 
 _RTM_GETNSID, _NETNSA_NSID, _NETNSA_FD = 90, 1, 3
 _NOT_ASSIGNED = (1 << 32) - 1
@@ -74,7 +75,7 @@ def noted(
     inodes = {os.fstat(handle.fd).st_ino: name for name, (_, handle) in places.items()}
     found = {space.name: space for space in spaces}
     for host, engine in engines.items():
-        nets = tuple((net.device, net.name) for net in engine.all_networks() if net.device)
+        nets = tuple((net.device, _named(net)) for net in engine.all_networks() if net.device)
         found[host] = found[host].replace(networks=nets)
         for record, alive in engine.attachments():
             name = inodes.get(record.endpoint.netns.inode, "")
@@ -83,6 +84,10 @@ def noted(
                 notes = dict.fromkeys((*found[name].notes, *ports))
                 found[name] = found[name].replace(host=host, notes=tuple(notes))
     return list(found.values())
+
+
+def _named(net: Network) -> str:
+    return f"{net.name}, internal" if net.internal else net.name
 
 
 def _port(port: Any) -> str:

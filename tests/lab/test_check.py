@@ -66,6 +66,19 @@ def test_what_does_not_hold_is_told_with_what_was_seen(host: HostNs, tmp_path: P
     assert done.returncode == 1
 
 
+@requires("iptables")
+@pytest.mark.parametrize(("firewall", "rule"), [("nftables", "masquerade"), ("iptables", "MASQUERADE")])
+def test_rules_are_found_in_either_firewall(host: HostNs, tmp_path: Path, firewall: str, rule: str) -> None:
+    text = SMALL.replace("host: {networks", f"host: {{firewall: {firewall}, networks")
+    file = written(
+        tmp_path, f"{text}  - {{from: host, rule: {rule}}}\n  - {{from: world, rule: {rule}, absent: true}}\n"
+    )
+    host.netkit("lab", "up", file, check=True)
+    failed = checked(host, file)
+    host.netkit("lab", "down", file, check=True)
+    assert failed == {}
+
+
 @requires("vxlan")
 @pytest.mark.parametrize(
     ("ends", "expected", "port"),

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
 import pytest
 
 from tests.features import has, requires
-from tests.lab.world import left, written
+from tests.lab.world import checked, left, written
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,3 +85,31 @@ def _late_and_lost(host: HostNs) -> None:
     fastest = float(said.partition("mdev = ")[2].partition("/")[0])
     assert fastest >= 80, "both ways"
     assert 20 < lost < 80, "half of the round trips"
+
+
+SEGMENT = """\
+hosts: {a: , b: , c: {serve: http 80}}
+switches: {s: , narrow: {mtu: 1400}}
+wires:
+  - {ends: {a: [192.0.2.1/24, "2001:db8::1/64"], s: }, names: {a: lan}}
+  - ends: {b: [192.0.2.2/24, "2001:db8::2/64"], s: }
+  - ends: {c: [192.0.2.3/24, "2001:db8::3/64"], s: }
+  - {ends: {a: 198.51.100.1/24, narrow: }, mtu: 1400}
+  - {ends: {narrow: , c: 198.51.100.3/24}, mtu: 1400}
+expect:
+  - {from: a, ping: b}
+  - {from: b, http: "c:80", sees: b, family: 6}
+  - {from: a, path: [192.0.2.3]}
+  - {from: a, mtu: 1500, to: 192.0.2.3}
+  - {from: a, mtu: 1400, to: 198.51.100.3}
+"""
+
+
+def test_switches_join_any_number_of_hosts_each_on_any_number_of_them(host: HostNs, tmp_path: Path) -> None:
+    file = written(tmp_path, SEGMENT)
+    host.netkit("lab", "up", file, check=True)
+    failed = checked(host, file)
+    links = json.loads(host.netkit("lab", "exec", "small", "a", "--", "ip", "-j", "link").stdout)
+    host.netkit("lab", "down", file, check=True)
+    assert failed == {}
+    assert {link["ifname"]: link["mtu"] for link in links if link["ifname"] != "lo"} == {"lan": 1500, "eth0": 1400}
