@@ -63,6 +63,11 @@ def test_a_shipped_lab_begins_with_a_lesson(file: Path) -> None:
     assert "What to try:" in head
 
 
+def test_the_guide_names_every_shipped_lab() -> None:
+    guide = REPOSITORY.joinpath("docs/guides/labs.md").read_text()
+    assert [path.stem for path in TOPOLOGIES if f"\n| {path.stem} | " not in guide] == []
+
+
 def test_the_schema_for_editors_is_what_the_reader_reads() -> None:
     shipped = json.loads(REPOSITORY.joinpath("topologies/schema.json").read_text())
     assert shipped == json.loads(json.dumps(schema())), "write topologies/schema.json anew: netkit.lab.shapes.schema()"
