@@ -49,6 +49,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Care",
         (
             ("check", "check", "Compare the kernel with the records."),
+            ("doctor", "doctor", "Look for what is amiss with the whole host, and mend what can be mended."),
             ("reload", "reload", "Make the kernel match the records again."),
             ("gc", "gc", "Release what belongs to dead namespaces."),
         ),

@@ -21,6 +21,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
+    from netkit.engine.doctor import Finding
     from netkit.engine.repair import Difference
     from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
@@ -198,6 +199,20 @@ class Engine:
         with self._session() as session:
             host = session.host()
             return {name: link.mac for name in names if (link := host.link(name))}
+
+    def diagnose(self) -> list[Finding]:
+        """What is amiss with the host, the worst first."""
+        from netkit.engine.doctor import diagnose
+
+        with self._session() as session:
+            return diagnose(session)
+
+    def treat(self) -> list[str]:
+        """Do what can be done about it; one line for each thing done."""
+        from netkit.engine.doctor import treat
+
+        with self._session() as session:
+            return treat(session)
 
     def gc(self, dry_run: bool = False) -> list[str]:
         """Release what belongs to dead namespaces and dead processes; one line for each thing."""
