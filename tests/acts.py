@@ -52,6 +52,7 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "lonely": (Network("lonely", "bridge", subnets=(V4,), icc=False, mtu=1400), "bridge", (TCP,)),
     "ranges": (Network("ranges", "bridge", subnets=(V4,)), "bridge", RANGES),
     "picky": (Network("picky", "bridge", subnets=(V4,), options=PICKY), "bridge", RANGES),
+    "ptp": (Network("cables", "ptp", subnets=(V4, V6)), "ptp", MORE),
     "adopted": (Network("old", "bridge", subnets=(V4,), options=(("bridge", "br0"),)), "bridge", (TCP,)),
     "beside": (Network("beside", "bridge", subnets=(V4,)), "bridge", (TCP,)),
     "second": (Network("second", "bridge", subnets=(V4,)), "bridge", ()),

@@ -13,7 +13,7 @@ from __future__ import annotations
 from netkit.drivers.options import PUBLISHING, only, switch, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
-from netkit.naming import bridge_name, check_ifname
+from netkit.naming import ROUTED, bridge_name, check_ifname
 from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
@@ -79,6 +79,8 @@ class Bridge:
         name = str(raw.get("bridge", ""))
         if name:
             check_ifname(name, f"{at}.bridge")
+        if name.startswith(ROUTED):
+            raise ConfigError(f"{at}.bridge", f"{ROUTED}... are the names of routed cables", "choose another name")
         switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
         return BridgeOptions(name, **switches, way=way(raw, at))
 

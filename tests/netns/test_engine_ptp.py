@@ -127,6 +127,11 @@ def test_an_open_network_is_reached_under_its_own_addresses(scene: Scene) -> Non
     assert asks(web, LAN, 80) == "10.90.0.2"
 
 
+def test_a_bridge_cannot_be_called_like_a_cable(host: HostNs) -> None:
+    done = host.netkit("network", "create", "blue", "-o", "bridge=nkpblue")
+    assert (done.returncode, "choose another name" in done.stderr) == (2, True)
+
+
 def test_containers_come_and_go_without_a_change_of_rules(scene: Scene) -> None:
     scene.create("blue", "10.90.0.0/16")
     before = scene.rules()
