@@ -117,13 +117,23 @@ class Rate(Value):
     burst: int = 0
 
 
+class Dns(Value):
+    """How names are looked up: the lines of a resolv.conf."""
+
+    nameservers: tuple[str, ...] = ()
+    search: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    domain: str = ""
+
+
 class AttachRequest(Value):
     """What a caller wants: this namespace, on some network, under this interface name.
 
     `leases` are addresses that someone else's IPAM gave out; then netkit's own pools are not asked. `origin` is who
     keeps account of the attachment (a CNI configuration's name), and alone may call it stale. `link` is the host's end
     of a cable that another tool has laid, or a link of the host that the container gets. `rate_in` is towards the
-    container, `rate_out` from it.
+    container, `rate_out` from it. `sysctls` are (key with slashes, value) pairs of the container's namespace, IFNAME
+    in a key its interface.
     """
 
     container: str
@@ -141,11 +151,13 @@ class AttachRequest(Value):
     link: str = ""
     rate_in: Rate | None = None
     rate_out: Rate | None = None
+    sysctls: tuple[tuple[str, str], ...] = ()
+    dns: Dns | None = None
 
     @property
     def wants_more(self) -> bool:
         """Whether there is anything that no driver sees to by itself."""
-        return bool(self.rate_in or self.rate_out)
+        return bool(self.rate_in or self.rate_out or self.sysctls)
 
 
 class Endpoint(Value):
@@ -169,3 +181,4 @@ class Endpoint(Value):
     origin: str = ""
     rate_in: Rate | None = None
     rate_out: Rate | None = None
+    dns: Dns | None = None

@@ -18,6 +18,7 @@ PROTOCOLS = ("tcp", "udp", "sctp")
 _MIN_MTU = {4: 68, 6: 1280}
 _MAX_MTU = 65535
 _RATES = {"": 1, "bit": 1, "kbit": 10**3, "mbit": 10**6, "gbit": 10**9, "tbit": 10**12}
+_KEY = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.-")
 _PUBLISH = "write [IP:][HOST[-END]:]CONTAINER[-END][/tcp|udp|sctp], for example 8080:80"
 _NO_HOSTS = {  # where no container can live
     "0.0.0.0/8": "stands for this host",
@@ -127,6 +128,29 @@ def rate(value: object, at: str) -> int:
     if bits < 8:
         raise ConfigError(at, f"{value!r} lets nothing through", "for example 10mbit; leave it out for no limit")
     return bits
+
+
+def sysctl(value: str, at: str) -> tuple[str, str]:
+    """`net.ipv4.tcp_syncookies=1` as the key with slashes and the value; only what a namespace has of its own."""
+    key, equals, setting = value.partition("=")
+    if not equals or not setting.strip():
+        raise ConfigError(at, f"{value!r} sets nothing", "for example net.ipv4.ip_unprivileged_port_start=0")
+    return sysctl_key(key.strip(), at), " ".join(setting.split())
+
+
+def sysctl_key(key: str, at: str) -> str:
+    """A key with slashes; its first separator decides, as for sysctl(8): `net.ipv4.conf.eth0/7.mtu` is of eth0.7."""
+    dots, slashes = key.find("."), key.find("/")
+    if dots >= 0 and (slashes < 0 or dots < slashes):
+        key = key.replace(".", "\0").replace("/", ".").replace("\0", "/")
+    parts = key.split("/")
+    if len(parts) < 2 or not all(part.strip(".") and _KEY.issuperset(part) for part in parts):
+        raise ConfigError(at, f"{key!r} is no sysctl key", "for example net.ipv4.ip_unprivileged_port_start")
+    if parts[0] != "net":
+        raise ConfigError(
+            at, f"{key.replace('/', '.')} is the whole machine's", "a container has only net.* of its own"
+        )
+    return key
 
 
 def port(value: object, at: str) -> int:

@@ -8,6 +8,7 @@ from netkit.cli.command import Command, options, settings_of
 from netkit.cli.options import attach_options, wish
 from netkit.cli.output import show
 from netkit.cli.target import chosen, find, required, target_options
+from netkit.errors import UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,6 +54,10 @@ def command(
     settings = settings_of(ctx)
     target, wished = required(chosen(pid, netns, container)), wish(**wanted)
     wished = wished.with_exposed(target.container)
+    if wished.besides.dns:
+        raise UsageError(
+            "--dns: the files of a process that runs are its own", "use netkit run, or write its resolv.conf"
+        )
     engine = settings.open()
     request = wished.request(engine, find(target, engine.root.boot_id()))
     if dry_run or explain:

@@ -10,6 +10,7 @@ from netkit.errors import HostError, NetkitError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from types import TracebackType
     from typing import NoReturn, Self
 
@@ -28,7 +29,7 @@ class Child:
     other it tells that it is ready, or why something failed, as an errno; exec closes it.
     """
 
-    def __init__(self, words: tuple[str, ...]) -> None:
+    def __init__(self, words: tuple[str, ...], furnish: Callable[[], None] | None = None) -> None:
         self.words = words
         self._running = True
         go, self._go = os.pipe()
@@ -37,7 +38,7 @@ class Child:
         if self.pid == 0:
             os.close(self._go)
             os.close(self._told)
-            _live(words, go, tell)
+            _live(words, go, tell, furnish)
         os.close(go)
         os.close(tell)
 
@@ -50,7 +51,7 @@ class Child:
             )
         if failed:
             self.__exit__(None, None, None)
-            raise HostError(f"cannot make a network namespace: {os.strerror(failed)}", "this takes CAP_SYS_ADMIN")
+            raise HostError(f"cannot make the command's namespaces: {os.strerror(failed)}", "this takes CAP_SYS_ADMIN")
         return self
 
     def __exit__(
@@ -98,12 +99,17 @@ class Child:
         return int.from_bytes(told, "little") if told else None
 
 
-def _live(words: tuple[str, ...], go: int, tell: int) -> NoReturn:
-    """The child's life. It must never return: everything that the parent has open or half done is here, too."""
+def _live(words: tuple[str, ...], go: int, tell: int, furnish: Callable[[], None] | None) -> NoReturn:
+    """The child's life; `furnish` is done once it is in its namespace.
+
+    It must never return: everything that the parent has open or half done is here, too.
+    """
     from netkit.kernel.threads import unshare
 
     try:
         unshare()
+        if furnish:
+            furnish()
         os.write(tell, _READY.to_bytes(4, "little"))
         if os.read(go, 1):
             become(words)

@@ -10,7 +10,7 @@ from netkit.state.networks import HOST
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.ipam.dhcp import DhcpLease
-    from netkit.model import Endpoint, Network, PortMap
+    from netkit.model import Dns, Endpoint, Network, PortMap
     from netkit.plan.rules import Rule
     from netkit.plan.steps import Plan
     from netkit.state.records import Record
@@ -44,7 +44,12 @@ def endpoint(ep: Endpoint) -> Document:
         "ports": [one for port in ep.ports for one in _each(port)],
         "rate_in": ep.rate_in.bits if ep.rate_in else None,
         "rate_out": ep.rate_out.bits if ep.rate_out else None,
+        "dns": _dns(ep.dns) if ep.dns else None,
     }
+
+
+def _dns(dns: Dns) -> Document:
+    return {key: list(value) if isinstance(value, tuple) else value for key, value in vars(dns).items() if value}
 
 
 def network(net: Network, up: bool) -> Document:

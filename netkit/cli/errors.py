@@ -24,6 +24,7 @@ _OPTIONS = {
     "rate_in": "--rate-in",
     "rate_out": "--rate-out",
     "subnets": "--subnet",
+    "sysctl": "--sysctl",
 }
 
 

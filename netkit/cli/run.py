@@ -12,6 +12,7 @@ from netkit.cli.words import needed
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from netkit.cli.options import Wish
@@ -49,7 +50,7 @@ def command(ctx: click.Context, /, words: tuple[str, ...], **wanted: Any) -> int
 def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:
     from netkit.cli.child import Child
 
-    with Child(words) as child:
+    with Child(words, _resolver(wished)) as child:
         found = find(Target(pid=child.pid), engine.root.boot_id())
         request = wished.request(engine, found)
         try:
@@ -57,3 +58,15 @@ def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:
             return child.run()
         finally:
             engine.detach_namespace(found.netns)
+
+
+def _resolver(wished: Wish) -> Callable[[], None] | None:
+    """What gives the command a resolv.conf of its own, if it is to have one."""
+    dns = wished.besides.dns
+    if not dns:
+        return None
+    from netkit.cli import resolver
+    from netkit.kernel.mounts import cover
+
+    text = resolver.content(dns, resolver.host_file())
+    return lambda: cover(resolver.PATH, text)

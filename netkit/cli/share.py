@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from netkit.cli.besides import Besides
 from netkit.cli.target import Target, find
 from netkit.cli.words import become_in
 from netkit.errors import NotFoundError, UsageError
@@ -33,6 +34,9 @@ def share(engine: Engine, wished: Wish, whose: str, words: tuple[str, ...]) -> N
                 f"--{option} and --mode {wished.mode} exclude each other: the network is not the command's own",
                 "give it to the one that the network belongs to" if whose else "on the host it can listen by itself",
             )
+    if wished.besides != Besides():
+        told = "--rate-in, --rate-out, --sysctl and --dns"
+        raise UsageError(f"{told} are of a network of one's own, which --mode {wished.mode} has not", "leave them out")
     if wished.ifname != "eth0" or wished.name:
         raise UsageError(f"--mode {wished.mode} makes no attachment to name", "leave --ifname and --name out")
     become_in(_namespace(engine, whose) if whose else None, words)

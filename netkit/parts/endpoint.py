@@ -36,6 +36,7 @@ def endpoint(net: Network, req: AttachRequest, leases: Sequence[Lease], mtu: int
         ports=req.ports,
         routes=req.routes,
         origin=req.origin,
+        dns=req.dns,
     )
 
 
