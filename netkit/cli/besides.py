@@ -34,12 +34,12 @@ class Besides(Value):
 
 
 def besides(
-    rate_in: str | None,
-    rate_out: str | None,
-    sysctl: tuple[str, ...],
-    dns: tuple[str, ...],
-    dns_search: tuple[str, ...],
-    dns_option: tuple[str, ...],
+    rate_in: str | None = None,
+    rate_out: str | None = None,
+    sysctl: tuple[str, ...] = (),
+    dns: tuple[str, ...] = (),
+    dns_search: tuple[str, ...] = (),
+    dns_option: tuple[str, ...] = (),
 ) -> Besides:
     """What these options say; ConfigError with the option's name."""
     from netkit import parse
