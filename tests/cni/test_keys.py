@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cni.client import WEB, after, publishing
-from tests.cni.test_chains import BRIDGE, PORT, reference
+from tests.cni.test_chains import BRIDGE, PORT, need_version, reference
 from tests.cni.test_verbs import addresses, fetch, links, serve
 
 TYPE_CHECKING = False
@@ -28,6 +28,7 @@ def flags(place: Namespace, ifname: str) -> list[str]:
 def test_a_containers_end_stays_down_when_that_is_asked_for(cni: Plugins, lab: Lab, whose: str, kind: str) -> None:
     if whose != "ours":
         reference(cni, "bridge")
+        need_version(cni, "1.1.0")
     container = lab.container()
     conf = {"cniVersion": "1.0.0", "name": "l2", "type": kind, "bridge": "br7", "disableContainerInterface": True}
     found = cni.add(conf, container)
@@ -44,6 +45,7 @@ def test_a_containers_end_stays_down_when_that_is_asked_for(cni: Plugins, lab: L
 def test_an_end_that_stays_down_has_no_address(cni: Plugins, lab: Lab, whose: str) -> None:
     if whose != "ours":
         reference(cni, "bridge")
+        need_version(cni, "1.1.0")
     conf = {**BRIDGE, "disableContainerInterface": True}
     assert "IPAM" in cni.error("ADD", conf, lab.container())["msg"]
 

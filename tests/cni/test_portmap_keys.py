@@ -7,7 +7,7 @@ import json
 import pytest
 
 from tests.cni.client import WEB, after, publishing
-from tests.cni.test_chains import BRIDGE, PORT, PORTMAP, add_chain, reference
+from tests.cni.test_chains import BRIDGE, PORT, PORTMAP, add_chain, need_version, reference
 from tests.cni.test_verbs import links
 from tests.features import need
 from tests.hosts import wait_until
@@ -56,6 +56,8 @@ class Scene:
         reference(
             cni, *{WHOSE[2]: ("bridge", "host-local"), WHOSE[3]: ("bridge", "host-local", "portmap")}.get(whose, ())
         )
+        if whose == WHOSE[3]:
+            need_version(cni, "1.1.0")
         lab.link(self.host, self.lan, (f"{HOST}/24", f"{LAN}/24"))
         self.host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
         backend = {"iptables": "iptables"}.get(whose, "")
