@@ -133,7 +133,7 @@ class AttachRequest(Value):
     keeps account of the attachment (a CNI configuration's name), and alone may call it stale. `link` is the host's end
     of a cable that another tool has laid, or a link of the host that the container gets. `rate_in` is towards the
     container, `rate_out` from it. `sysctls` are (key with slashes, value) pairs of the container's namespace, IFNAME
-    in a key its interface.
+    in a key its interface. `tune` are settings of that, for a mode that changes a link which is there.
     """
 
     container: str
@@ -153,6 +153,7 @@ class AttachRequest(Value):
     rate_out: Rate | None = None
     sysctls: tuple[tuple[str, str], ...] = ()
     dns: Dns | None = None
+    tune: tuple[tuple[str, int], ...] = ()
 
     @property
     def wants_more(self) -> bool:

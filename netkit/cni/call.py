@@ -65,6 +65,7 @@ ROLE_SUFFIX = {
     "portmap": "portmap",
     "firewall": "firewall",
     "bandwidth": "bandwidth",
+    "tuning": "tuning",
     "loopback": "loopback",
     "static": "static",
     "dhcp": "dhcp",

@@ -7,6 +7,7 @@ host-device                  a link of the host's, and addresses
 netkit-ipam  host-local      addresses, for a link that another plugin makes
 dhcp                         the same, from the LAN's own server
 portmap                      published ports, for a link that another plugin has made
+tuning                       settings of a link that another plugin has made, and of its namespace
 bandwidth                    limits, for a link that another plugin has made
 firewall                     isolation, for a link that another plugin has made
 loopback                     lo
@@ -53,6 +54,7 @@ MODULES = {
     "portmap": "chained",
     "firewall": "chained",
     "bandwidth": "bandwidth",
+    "tuning": "tuning",
     "loopback": "loopback",
     "static": "static",
     "dhcp": "ipam",

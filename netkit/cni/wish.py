@@ -35,6 +35,9 @@ class Wish(Value):
     instead: bool = False
     rate_in: Rate | None = None
     rate_out: Rate | None = None
+    mtu: int = 0
+    tune: tuple[tuple[str, int], ...] = ()
+    sysctls: tuple[tuple[str, str], ...] = ()
 
     def request(self, who: Invocation, netns: NsRef, origin: str) -> AttachRequest:
         """The request of one attachment."""
@@ -51,4 +54,7 @@ class Wish(Value):
             link=self.link,
             rate_in=self.rate_in,
             rate_out=self.rate_out,
+            mtu=self.mtu,
+            tune=self.tune,
+            sysctls=self.sysctls,
         )

@@ -30,6 +30,7 @@ INNER: dict[str, tuple[str, str]] = {
     "firewall": ("netkit.drivers.firewall", "Firewall"),
     "host-device": ("netkit.drivers.hostdevice", "HostDevice"),
     "bandwidth": ("netkit.drivers.bandwidth", "Bandwidth"),
+    "tuning": ("netkit.drivers.tuning", "Tuning"),
 }
 #: What people write after a mode's colon.
 ARGUMENTS = {"container": "PID|ID", "cni": "TYPE"}

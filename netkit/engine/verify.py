@@ -25,7 +25,9 @@ def verify(session: Session, record: Record, claims: bool) -> list[Difference]:
     if not session.namespaces.alive(ep.netns):
         return [unreachable(ep.id)]
     host = session.host()
-    found = missing_of_networks(session, ep.network, host) + _checked(ep.id, _lenient(record.plan), host)
+    found = missing_of_networks(session, ep.network, host) + _checked(
+        ep.id, record.plan if ep.mode == "tuning" else _lenient(record.plan), host
+    )
     return found + (_unclaimed(session, record) if claims else [])
 
 

@@ -17,6 +17,8 @@ from netkit.kernel.messages import (
     IFA_PROTO,
     IFA_RT_PRIORITY,
     IFADDR,
+    IFF_ALLMULTI,
+    IFF_PROMISC,
     IFF_UP,
     IFINFO,
     IFLA_ADDRESS,
@@ -31,6 +33,7 @@ from netkit.kernel.messages import (
     IFLA_LINKINFO,
     IFLA_MASTER,
     IFLA_MTU,
+    IFLA_TXQLEN,
     LIFETIMES,
     RTA_CACHEINFO,
     RTA_DST,
@@ -90,6 +93,9 @@ def link(payload: bytes) -> tuple[Link, int]:
         hardware=hardware,
         below=_below(kind, found, info),
         alias=_text(found.get(IFLA_IFALIAS, _NOTHING)),
+        promisc=bool(flags & IFF_PROMISC),
+        allmulti=bool(flags & IFF_ALLMULTI),
+        txqlen=number(found.get(IFLA_TXQLEN, _NOTHING)),
     )
     return shown, number(found.get(IFLA_MASTER, _NOTHING))
 

@@ -43,7 +43,7 @@ RTM_NEWROUTE, RTM_DELROUTE, RTM_GETROUTE = 24, 25, 26
 RTM_GETRULE = 34
 
 IFLA_ADDRESS, IFLA_IFNAME, IFLA_MTU, IFLA_LINK, IFLA_MASTER, IFLA_PROTINFO = 1, 3, 4, 5, 10, 12
-IFLA_CARRIER, IFLA_LINK_NETNSID = 33, 37
+IFLA_TXQLEN, IFLA_CARRIER, IFLA_LINK_NETNSID = 13, 33, 37
 IFLA_LINKINFO, IFLA_IFALIAS, IFLA_AF_SPEC, IFLA_GROUP, IFLA_NET_NS_FD, IFLA_EXT_MASK = 18, 20, 26, 27, 28, 29
 IFLA_INFO_KIND, IFLA_INFO_DATA = 1, 2
 IFA_ADDRESS, IFA_LOCAL, IFA_LABEL, IFA_BROADCAST, IFA_CACHEINFO, IFA_FLAGS = 1, 2, 3, 4, 6, 8
@@ -60,7 +60,7 @@ RTA_SRC, RTA_PREFSRC, RTA_FLOW, RTA_CACHEINFO, RTA_PREF, RTA_ENCAP, RTA_EXPIRES,
     30,
 )
 RTNH_F_ONLINK = 4
-IFF_UP, IFF_PROMISC = 1, 0x100
+IFF_UP, IFF_PROMISC, IFF_ALLMULTI = 1, 0x100, 0x200
 RTN_UNICAST = 1
 
 #: struct ifinfomsg: family, device type, index, flags, mask of the flags to change.
@@ -191,7 +191,8 @@ def _ipvlan(op: LinkAdd, numbers: Numbers) -> bytes:
     return attr(_IFLA_IPVLAN_MODE, _IPVLAN_MODES[op.info.mode].to_bytes(2, byteorder))
 
 
-def _set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
+def set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
+    """A change of the link of that name."""
     return RTM_SETLINK, 0, IFINFO.pack(0, 0, 0, flags, mask) + attr(IFLA_IFNAME, text(name)) + attributes
 
 
@@ -199,7 +200,7 @@ def _link_move(op: LinkMove, numbers: Numbers) -> list[Message]:
     return [move_link(numbers.index(op.dev), op.name, op.dev, numbers.netns_fd(op.ns))]
 
 
-def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
+def link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
     """Several messages where order matters: within one the kernel has its own, with up ahead of what up should find.
 
     No link-local address, and isolated (which needs the master), come before up: no packet sees it otherwise.
@@ -207,15 +208,15 @@ def _link_set(op: LinkSet, numbers: Numbers) -> list[Message]:
     settings = attr(IFLA_MTU, u32(op.mtu)) if op.mtu else b""
     if op.master is not None:
         settings += attr(IFLA_MASTER, u32(numbers.index(op.master) if op.master else 0))
-    messages = [_set_link(op.dev, _no_addrgen())] if op.no_addrgen else []
+    messages = [set_link(op.dev, _no_addrgen())] if op.no_addrgen else []
     if settings:
-        messages.append(_set_link(op.dev, settings))
+        messages.append(set_link(op.dev, settings))
     for flag, on in ((_IFLA_BRPORT_ISOLATED, op.isolated), (_IFLA_BRPORT_MODE, op.hairpin)):
         if on is not None:
             messages.append(_port_flag(numbers.index(op.dev), flag, on))
     for mask, on in ((IFF_PROMISC, op.promisc), (IFF_UP, op.up)):
         if on is not None:
-            messages.append(_set_link(op.dev, flags=mask if on else 0, mask=mask))
+            messages.append(set_link(op.dev, flags=mask if on else 0, mask=mask))
     return messages
 
 
@@ -326,12 +327,12 @@ LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
 }
 
 #: Modules of ops that few plans hold, and where each has its ENCODERS.
-RARE = {"netkit.plan.rare.shaping": "netkit.kernel.tc"}
+RARE = {"netkit.plan.rare.shaping": "netkit.kernel.tc", "netkit.plan.rare.tuning": "netkit.kernel.tune"}
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LinkAdd: _link_add,
     LinkMove: _link_move,
-    LinkSet: _link_set,
+    LinkSet: link_set,
     LoopbackUp: _loopback_up,
     AddrAdd: _addr_add,
     AddrDel: _addr_del,

@@ -43,6 +43,9 @@ class Link(Value):
     hardware: int = ETHERNET
     below: int = 0
     alias: str = ""
+    promisc: bool = False
+    allmulti: bool = False
+    txqlen: int = 0
 
 
 class Address(Value):

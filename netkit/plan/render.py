@@ -34,6 +34,7 @@ from netkit.plan.ops import (
     Together,
 )
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
+from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rules import Publish
 from netkit.value import Value
 
@@ -204,6 +205,13 @@ def _link_set(op: LinkSet) -> tuple[Command, ...]:
     return (*commands, *((_inside(op.ns, "bridge", "link", "set", "dev", op.dev, *port),) if port else ()))
 
 
+def _link_tune(op: LinkTune) -> tuple[Command, ...]:
+    words: list[str | int] = ["address", op.mac] if op.mac else []
+    words += ["txqueuelen", op.txqlen] if op.txqlen is not None else []
+    words += ["allmulticast", _switch(op.allmulti)] if op.allmulti is not None else []
+    return (*(_ip(op.ns, "link", "set", "dev", op.dev, *words) if words else ()), *_link_set(op))
+
+
 def _switch(on: bool) -> str:
     return "on" if on else "off"
 
@@ -346,6 +354,7 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     RulesDel: _rules,
     PortsReserve: _ports,
     PortsFree: _ports,
+    LinkTune: _link_tune,
     TokenBucketAdd: _bucket,
     TokenBucketDel: _bucket,
     IngressAdd: _ingress,

@@ -39,8 +39,9 @@ from netkit.plan.ops import (
     SysctlSet,
     Together,
 )
-from netkit.plan.rare import shaping
+from netkit.plan.rare import shaping, tuning
 from netkit.plan.rare.shaping import IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
+from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.render import Command, quote, render, script
 from netkit.plan.rules import Publish
 from netkit.plan.steps import Plan
@@ -113,6 +114,11 @@ LINES: dict[Op, str] = {
     TokenBucketAdd("nk0", 10**7, 32768, 64018): (
         "tc qdisc add dev nk0 root handle 6e6b: tbf rate 10000000bit burst 32768 limit 64018"
     ),
+    LinkTune("eth0", NS, mac="02:00:00:00:00:01", allmulti=True): (
+        "nsenter --net=/proc/7/ns/net ip link set dev eth0 address 02:00:00:00:00:01 allmulticast on"
+    ),
+    LinkTune("eth0", mtu=1400, promisc=True): "ip link set dev eth0 mtu 1400 promisc on",
+    LinkTune("eth0", txqlen=0): "ip link set dev eth0 txqueuelen 0",
     TokenBucketDel("nk0"): "tc qdisc del dev nk0 root handle 6e6b:",
     IngressAdd("nk0"): "tc qdisc add dev nk0 ingress",
     IngressDel("nk0"): "tc qdisc del dev nk0 ingress",
@@ -133,7 +139,7 @@ def test_one_change_may_take_two_commands() -> None:
 
 
 def test_every_kind_of_op_can_be_rendered() -> None:
-    words = {**vars(ops), **vars(shaping)}
+    words = {**vars(ops), **vars(shaping), **vars(tuning)}
     kinds = {kind for kind in words.values() if isinstance(kind, type) and issubclass(kind, Op)} - {Op, Errand}
     rules = {RulesAdd, RulesDel, PortsReserve, PortsFree}
     assert kinds == {type(op) for op in LINES} | rules
