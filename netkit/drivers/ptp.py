@@ -75,7 +75,7 @@ class Ptp:
 
     def network_up(self, net: Network, host: Host) -> Plan:
         options = self._options(net)
-        return network_rules(net, host, options.masquerade, options.routed) + admit(net, host)
+        return network_rules(net, host, options.masquerade, options.routed) + admit(net, host, routed=True)
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         options = self._options(net)

@@ -16,13 +16,15 @@ if TYPE_CHECKING:
 _SWITCH = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
 
-def base(net: Network, host: Host, routed: bool = False) -> Plan:
-    """The rule frame, and forwarding for the network's families; only what is not there yet.
+def forwards(net: Network, routed: bool) -> bool:
+    """Whether packets of a network are forwarded: of an internal one none, unless its containers are `routed`."""
+    return not net.internal or (routed and net.icc)
 
-    Nothing needs to be forwarded for an internal network, unless its containers are `routed` to each other.
-    """
+
+def base(net: Network, host: Host, routed: bool = False) -> Plan:
+    """The rule frame, and forwarding for the network's families; only what is not there yet. `routed` as `forwards`."""
     plan = frame(host)
-    if net.internal and not (routed and net.icc):
+    if not forwards(net, routed):
         return plan
     for version in sorted({family(subnet.cidr) for subnet in net.subnets}):
         plan += forwarding(version, host)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netkit.model import bare, family
 from netkit.naming import link_local
+from netkit.parts.base import forwards
 from netkit.plan.ops import RulesAdd, SysctlSet
 from netkit.plan.rules import AdminChain, Admit, NetworkRules, PortGuard, Switched
 from netkit.plan.steps import Plan
@@ -33,10 +34,10 @@ def network_rules(net: Network, host: Host, masquerade: bool = True, routed: boo
     return Plan.of((RulesAdd((rules,), host.firewall), why))
 
 
-def admit(net: Network, host: Host, but: str = "") -> Plan:
+def admit(net: Network, host: Host, but: str = "", routed: bool = False) -> Plan:
     """Accepts in other tools' forward chains that would drop this network's packets, `but` that of one table."""
     rules = tuple(Admit(where, net.device) for where in host.foreign_drops() if not but or f" {but} " not in where)
-    if not rules or net.internal:
+    if not rules or not forwards(net, routed):
         return Plan()
     shown = ", ".join(rule.where for rule in rules)
     return Plan.of((RulesAdd(rules, host.firewall), f"be heard in the host's own forward chain, which drops: {shown}"))

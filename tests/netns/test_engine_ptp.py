@@ -127,6 +127,21 @@ def test_an_open_network_is_reached_under_its_own_addresses(scene: Scene) -> Non
     assert asks(web, LAN, 80) == "10.90.0.2"
 
 
+@pytest.mark.parametrize("words", [(), ("--internal",)], ids=("open", "internal"))
+def test_beside_a_firewall_that_drops_what_it_does_not_know(scene: Scene, words: tuple[str, ...]) -> None:
+    policy = "{ type filter hook forward priority 0; policy drop; }"
+    scene.host.run("nft", f"add table inet other; add chain inet other forward {policy}")
+    before = scene.host.run("nft", "list", "table", "inet", "other").stdout
+    scene.create("blue", "10.90.0.0/16", *words)
+    web, sibling = scene.attach("web", "blue"), scene.attach("sibling", "blue")
+    wanted = {"sibling": "10.90.0.3", **({} if words else {"lan": LAN})}
+    assert pings(web, wanted) == wanted.keys()
+    for container in (web, sibling):
+        scene.host.netkit("detach", "--pid", str(container.pid), check=True)
+    scene.host.netkit("network", "rm", "blue", check=True)
+    assert scene.host.run("nft", "list", "table", "inet", "other").stdout == before
+
+
 def test_a_bridge_cannot_be_called_like_a_cable(host: HostNs) -> None:
     done = host.netkit("network", "create", "blue", "-o", "bridge=nkpblue")
     assert (done.returncode, "choose another name" in done.stderr) == (2, True)
