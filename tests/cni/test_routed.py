@@ -24,6 +24,7 @@ __all__ = ["lan"]
 DUAL = [[{"subnet": "10.91.0.0/16"}], [{"subnet": "fd00:91::/64"}]]
 ROUTES = [{"dst": "0.0.0.0/0"}, {"dst": "::/0"}]
 PTP: dict[str, Any] = {
+    "cniVersion": "1.0.0",
     "name": "cables",
     "type": "ptp",
     "ipMasq": True,
@@ -38,7 +39,7 @@ def test_a_routed_container_comes_and_goes(cni: Plugins, lab: Lab, host: HostNs,
     if whose != "ours":
         reference(cni, "ptp", "host-local")
     web, sibling = lab.container("web"), lab.container("sibling")
-    found, other = cni.add({**PTP, "cniVersion": "1.0.0"}, web), cni.add(PTP, sibling)
+    found, other = cni.add(PTP, web), cni.add(PTP, sibling)
     host_end, inside = found["interfaces"]
     assert found == {
         "cniVersion": "1.0.0",
@@ -57,10 +58,10 @@ def test_a_routed_container_comes_and_goes(cni: Plugins, lab: Lab, host: HostNs,
     known = {"gateway": "10.91.0.1", "sibling": "10.91.0.3", "lan": "192.0.2.2", "host": "192.0.2.1"}
     assert pings(web, known) == set(known)
     assert pings(web, {"gateway": "fd00:91::1", "sibling": "fd00:91::3"}) == {"gateway", "sibling"}
-    cni.fine("CHECK", after({**PTP, "cniVersion": "1.0.0"}, found), web)
-    for container, result in ((web, found), (sibling, {**other, "cniVersion": "1.0.0"})):
-        cni.fine("DEL", after({**PTP, "cniVersion": "1.0.0"}, result), container)
-        cni.fine("DEL", after({**PTP, "cniVersion": "1.0.0"}, result), container)
+    cni.fine("CHECK", after(PTP, found), web)
+    for container, result in ((web, found), (sibling, other)):
+        cni.fine("DEL", after(PTP, result), container)
+        cni.fine("DEL", after(PTP, result), container)
         assert links(container) == {"lo"}
     assert host_end["name"] not in links(host)
 
