@@ -6,12 +6,15 @@ visit to the namespace, firewall rules as one transaction. Order is kept, and wh
 
 from __future__ import annotations
 
+import time
+
 from netkit.errors import HostError, KernelError, NetkitError
 from netkit.kernel import conntrack, sysctl
 from netkit.kernel.links import Batch
 from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
 from netkit.kernel.threads import beside
-from netkit.plan.ops import Errand, PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
+from netkit.model import bare
+from netkit.plan.ops import Errand, Heard, PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.rules import Publish
 
 __all__ = ["UNTRIED", "Kernel"]
@@ -37,6 +40,8 @@ if TYPE_CHECKING:
             """Delete all of them; what is already gone is no error."""
 
 
+#: How long an address may take to be heard, in seconds; usually it is 0.001.
+PATIENCE = 1.0
 #: A published port of these may be met by a flow that was tracked before; a new TCP connection is always a new entry.
 _WITHOUT_END = ("udp", "sctp")
 _PROTOCOLS = ("tcp", *_WITHOUT_END)
@@ -110,6 +115,17 @@ class Kernel:
     def _links(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
         return Batch(self._namespaces, ops[0].netns, self._indexes, tolerant).carry_out(ops)
 
+    def _hear(self, ops: Sequence[Heard], tolerant: bool) -> list[Outcome]:
+        """No failure: what is not heard by then is heard later."""
+        deadline = time.monotonic() + PATIENCE
+        for op in ops:
+            rtnl = self._namespaces.enter(op.netns).socket()
+            link = rtnl.link(op.dev)
+            for address in op.addresses if link else ():
+                while link and not rtnl.hears(bare(address), link.index) and time.monotonic() < deadline:
+                    time.sleep(0.0005)
+        return [None] * len(ops)
+
     def _sysctls(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
         return self._namespaces.enter(ops[0].netns).call(lambda: one_by_one(ops, _write, tolerant))
 
@@ -148,6 +164,7 @@ class Kernel:
 
 
 _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
+    Heard: Kernel._hear,
     SysctlSet: Kernel._sysctls,
     SysctlRestore: Kernel._sysctls,
     RulesAdd: Kernel._rules_add,

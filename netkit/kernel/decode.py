@@ -190,6 +190,12 @@ def _odd(found: dict[int, bytes], metrics: dict[int, bytes]) -> str:
     return ", ".join([*named, *(["a congestion control"] if _RTAX_CC_ALGO in metrics else [])])
 
 
+def local_to(payload: bytes) -> tuple[bytes, int]:
+    """The packed address that a local route is for, and the ifindex that has it."""
+    found = attributes(payload, RTMSG.size)
+    return found.get(RTA_DST, _NOTHING), number(found.get(RTA_OIF, _NOTHING))
+
+
 def policy_links(payload: bytes) -> set[str]:
     """The links that a policy routing rule names, as the way in or out. Its header has the size of a route's."""
     found = attributes(payload, RTMSG.size)

@@ -249,8 +249,13 @@ def _addr_add(op: AddrAdd, numbers: Numbers) -> list[Message]:
         scope = _SCOPE_HOST if op.address.startswith("127.") else _SCOPE_GLOBAL
         return [(RTM_NEWADDR, _CREATE, _address(op, numbers, flags, scope))]
     flags |= op.like.flags & _IFA_F_GIVEN
-    head = _address(op, numbers, flags & 0xFF, op.like.scope, op.like.peer)
-    return [(RTM_NEWADDR, _CREATE if op.exclusive else _REPLACE, head + _likeness(op.like, flags))]
+    head = _address(op, numbers, 0, op.like.scope, op.like.peer)
+    how = _CREATE if op.exclusive else _REPLACE
+    if family(op.address) == 4 or flags & IFA_F_NODAD:
+        return [(RTM_NEWADDR, how, head + _likeness(op.like, flags))]
+    # it was in use before: the kernel is not to look for duplicates, nor to remember that it did not
+    unseen = (RTM_NEWADDR, how, head + _likeness(op.like, flags | IFA_F_NODAD))
+    return [unseen, (RTM_NEWADDR, NLM_F_REPLACE, head + _likeness(op.like, flags))]
 
 
 def _likeness(like: Address, flags: int) -> bytes:
@@ -308,7 +313,8 @@ def _route_add(op: RouteAdd, numbers: Numbers) -> list[Message]:
     payload += attr(RTA_PREFSRC, address_bytes(op.src)) if op.src else b""
     payload += attr(RTA_PREF, bytes([op.pref])) if op.pref else b""
     payload += attr(RTA_EXPIRES, u32(op.expires)) if op.expires else b""
-    return [(RTM_NEWROUTE, _REPLACE if op.expires else _CREATE, payload)]
+    how = NLM_F_CREATE if op.again else _REPLACE if op.expires else _CREATE
+    return [(RTM_NEWROUTE, how, payload)]
 
 
 def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:

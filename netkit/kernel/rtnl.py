@@ -109,6 +109,12 @@ class Rtnl(Netlink):
         payloads = self.dump((RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0) + _EXTENT))
         return tuple(link for link, _ in map(decode.link, payloads) if link.below == index)
 
+    def hears(self, address: str, index: int) -> bool:
+        """Whether packets for an IPv6 address of a link end on this host."""
+        head = RTMSG.pack(AF_INET6, 0, 0, 0, decode.RT_TABLE_LOCAL, 0, 0, _RTN_LOCAL, 0)
+        wanted = (address_bytes(address), index)
+        return any(decode.local_to(payload) == wanted for payload in self.dump((RTM_GETROUTE, 0, head)))
+
     def policies(self, dev: str) -> int:
         """How many policy routing rules are for what comes from or goes out by a link."""
         payloads = [

@@ -1,9 +1,11 @@
 """The uplink: a NIC becomes a port of a bridge, and what made it the host's moves to the bridge.
 
-Everything is prepared first, then one send to the kernel does it: the bridge up, the NIC into it, routes and addresses
-off the NIC and onto the bridge. So the gap is that of one system call and of one question for the router's MAC, and no
-kill can leave the host in between. The way back is the same, from the bridge to the NIC.
+Everything is prepared first, then one send to the kernel does it: the NIC into the bridge, that up, routes and
+addresses off the NIC and onto the bridge. So the gap is that of one system call and of one question for the router's
+MAC, and no kill can leave the host in between. The way back is the same, from the bridge to the NIC.
 
+    the bridge     goes up when it has the port: one that is up before gets its carrier later, in the kernel's own time,
+                   and loses the question for the router's MAC, which is repeated after a second only
     v4 addresses   go off last to first (a primary takes its secondaries along) and come on first to last
     v6 addresses   come on last to first, the link-local one last: the kernel puts each new one in front of its scope
     routes         those that the kernel makes for an address come with it; direct ones before those by a gateway
@@ -18,7 +20,7 @@ from netkit.ipam.pool import span, text
 from netkit.model import bare, family
 from netkit.naming import GROUP
 from netkit.plan.host import FOREVER, Route
-from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet, RouteAdd, RouteDel, SysctlSet, Together
+from netkit.plan.ops import AddrAdd, AddrDel, Heard, LinkAdd, LinkSet, RouteAdd, RouteDel, SysctlSet, Together
 from netkit.plan.steps import Plan
 from netkit.value import Value
 
@@ -73,12 +75,29 @@ def uplink(device: str, nic: Link, host: Host) -> Plan:
     learned = tuple(route for route in own.routes if route.protocol == BY_RA)
     later = kept.replace(routes=kept.routes + learned)  # by then the kernel has learned them anew
     move = Together(
-        (LinkSet(device, up=True), LinkSet(nic.name, master=device), *_take(own, nic.name), *give(kept, device)),
-        (LinkSet(nic.name, master=""), *_take(later, device), *give(given, nic.name)),
+        (LinkSet(nic.name, master=device), LinkSet(device, up=True), *_take(own, nic.name), *give(kept, device)),
+        (LinkSet(nic.name, master=""), *_take(later, device), *give(given, nic.name, again=True)),
     )
     why = f"{nic.name} becomes a port of {device}, which takes over its addresses and routes, in one send"
     quiet, loud = _silence(device, nic, host)
-    return _switch(device, nic) + _settings(device, nic.name, host) + quiet + Plan.of((move, why)) + loud
+    prepared = _switch(device, nic) + _settings(device, nic.name, host) + quiet
+    first, last = _twofold(own, device, nic.name)
+    return prepared + first + Plan.of((move, why)) + loud + last
+
+
+def _twofold(own: Belongings, device: str, nic: str) -> tuple[Plan, Plan]:
+    """IPv6 addresses stay on the one link until they are heard on the other.
+
+    Otherwise an answer to the first question for a neighbour's MAC may be lost, and it is asked again after a second.
+    """
+    six = tuple(address.address for address in own.addresses if family(address.address) == 6)
+    if not six:
+        return Plan(), Plan()
+    before = Heard((), nic, back=Heard(six, nic))
+    after = Heard(six, device)
+    gone = [(AddrDel(address, nic), "it is on the bridge") for address in six]
+    first = Plan.of((before, f"on the way back: what {nic} has again is heard before the bridge goes"))
+    return first, Plan.of((after, f"what {device} has is heard before it leaves {nic}"), *gone)
 
 
 def _switch(device: str, nic: Link) -> Plan:
@@ -102,27 +121,17 @@ def _settings(device: str, nic: str, host: Host) -> Plan:
 
 
 def _silence(device: str, nic: Link, host: Host) -> tuple[Plan, Plan]:
-    """While addresses move the kernel makes none by itself and looks for no duplicates.
-
-    Then the bridge is as the NIC was, which stays quiet as long as it is a port.
-    """
-    quiet: list[tuple[Op, str]] = []
-    loud: list[tuple[Op, str]] = []
-    reasons = {
-        "addr_gen_mode": ("1", "its link-local address comes and goes with the others"),
-        "accept_dad": ("0", "addresses that were in use already are used at once"),
-    }
-    for name, (value, why) in reasons.items():
-        default, was = (host.sysctl(f"net/ipv6/conf/{link}/{name}") for link in ("default", nic.name))
-        if default is None or was is None:
-            continue
-        for link, before in ((device, default), (nic.name, was)):
-            if before != value:
-                quiet.append((SysctlSet(f"net/ipv6/conf/{link}/{name}", value, before, dev=link), why))
-        if was != value:
-            loud.append(
-                (SysctlSet(f"net/ipv6/conf/{device}/{name}", was, value, dev=device), f"as on {nic.name} before")
-            )
+    """While addresses move the kernel makes none by itself; then the bridge does as the NIC did before."""
+    key, why = "net/ipv6/conf/{}/addr_gen_mode", "its link-local address comes and goes with the others"
+    default, was = (host.sysctl(key.format(link)) for link in ("default", nic.name))
+    if default is None or was is None:
+        return Plan(), Plan()
+    quiet = [
+        (SysctlSet(key.format(link), "1", before, dev=link), why)
+        for link, before in ((device, default), (nic.name, was))
+        if before != "1"
+    ]
+    loud = [(SysctlSet(key.format(device), was, "1", dev=device), f"as on {nic.name} before")] if was != "1" else []
     return Plan.of(*quiet), Plan.of(*loud)
 
 
@@ -148,23 +157,29 @@ def _without_learned(routes: Sequence[Route]) -> tuple[Route, ...]:
 
 
 def _take(own: Belongings, dev: str) -> Iterator[Op]:
-    """Routes, then addresses, off a link."""
+    """Routes, then IPv4 addresses, off a link; an IPv6 one may be on two links, and goes later, or with the bridge."""
     for route in _brought_by_none(own):
         where = (route.dst, dev, route.via, None, route.family, route.protocol, route.metric, route.table)
         yield RouteDel(*where, scope=_scope(route), tos=route.tos)
     for route in _made(own):
         yield RouteDel(route.dst, dev, "", None, route.family, KERNEL, route.metric)
     for address in reversed(own.addresses):
-        yield AddrDel(address.address, dev, peer=address.peer)
+        if family(address.address) == 4:
+            yield AddrDel(address.address, dev, peer=address.peer)
 
 
-def give(own: Belongings, dev: str) -> Iterator[Op]:
-    """Addresses, then routes, onto a link that is up."""
+def give(own: Belongings, dev: str, again: bool = False) -> Iterator[Op]:
+    """Addresses, then routes, onto a link that is up.
+
+    `again`: IPv6 addresses may still be there, and their routes not.
+    """
     for address in _ordered(own.addresses):
         yield AddrAdd(address.address, dev, nodad=False, like=address)
     for route in _expected(own.addresses):
         if not _among(route, own.routes):
             yield RouteDel(route.dst, dev, "", None, route.family, KERNEL, route.metric)
+    if again:
+        yield from (_route_add(route, dev).replace(again=True) for route in _made(own) if route.family == 6)
     for route in sorted(_brought_by_none(own), key=lambda route: bool(route.via)):
         yield _route_add(route, dev)
 
@@ -203,8 +218,9 @@ def _brought_by_none(own: Belongings) -> list[Route]:
 
 
 def _made(own: Belongings) -> list[Route]:
-    """The routes that came with the addresses and are there."""
-    return [route for route in _expected(own.addresses) if _among(route, own.routes)]
+    """The routes that came with the addresses and are there, as they are there."""
+    made = _expected(own.addresses)
+    return [route for route in own.routes if _among(route, made)]
 
 
 def _among(route: Route, routes: Sequence[Route]) -> bool:

@@ -280,7 +280,8 @@ class RouteAdd(Op):
     """Add a route; `dst` is `default` or a prefix, `via` "" makes it a direct one.
 
     `scope` -1 is the usual one: link for a direct IPv4 route, global otherwise. `mtu` and `advmss` 0 follow the link.
-    The rest is for a route that another link had before; one that `expires` is not missed.
+    The rest is for a route that another link had before; one that `expires` is not missed, one that comes `again` may
+    be there with its address already.
     """
 
     dst: str
@@ -300,6 +301,7 @@ class RouteAdd(Op):
     metrics: tuple[tuple[int, int], ...] = ()
     pref: int = 0
     expires: int = 0
+    again: bool = False
 
     def reverse(self) -> tuple[Op, ...]:
         return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric, self.table),)
@@ -344,6 +346,20 @@ class Together(Op):
 
     def holds(self, host: Host) -> bool:
         return all(op.holds(host) for op in self.ops)
+
+
+class Heard(Op):
+    """Wait until the kernel takes packets for these addresses of a link of the host, a second at most.
+
+    It adds an IPv6 address at once, and the route to it a moment later. `back` is the wait on the way back.
+    """
+
+    addresses: tuple[str, ...]
+    dev: str
+    back: Heard | None = None
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (self.back,) if self.back else ()
 
 
 class SysctlSet(Op):

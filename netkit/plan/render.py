@@ -14,6 +14,7 @@ from netkit.plan.ops import (
     MAIN,
     AddrAdd,
     AddrDel,
+    Heard,
     LinkAdd,
     LinkDel,
     LinkMove,
@@ -79,8 +80,8 @@ class Command(Value):
     may_fail: bool = False
 
     def __str__(self) -> str:
-        line = " ".join(quote(word) for word in self.argv) + (" || :" if self.may_fail else "")
-        return f"{line} <<'EOF'\n{self.stdin.rstrip()}\nEOF" if self.stdin else line
+        line, end = " ".join(quote(word) for word in self.argv), " || :" if self.may_fail else ""
+        return f"{line} <<'EOF'{end}\n{self.stdin.rstrip()}\nEOF" if self.stdin else line + end
 
 
 def quote(word: str) -> str:
@@ -216,6 +217,11 @@ def _switch(on: bool) -> str:
     return "on" if on else "off"
 
 
+def _heard(_: Heard) -> tuple[Command, ...]:
+    """Nothing: a script is slow enough."""
+    return ()
+
+
 def _loopback_up(op: LoopbackUp) -> tuple[Command, ...]:
     return _ip(op.ns, "link", "set", "dev", "lo", "up")
 
@@ -227,7 +233,12 @@ def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
         words = (address, "peer", f"{peer}/{length}") if peer else (op.address,)
         if not isinstance(op, AddrAdd):
             return _ip(op.ns, "addr", verb, *words, "dev", op.dev)
-        return _ip(op.ns, "addr", verb if op.exclusive else "replace", *words, "dev", op.dev, *_manner(op))
+        where, manner = (*words, "dev", op.dev), _manner(op)
+        how = verb if op.exclusive else "replace"
+        if op.like is None or ":" not in op.address or "nodad" in manner:
+            return _ip(op.ns, "addr", how, *where, *manner)
+        # as the kernel is told: without a look for duplicates, and without remembering that
+        return _ip(op.ns, "addr", how, *where, *manner, "nodad") + _ip(op.ns, "addr", "change", *where, *manner)
 
     return render_addr
 
@@ -277,7 +288,8 @@ def _together(op: Together) -> tuple[Command, ...]:
         six = command.argv[1] == "-6"
         words = command.argv[2:] if six else command.argv[1:]
         lines.append(" ".join("::/0" if six and word == "default" else quote(word) for word in words))
-    return (Command(("ip", "-force", "-batch", "-"), "".join(f"{line}\n" for line in lines)),)
+    text, idle = "".join(f"{line}\n" for line in lines), any(isinstance(op, RouteAdd) and op.again for op in op.ops)
+    return (Command(("ip", "-force", "-batch", "-"), text, may_fail=idle),)
 
 
 def _sysctl(op: SysctlSet | SysctlRestore) -> tuple[Command, ...]:
@@ -348,6 +360,7 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     RouteAdd: _route("add"),
     RouteDel: _route("del"),
     Together: _together,
+    Heard: _heard,
     SysctlSet: _sysctl,
     SysctlRestore: _sysctl,
     RulesAdd: _rules,

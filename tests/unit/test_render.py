@@ -20,6 +20,7 @@ from netkit.plan.ops import (
     AddrAdd,
     AddrDel,
     Errand,
+    Heard,
     LinkAdd,
     LinkDel,
     LinkMove,
@@ -141,7 +142,7 @@ def test_one_change_may_take_two_commands() -> None:
 def test_every_kind_of_op_can_be_rendered() -> None:
     words = {**vars(ops), **vars(shaping), **vars(tuning)}
     kinds = {kind for kind in words.values() if isinstance(kind, type) and issubclass(kind, Op)} - {Op, Errand}
-    rules = {RulesAdd, RulesDel, PortsReserve, PortsFree}
+    rules = {RulesAdd, RulesDel, PortsReserve, PortsFree, Heard}
     assert kinds == {type(op) for op in LINES} | rules
 
 

@@ -55,7 +55,7 @@ def test_ipv6_comes_last_to_first_and_the_link_local_address_after_all() -> None
 
 def test_the_nic_is_a_port_before_anything_leaves_it_and_none_before_anything_comes_back() -> None:
     op = moved(FIRST)
-    assert op.ops[:2] == (LinkSet("nk-lan", up=True), LinkSet("eth0", master="nk-lan"))
+    assert op.ops[:2] == (LinkSet("eth0", master="nk-lan"), LinkSet("nk-lan", up=True))
     assert op.back[0] == LinkSet("eth0", master="")
 
 

@@ -220,36 +220,36 @@ sysctl -qw net/ipv6/conf/nk-lan/accept_ra=2
 sysctl -qw net/ipv6/conf/nk-lan/addr_gen_mode=1
 # its link-local address comes and goes with the others
 sysctl -qw net/ipv6/conf/eth0/addr_gen_mode=1
-# addresses that were in use already are used at once
-sysctl -qw net/ipv6/conf/nk-lan/accept_dad=0
-# addresses that were in use already are used at once
-sysctl -qw net/ipv6/conf/eth0/accept_dad=0
+# on the way back: what eth0 has again is heard before the bridge goes
 # eth0 becomes a port of nk-lan, which takes over its addresses and routes, in one send
 ip -force -batch - <<'EOF'
-link set dev nk-lan up
 link set dev eth0 master nk-lan
+link set dev nk-lan up
 route del default via 192.168.1.1 dev eth0 proto 16 metric 100
 route del 10.8.0.0/16 via 192.168.1.9 dev eth0 proto 4 table 100
 route del ::/0 via fe80::1 dev eth0 proto 9 metric 1024
 route del 192.168.1.0/24 dev eth0 proto 2
 route del 2001:db8:1::/64 dev eth0 proto 2 metric 256
 route del fe80::/64 dev eth0 proto 2 metric 256
-addr del fe80::5054:ff:fe12:3456/64 dev eth0
-addr del 2001:db8:1::5/64 dev eth0
 addr del 192.168.1.6/24 dev eth0
 addr del 192.168.1.5/24 dev eth0
 addr add 192.168.1.5/24 dev nk-lan brd 192.168.1.255 label nk-lan
 addr add 192.168.1.6/24 dev nk-lan label nk-lan:web
-addr replace 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr
-addr add fe80::5054:ff:fe12:3456/64 dev nk-lan
+addr replace 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr nodad
+addr change 2001:db8:1::5/64 dev nk-lan valid_lft 86400 preferred_lft 14400 mngtmpaddr
+addr add fe80::5054:ff:fe12:3456/64 dev nk-lan nodad
+addr change fe80::5054:ff:fe12:3456/64 dev nk-lan
 route add default via 192.168.1.1 dev nk-lan proto 16 metric 100 src 192.168.1.5
 route add 10.8.0.0/16 via 192.168.1.9 dev nk-lan proto 4 table 100 mtu 1300
 route replace ::/0 via fe80::1 dev nk-lan proto 9 metric 1025 expires 30
 EOF
 # as on eth0 before
 sysctl -qw net/ipv6/conf/nk-lan/addr_gen_mode=0
-# as on eth0 before
-sysctl -qw net/ipv6/conf/nk-lan/accept_dad=1
+# what nk-lan has is heard before it leaves eth0
+# it is on the bridge
+ip addr del 2001:db8:1::5/64 dev eth0
+# it is on the bridge
+ip addr del fe80::5054:ff:fe12:3456/64 dev eth0
 # it can speak for itself only: no spoofed MAC, ARP, address or RA
 nft -f - <<'EOF'
 add element bridge netkit ports { "nk83cd56d989c4" }

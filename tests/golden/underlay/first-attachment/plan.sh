@@ -194,8 +194,8 @@ ip link add name nk-lan group 28267 address 52:54:00:12:34:56 mtu 1499 type brid
 ip link set dev nk-lan mtu 1500
 # eth0 becomes a port of nk-lan, which takes over its addresses and routes, in one send
 ip -force -batch - <<'EOF'
-link set dev nk-lan up
 link set dev eth0 master nk-lan
+link set dev nk-lan up
 route del default via 192.168.1.1 dev eth0 proto 16 metric 100
 route del 192.168.1.0/24 dev eth0 proto 2
 addr del 192.168.1.5/24 dev eth0
