@@ -82,6 +82,9 @@ class FakeHost:
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         return Queueing()
 
+    def filters_vlans(self) -> bool:
+        return "vlan-filtering" not in self.lacks
+
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules
 

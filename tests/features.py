@@ -97,6 +97,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "tun": lambda: _works("ip", "tuntap", "add", "probe", "mode", "tun")(),
     "netem": _works("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"),
     "ifb": _link("type", "ifb"),
+    "vlan-filtering": _link("type", "bridge", "vlan_filtering", "1"),
     "tbf": _works("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32k", "latency", "1s"),
     "sctp": _sctp,
     "ipv6": _ipv6,

@@ -191,7 +191,26 @@ def _bridge_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
     told = {"bridge": check_ifname(name, "bridge")} if name else {}
     if inactive:
         told["inactive"] = "on"
+    if any(conf.data.get(key) for key in _VLANS):
+        told |= _vlans(conf)
     return told | {key: "on" if value else "off" for key, value in chosen.items()}
+
+
+def _vlans(conf: Fields) -> dict[str, str]:
+    """The VLAN keys as the bridge driver's options."""
+    ranges = []
+    for each in conf.sections("vlanTrunk"):
+        first = each.number("id", each.number("minID", 0, 1, 4094), 1, 4094)
+        last = first if "id" in each else each.number("maxID", 0, 1, 4094)
+        if not first or last < first:
+            raise ConfigError(
+                each.at, "it is no VLAN and no range of them", "give id, or minID and maxID, from 1 to 4094"
+            )
+        ranges.append(f"{first}-{last}")
+    vlan = conf.number("vlan", 0, 0, 4094)
+    told = {"vlan": str(vlan) if vlan else "", "trunk": ",".join(ranges)}
+    keep = conf.flag("preserveDefaultVlan", False)
+    return {key: value for key, value in told.items() if value} | ({"default_vlan": "on"} if keep else {})
 
 
 def _ptp_options(call: Call, policy: str, has_ipam: bool) -> dict[str, str]:
@@ -211,9 +230,6 @@ def _refuse_what_bridge_cannot(conf: Fields, has_ipam: bool) -> None:
     """Nothing is done by halves: what the driver lacks is said before anything changes."""
     if conf.flag("hairpinMode", False) and conf.flag("promiscMode", False):
         raise ConfigError("hairpinMode", "cannot set hairpin mode and promiscuous mode at the same time", "choose one")
-    if conf.number("vlan", 0, 0, 4094) or conf.sections("vlanTrunk") or conf.flag("preserveDefaultVlan", False):
-        told = next(key for key in _VLANS if conf.data.get(key))
-        raise incapable(told, "netkit's bridges do no VLAN filtering; the vlan plugin makes a link for one VLAN")
     if conf.flag("disableContainerInterface", False) and has_ipam:
         raise ConfigError("disableContainerInterface", "cannot use IPAM when it is set", "leave one of both out")
 

@@ -47,12 +47,20 @@ SWITCHES = {
     "promisc": False,  # the bridge takes frames for any MAC
     "dad": False,  # IPv6 duplicate detection in the containers
     "inactive": False,  # the containers' ends stay down
+    "default_vlan": False,  # ports of a VLAN stay in the bridge's default one, too
     "force_address": False,  # addresses of an adopted bridge make way for the gateway's
 }
 
 
+#: VLANs of the ports: the one whose frames bear no tag, and those that do.
+VLANS = ("vlan", "trunk")
+
+
 class BridgeOptions(Options):
-    """`bridge` is the link's name ("" derives one), `way` how ports are published; the rest are `SWITCHES`."""
+    """`bridge` is the link's name ("" derives one), `way` how ports are published; the rest are `SWITCHES`.
+
+    `vlan` and `trunk` are as people write them.
+    """
 
     bridge: str = ""
     guard: bool = True
@@ -64,7 +72,10 @@ class BridgeOptions(Options):
     promisc: bool = False
     dad: bool = False
     inactive: bool = False
+    default_vlan: bool = False
     force_address: bool = False
+    vlan: str = ""
+    trunk: str = ""
     way: Way | None = None
 
 
@@ -75,14 +86,20 @@ class Bridge:
     per_attachment = ("hairpin", "dad", "inactive", *(key for key in PUBLISHING if key != "snat"))
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> BridgeOptions:
-        only(raw, ("bridge", *SWITCHES, *PUBLISHING), self.name, at)
+        only(raw, ("bridge", *SWITCHES, *VLANS, *PUBLISHING), self.name, at)
         name = str(raw.get("bridge", ""))
         if name:
             check_ifname(name, f"{at}.bridge")
         if name.startswith(ROUTED):
             raise ConfigError(f"{at}.bridge", f"{ROUTED}... are the names of routed cables", "choose another name")
         switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
-        return BridgeOptions(name, **switches, way=way(raw, at))
+        access, tagged = (str(raw.get(key) or "") for key in VLANS)
+        if access or tagged:
+            from netkit.parts import vlans
+
+            vlans.vlan(access, f"{at}.vlan")
+            vlans.trunk(tagged, f"{at}.trunk")
+        return BridgeOptions(name, **switches, vlan=access, trunk=tagged, way=way(raw, at))
 
     def device(self, net: Network) -> str:
         chosen = self._options(net).bridge
@@ -100,6 +117,7 @@ class Bridge:
             "internal": (net.internal, other.internal),
             "icc": (net.icc, other.icc),
             "open from outside": (mine.routed, theirs.routed),
+            f"of VLAN {mine.vlan or 'none'}": (mine.vlan, theirs.vlan),
         }
         if {subnet.cidr for subnet in net.subnets} & {subnet.cidr for subnet in other.subnets}:
             told["masqueraded"] = (mine.masquerade, theirs.masquerade)
@@ -112,6 +130,10 @@ class Bridge:
         options = self._options(net)
         plan = network_rules(net, host, options.masquerade, options.routed)
         plan += bridge(net, host, options.gateway, options.promisc, options.force_address)
+        if options.vlan or options.trunk:
+            from netkit.parts import vlans
+
+            plan += vlans.filtering(net.device, vlans.vlan(options.vlan, "vlan"), host)
         if not options.way or options.way.snat:
             plan += localhost(net, host)
         return plan + admit(net, host)
@@ -125,6 +147,7 @@ class Bridge:
         return Attachment(
             (port_guard(ep, host) if options.guard and ep.addresses else Plan())
             + veth(ep, net.device, host, not net.icc, options.hairpin, options.dad)
+            + _port_vlans(ep.host_ifname, options)
             + loopback(req.netns, host)
             + addresses(ep, options.dad, up=not options.inactive)
             + (default_routes(ep, host) if options.default_route else Plan())
@@ -136,3 +159,12 @@ class Bridge:
 
     def _options(self, net: Network) -> BridgeOptions:
         return self.parse_options(dict(net.options), f"networks.{net.name}.options")
+
+
+def _port_vlans(port: str, options: BridgeOptions) -> Plan:
+    if not (options.vlan or options.trunk):
+        return Plan()
+    from netkit.parts import vlans
+
+    access, tagged = vlans.vlan(options.vlan, "vlan"), vlans.trunk(options.trunk, "trunk")
+    return vlans.port_vlans(port, access, tagged, options.default_vlan)

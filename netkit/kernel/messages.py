@@ -333,7 +333,11 @@ LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
 }
 
 #: Modules of ops that few plans hold, and where each has its ENCODERS.
-RARE = {"netkit.plan.rare.shaping": "netkit.kernel.tc", "netkit.plan.rare.tuning": "netkit.kernel.tune"}
+RARE = {
+    "netkit.plan.rare.shaping": "netkit.kernel.tc",
+    "netkit.plan.rare.tuning": "netkit.kernel.tune",
+    "netkit.plan.rare.vlan": "netkit.kernel.vlans",
+}
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LinkAdd: _link_add,

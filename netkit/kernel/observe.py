@@ -120,6 +120,12 @@ class KernelHost:
             lambda: self._inside(netns, lambda it: queueing(it.socket(), index), Queueing()),
         )
 
+    def filters_vlans(self) -> bool:
+        """Whether this kernel's bridges filter VLANs."""
+        from netkit.kernel.vlans import filters  # hardly a network asks
+
+        return self._once("vlans", filters)
+
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
         return self._once(("rule", rule, backend), lambda: self._rules_hold(rule, backend))

@@ -132,6 +132,9 @@ class Host(Protocol):
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""
 
+    def filters_vlans(self) -> bool:
+        """Whether this kernel's bridges filter VLANs."""
+
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
 

@@ -36,6 +36,7 @@ from netkit.plan.ops import (
 )
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
+from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.rules import Publish
 from netkit.value import Value
 
@@ -329,6 +330,18 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
     return (_words("sh", "-c", f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
 
 
+def _vlan_filter(op: VlanFilter) -> tuple[Command, ...]:
+    return _ip(op.ns, "link", "set", "dev", op.dev, "type", "bridge", "vlan_filtering", int(op.looks))
+
+
+def _vlan(op: VlanAdd | VlanDel) -> tuple[Command, ...]:
+    verb = "add" if isinstance(op, VlanAdd) else "del"
+    ids = str(op.first) if op.first == op.last else f"{op.first}-{op.last}"
+    access = ("pvid", "untagged") if isinstance(op, VlanAdd) and op.access else ()
+    own = ("self",) if op.own else ()
+    return (_inside(op.ns, "bridge", "vlan", verb, "dev", op.dev, "vid", ids, *access, *own),)
+
+
 def _bucket(op: TokenBucketAdd | TokenBucketDel) -> tuple[Command, ...]:
     if isinstance(op, TokenBucketDel):
         return (_inside(op.ns, "tc", "qdisc", "del", "dev", op.dev, "root", "handle", f"{HANDLE:x}:"),)
@@ -368,6 +381,9 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     PortsReserve: _ports,
     PortsFree: _ports,
     LinkTune: _link_tune,
+    VlanFilter: _vlan_filter,
+    VlanAdd: _vlan,
+    VlanDel: _vlan,
     TokenBucketAdd: _bucket,
     TokenBucketDel: _bucket,
     IngressAdd: _ingress,

@@ -173,9 +173,6 @@ def test_a_wrong_key_is_told_by_its_path(
 @pytest.mark.parametrize(
     "keys",
     [
-        {"vlan": 7},
-        {"vlanTrunk": [{"id": 7}]},
-        {"preserveDefaultVlan": True},
         {"runtimeConfig": {"bandwidth": {"ingressRate": 1}}},
     ],
     ids=str,

@@ -40,9 +40,10 @@ from netkit.plan.ops import (
     SysctlSet,
     Together,
 )
-from netkit.plan.rare import shaping, tuning
+from netkit.plan.rare import shaping, tuning, vlan
 from netkit.plan.rare.shaping import IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
+from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.render import Command, quote, render, script
 from netkit.plan.rules import Publish
 from netkit.plan.steps import Plan
@@ -120,6 +121,11 @@ LINES: dict[Op, str] = {
     ),
     LinkTune("eth0", mtu=1400, promisc=True): "ip link set dev eth0 mtu 1400 promisc on",
     LinkTune("eth0", txqlen=0): "ip link set dev eth0 txqueuelen 0",
+    VlanFilter("br0"): "ip link set dev br0 type bridge vlan_filtering 1",
+    VlanAdd("nk0", 10, 10, access=True): "bridge vlan add dev nk0 vid 10 pvid untagged",
+    VlanAdd("br0", 10, 10, access=True, own=True): "bridge vlan add dev br0 vid 10 pvid untagged self",
+    VlanAdd("nk0", 20, 30): "bridge vlan add dev nk0 vid 20-30",
+    VlanDel("nk0", 1, 1): "bridge vlan del dev nk0 vid 1",
     TokenBucketDel("nk0"): "tc qdisc del dev nk0 root handle 6e6b:",
     IngressAdd("nk0"): "tc qdisc add dev nk0 ingress",
     IngressDel("nk0"): "tc qdisc del dev nk0 ingress",
@@ -140,7 +146,7 @@ def test_one_change_may_take_two_commands() -> None:
 
 
 def test_every_kind_of_op_can_be_rendered() -> None:
-    words = {**vars(ops), **vars(shaping), **vars(tuning)}
+    words = {**vars(ops), **vars(shaping), **vars(tuning), **vars(vlan)}
     kinds = {kind for kind in words.values() if isinstance(kind, type) and issubclass(kind, Op)} - {Op, Errand}
     rules = {RulesAdd, RulesDel, PortsReserve, PortsFree, Heard}
     assert kinds == {type(op) for op in LINES} | rules

@@ -1,0 +1,59 @@
+"""VLANs on a bridge: containers of one do not see those of another, and a trunk brings several to one container."""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError, HostError
+from netkit.plan.rare.vlan import DEFAULT, VlanAdd, VlanDel, VlanFilter
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.plan.host import Host
+
+HIGHEST = 4094
+
+Trunk = tuple[tuple[int, int], ...]
+
+
+def vlan(value: str, at: str) -> int:
+    """One VLAN id, 0 for none."""
+    if not value:
+        return 0
+    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= HIGHEST):
+        raise ConfigError(at, f"{value!r} is no VLAN", f"use 1 to {HIGHEST}")
+    return int(value)
+
+
+def trunk(value: str, at: str) -> Trunk:
+    """`10,20-30` as inclusive ranges."""
+    found: list[tuple[int, int]] = []
+    for part in value.split(",") if value else ():
+        start, dash, end = part.partition("-")
+        first = vlan(start or "?", at)
+        last = vlan(end or "?", at) if dash else first
+        if last < first:
+            raise ConfigError(at, f"the range {part} runs backwards", f"write {end}-{start}")
+        found.append((first, last))
+    return tuple(found)
+
+
+def filtering(bridge: str, access: int, host: Host) -> Plan:
+    """The bridge looks at VLANs, and the host takes part in the access VLAN without a tag."""
+    if not host.filters_vlans():
+        hint = "load a kernel with CONFIG_BRIDGE_VLAN_FILTERING, or leave vlan and trunk out"
+        raise HostError("this kernel's bridges do no VLAN filtering", hint)
+    plan = Plan.of((VlanFilter(bridge), "the bridge looks at VLANs"))
+    if not access:
+        return plan
+    return plan + Plan.of((VlanAdd(bridge, access, access, access=True, own=True), f"the host is in VLAN {access}"))
+
+
+def port_vlans(port: str, access: int, tagged: Trunk, keep_default: bool) -> Plan:
+    """A port's VLANs: untagged frames are of `access`, or of the default VLAN of a trunk that has none."""
+    plan = Plan()
+    if access:
+        plan += Plan.of((VlanAdd(port, access, access, access=True), f"its frames are of VLAN {access}"))
+        if access != DEFAULT and not keep_default:
+            plan += Plan.of((VlanDel(port, DEFAULT, DEFAULT), "and of no other"))
+    ranges = ((VlanAdd(port, first, last), "a VLAN of its trunk, with its tag") for first, last in tagged)
+    return plan + Plan.of(*ranges)
