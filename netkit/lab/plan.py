@@ -174,6 +174,8 @@ def _attach(lab: Lab, container: Container, joined: Joined, at: int) -> Act:
     words += ["--ifname", joined.ifname]
     words += ["--mac", joined.mac] if joined.mac else []
     words += ["--mtu", str(joined.mtu)] if joined.mtu else []
+    words += ["--rate-in", joined.rate_in] if joined.rate_in else []
+    words += ["--rate-out", joined.rate_out] if joined.rate_out else []
     words += [word for ip in joined.ip for word in ("--ip", ip)]
     words += [word for ports in joined.publish for word in ("-p", ports)]
     return _act(host.name, joined.line, NETKIT, *_firewall(host), *words)

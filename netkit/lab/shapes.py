@@ -101,6 +101,10 @@ def _routed(member: dict[str, Any]) -> dict[str, Any]:
     return {**member, "routes": routes}
 
 
+#: What belongs to one network of a container.
+_OWN = ("ip", "publish", "ifname", "mac", "mtu", "rate_in", "rate_out")
+
+
 def _container(
     line: int,
     network: str = "",
@@ -108,7 +112,7 @@ def _container(
     networks: tuple[tuple[str, Joined], ...] | None = None,
     **rest: Any,
 ) -> Container:
-    own = {key: rest.pop(key) for key in ("ip", "publish", "ifname", "mac", "mtu") if key in rest}
+    own = {key: rest.pop(key) for key in _OWN if key in rest}
     ways = [word for word, given in (("network", network), ("mode", mode), ("networks", networks is not None)) if given]
     if len(ways) > 1:
         raise ConfigError("", f"{ways[0]} and {ways[1]} exclude each other", "a container on several: networks alone")
@@ -220,6 +224,8 @@ _JOINED = {
     "ifname": Field(Text(words.ifname), "The interface's name in the container [eth0, eth1...]."),
     "mac": Field(Text(words.mac), "This MAC address [made from the id]."),
     "mtu": Field(_MTU, "At most what the network carries [as the network]."),
+    "rate-in": Field(Text(words.rate), "At most so much towards it: 10mbit."),
+    "rate-out": Field(Text(words.rate), "At most so much from it: 10mbit."),
 }
 _HOST = Shape(
     _host,

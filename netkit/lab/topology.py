@@ -69,6 +69,8 @@ class Joined(Value):
     ifname: str = ""
     mac: str = ""
     mtu: int = 0
+    rate_in: str = ""
+    rate_out: str = ""
     line: int = 0
 
 

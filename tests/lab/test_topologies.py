@@ -29,6 +29,7 @@ SHIPPED = {
     "hairpin-and-localhost",
     "cni-chain",
     "macvlan",
+    "shaped",
     "ptp",
     "container-shared",
     "underlay-dhcp",
