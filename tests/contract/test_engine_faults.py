@@ -87,7 +87,7 @@ def test_a_first_attachment_that_fails_takes_its_network_back(lab: Lab, backend:
 
 
 @pytest.mark.limit(240)
-@pytest.mark.parametrize("case", ("bridge", "dual"))
+@pytest.mark.parametrize("case", ("bridge", "dual", "shaped"))
 def test_kill_9_before_any_op_is_taken_back_by_gc(lab: Lab, backend: str, case: str) -> None:
     stage = Stage(lab, backend, case)
     for verb in ("create", "attach"):
