@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.model import AttachRequest, Network, PortMap, Rate, RouteSpec
+from netkit.model import AttachRequest, Dns, Network, PortMap, Rate, RouteSpec
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -57,4 +57,10 @@ class Wish(Value):
             mtu=self.mtu,
             tune=self.tune,
             sysctls=self.sysctls,
+            dns=self._names(),
         )
+
+    def _names(self) -> Dns | None:
+        """The result's dns, for the record."""
+        told: dict[str, Any] = {key: value if key == "domain" else tuple(value) for key, value in self.dns.items()}
+        return Dns(**told) if told else None
