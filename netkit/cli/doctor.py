@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 @click.option("--fix", is_flag=True, help="Do what netkit can do about it, then look again.")
 @click.pass_context
 def command(ctx: click.Context, fix: bool) -> int:
-    """Look for what is amiss with the whole host.
+    """Look for what is amiss with the whole host, and mend what can be mended.
 
     What was made and no longer stands, what is left of the dead, forwarding that somebody has switched off, firewalls
     and routes of others that came later and are in the way, sizes that do not fit, processes on published ports, lost

@@ -47,7 +47,7 @@ def test_a_shared_networks_command_leaves_with_its_own_code(host: HostNs) -> Non
         (("run", "--mode", "container", "--", "true"), 2, "whose network?"),
         (("run", "--mode", "container:nobody", "--", "true"), 3, "there is no running container nobody"),
         (("run", "--mode", "container:99999999", "--", "true"), 3, "99999999"),
-        (("run", "--mode", "bridge:x", "--", "true"), 2, "known modes: bridge, container:PID|ID, host"),
+        (("run", "--mode", "bridge:x", "--", "true"), 2, "known modes: bridge, cni:TYPE, container:PID|ID, host"),
         (("network", "create", "h", "--mode", "host"), 2, "mode host attaches nothing"),
     ],
 )
