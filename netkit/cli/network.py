@@ -33,7 +33,7 @@ def command() -> None:
 @click.argument("name")
 @options(
     click.option("--mode", default="bridge", metavar="MODE", shell_complete=complete.modes,
-                 help="null, bridge, ptp, macvlan, ipvlan or underlay [bridge]."),
+                 help="null, bridge, ptp, macvlan, ipvlan, underlay or cni:TYPE [bridge]."),
     click.option("--subnet", multiple=True, metavar="CIDR", help="A subnet; may be repeated [a free 10.90-99.0.0/16]."),
     click.option("--gateway", multiple=True, metavar="IP", help="The gateway of a subnet [its first address]."),
     click.option("--ip-range", multiple=True, metavar="CIDR",

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 attach_options = options(
     click.option(
         "--mode", metavar="MODE", shell_complete=complete.modes,
-        help="null, bridge, ptp, macvlan, ipvlan, underlay [bridge]; `netkit run` also host and container:PID|ID.",
+        help="null, bridge, ptp, macvlan, ipvlan, underlay, cni:TYPE [bridge]; `run` also host, container:PID|ID.",
     ),
     click.option("--parent", metavar="IF", help="The host's link that the mode builds on [the one of the way out]."),
     click.option("--network", metavar="NAME", shell_complete=complete.networks, help="A network, instead of a mode."),

@@ -95,7 +95,7 @@ class Delegate:
     def learn(
         self, net: Network, req: AttachRequest, first: Attachment, answers: Mapping[Op, object], host: Host
     ) -> Attachment:
-        result: Any = answers[first.plan.ops[-1]]
+        result: Any = next(answers[op] for op in first.plan.ops if isinstance(op, PluginAdd))
         try:
             ep = _told(first.endpoint, result)
         except (LookupError, TypeError, AttributeError, ValueError) as error:

@@ -72,14 +72,21 @@ def _apply(session: Session, name: str, plan: Plan, former: Plan) -> None:
 
 
 def take_down_unused_host(session: Session) -> None:
-    """Take back what the host got for its networks, if none is up; needs the host's lock."""
-    others = [up for up in session.networks.all_up() if up.network != HOST and up.plan.steps]
-    if any(_needs_host(session, up.network) for up in others):
+    """Take back what the host got for its networks, if none needs it; needs the host's lock.
+
+    A network that makes nothing of its own (published ports alone, a plugin's cable) needs it while something is
+    attached. When nothing is, it goes down with the host, to come up with both at its next attachment.
+    """
+    ups = [up for up in session.networks.all_up() if up.network != HOST and _needs_host(session, up.network)]
+    if any(up.plan.steps for up in ups) or any(session.records.on(up.network) for up in ups):
         return
     base = session.networks.up(HOST)
-    if base is not None:
-        executor.must_revert(session.kernel, base.plan.undo(), "the host's base could not be taken back")
-        session.networks.forget_up(HOST)
+    if base is None:
+        return
+    executor.must_revert(session.kernel, base.plan.undo(), "the host's base could not be taken back")
+    for up in ups:
+        session.networks.forget_up(up.network)
+    session.networks.forget_up(HOST)
 
 
 def _needs_host(session: Session, name: str) -> bool:

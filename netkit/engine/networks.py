@@ -69,6 +69,10 @@ def complete(session: Session, net: Network) -> Network:
         if net.subnets or net.internal or not net.icc or net.mtu or net.parent or net.ipam:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
+    if net.ipam == pools.DHCP and hasattr(mode, "learn"):
+        raise ConfigError(
+            "ipam", f"a {net.mode} network has its plugin ask for a lease", """-o 'ipam={"type": "dhcp"}'"""
+        )
     host = session.host()
     net = _on_parent(net, host)
     net = net.replace(device=device(net))

@@ -25,6 +25,7 @@ LARGEST = 1 << 20
 
 def add(session: Session, op: Plugin) -> dict[str, Any]:
     """ADD; the plugin's result. When it fails, hangs, or answers with junk, DEL is sent after it."""
+    find(op.type, op.directories)  # one that is not there has done nothing that its DEL could undo
     try:
         return _result(op, _run(op, "ADD", op.ns.path))
     except NetkitError as error:

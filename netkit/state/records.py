@@ -101,6 +101,12 @@ class Records:
         """The records of one container."""
         return tuple(record for record in self._about(container) if record.endpoint.container == container)
 
+    def on(self, network: str) -> bool:
+        """Whether a network has an attachment, or one that comes or goes at this moment."""
+        places = (self.root.attachments, self.root.attaching, self.root.detaching)
+        found = (record for place in places for record in place.values(Record, holding=network))
+        return any(record.endpoint.network == network for record in found)
+
     def of_netns(self, inode: int, cookie: int = 0) -> tuple[Record, ...]:
         """The records of one network namespace, by its cookie, or by its inode where it has none."""
         return tuple(record for attachment in self._ids(inode, cookie) if (record := self.load(attachment)))

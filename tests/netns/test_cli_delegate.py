@@ -45,6 +45,37 @@ def test_a_plugins_cable_gets_netkits_address_and_ports(host: HostNs, lab: Lab, 
         assert host.netkit("detach", made["id"]).returncode == 0
 
 
+def test_settings_of_its_namespace_go_with_a_plugins_cable(host: HostNs, lab: Lab) -> None:
+    container = lab.container()
+    create(host)
+    key = "net.ipv4.conf.IFNAME.proxy_arp"
+    made = attach(host, container, "-p", "8080:80", "--sysctl", f"{key}=1")
+    assert made.returncode == 0, made.stderr
+    assert container.run("sysctl", "-n", key.replace("IFNAME", "eth0")).stdout == "1\n"
+    assert host.netkit("check").returncode == 0
+
+
+def test_other_networks_come_and_go_beside_a_port_on_a_plugins_cable(host: HostNs, lab: Lab) -> None:
+    """The network of a plugin makes nothing on the host by itself; its ports need netkit's table all the same."""
+    container = lab.container()
+    create(host)
+    container.popen("socat", "TCP-LISTEN:80,fork,reuseaddr", "SYSTEM:echo hello")
+    assert attach(host, container, "-p", "8080:80").returncode == 0
+    for words in (("create", "other", "--mode", "ptp"), ("rm", "other")):
+        host.netkit("network", *words, check=True)
+        assert host.run("socat", "-t2", "-", "TCP:127.0.0.1:8080,retry=20,interval=0.1").stdout == "hello\n"
+        assert host.netkit("check").returncode == 0
+
+
+def test_a_plugins_network_gets_the_table_again_that_went_with_the_last_other(host: HostNs, lab: Lab) -> None:
+    create(host)
+    host.netkit("network", "create", "other", check=True)
+    host.netkit("network", "rm", "other", check=True)
+    assert host.run("nft", "list", "tables").stdout == ""
+    assert attach(host, lab.container(), "-p", "8080:80").returncode == 0
+    assert host.netkit("check").returncode == 0
+
+
 def test_check_misses_a_cable_that_is_gone(host: HostNs, lab: Lab) -> None:
     container = lab.container()
     create(host)
@@ -114,6 +145,11 @@ def test_options_that_no_plugin_can_have_are_refused(
     words = [word for option in options for word in ("-o", option)]
     refused = host.netkit("network", "create", "theirs", "--mode", "cni:cable", *words)
     assert (refused.returncode, said in refused.stderr) == (code, True), refused.stderr
+
+
+def test_a_plugin_asks_for_its_lease_by_itself(host: HostNs) -> None:
+    refused = host.netkit("network", "create", "theirs", "--mode", "cni:cable", "--ipam", "dhcp")
+    assert (refused.returncode, """-o 'ipam={"type": "dhcp"}'""" in refused.stderr) == (2, True), refused.stderr
 
 
 @pytest.mark.parametrize(("mode", "code"), [("cni:", 2), ("cni", 2), ("cni:../../bin/sh", 2), ("cni:nowhere", 5)])
