@@ -40,14 +40,7 @@ def load(data: bytes, kind: type[V], where: str = "a state file") -> V:
 
     StateError when it is whole but beyond us: written by a newer netkit, or with kinds that this one lacks.
     """
-    try:
-        version, crc, body = _envelope(loads(data.decode("utf-8")))
-        if crc != _checksum(version, body):
-            raise ValueError("its checksum does not match")
-    except RecursionError as error:
-        raise ValueError("nested too deeply") from error
-    if version > VERSION:
-        raise StateError(f"{where} was written by a newer netkit", "upgrade netkit on this host, then try again")
+    body = unseal(data, where)
     try:
         value = from_json(body)
     except ValueError as error:
@@ -56,6 +49,22 @@ def load(data: bytes, kind: type[V], where: str = "a state file") -> V:
     if not isinstance(value, kind):
         raise ValueError(f"it holds no {kind.__name__}")
     return value
+
+
+def unseal(data: bytes, where: str = "a state file") -> Any:
+    """The JSON data in a document, for those who look at each field before they make a value of it.
+
+    ValueError when it is torn or changed, StateError when a newer netkit wrote it.
+    """
+    try:
+        version, crc, body = _envelope(loads(data.decode("utf-8")))
+        if crc != _checksum(version, body):
+            raise ValueError("its checksum does not match")
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if version > VERSION:
+        raise StateError(f"{where} was written by a newer netkit", "upgrade netkit on this host, then try again")
+    return body
 
 
 def quoted(text: str) -> bytes:

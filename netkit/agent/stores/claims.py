@@ -1,0 +1,123 @@
+"""Claims in a directory: `10.5.72.0-24.g7` is the seventh time that this subnet changed hands.
+
+A claim never changes; who has a resource is what its highest generation says. So a host that comes late, believing that
+a claim is dead, can only lose the race for the next generation: it cannot remove a claim that is fresh.
+"""
+
+from __future__ import annotations
+
+from netkit.agent.stores import records
+from netkit.agent.stores.model import Claim
+from netkit.errors import ConfigError, ConflictError, StateError
+from netkit.state.files import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from netkit.agent.stores.shared import Shared
+
+#: Generations that stay below the highest: whoever is so late that it links a name anew looks again and sees these.
+_KEPT = 2
+
+
+class Claims:
+    """The claims of one kind of resource, `subnets` or `addresses`.
+
+    `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change.
+    """
+
+    def __init__(self, directory: Shared, kind: str) -> None:
+        self.directory = directory
+        self.kind = kind
+        self.warnings: list[str] = []
+        self._read: dict[str, tuple[tuple[int, int, int], Claim]] = {}
+        self._good: dict[str, Claim] = {}
+
+    def all(self) -> tuple[Claim, ...]:
+        """Who has what; where a highest generation cannot be read, what was known last."""
+        self.warnings.clear()
+        return tuple(self._current())
+
+    def at(self, resource: str) -> Claim:
+        """The claim of a resource, of generation 0 when there is none; ConflictError when nobody can tell."""
+        self.warnings.clear()
+        highest = max(self._generations().get(resource, ()), default=0)
+        if not highest:
+            return Claim(resource, 0)
+        try:
+            return self._load(resource, highest)
+        except ValueError as error:
+            where = f"{self.directory.path}/{_file(Claim(resource, highest))}"
+            raise ConflictError(f"nobody can tell who has {resource}: {where}: {error}", "remove that file") from error
+
+    def make(self, claim: Claim) -> bool:
+        """Put a claim in the place of the generation before; False when another was faster."""
+        if not self.directory.create(_file(claim), dump(claim)):
+            return False
+        numbers = self._generations().get(claim.resource, [])
+        if max(numbers, default=0) != claim.generation:
+            self.directory.remove(_file(claim))  # we were so late that our number had been used and cleared away
+            return False
+        self._clear(claim, numbers)
+        return True
+
+    def _current(self) -> Iterator[Claim]:
+        good: dict[str, Claim] = {}
+        for resource, numbers in self._generations().items():
+            try:
+                good[resource] = self._load(resource, max(numbers))
+            except ValueError as error:
+                self._warn(_file(Claim(resource, max(numbers))), str(error))
+                if resource not in self._good:
+                    continue
+                good[resource] = self._good[resource]
+            yield good[resource]
+        self._good = good
+        self._read = {name: entry for name, entry in self._read.items() if entry[1].resource in good}
+
+    def _generations(self) -> dict[str, list[int]]:
+        """The generations of each resource there are files of; other files are named in `warnings`."""
+        found: dict[str, list[int]] = {}
+        for name in self.directory.names():
+            bare, _, last = name.rpartition(".g")
+            number = records.generation(last)
+            try:
+                resource = records.resource(f"{self.kind}/{bare}")
+            except ConfigError:
+                number = None
+            if number is None:
+                self._warn(name, "no claim has such a name")
+            else:
+                found.setdefault(resource, []).append(number)
+        return found
+
+    def _load(self, resource: str, number: int) -> Claim:
+        """A claim as its file says; ValueError when that cannot be believed."""
+        name = _file(Claim(resource, number))
+        status = self.directory.look(name)
+        sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
+        if name in self._read and self._read[name][0] == sign:
+            return self._read[name][1]
+        try:
+            data = self.directory.read(name, records.CLAIM_SIZE)
+            if data is None:
+                raise ValueError("it has just vanished")
+            found = records.claim(data, resource, number)
+        except (StateError, ConfigError) as error:
+            raise ValueError(error.message) from error
+        self._read[name] = (sign, found)
+        return found
+
+    def _clear(self, claim: Claim, numbers: list[int]) -> None:
+        for number in numbers:
+            if number < claim.generation - _KEPT:
+                self.directory.remove(_file(claim.replace(generation=number)))
+
+    def _warn(self, name: str, why: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.append(f"{self.directory.path}/{name[:80]!r} was passed over: {why[:200]}")
+
+
+def _file(claim: Claim) -> str:
+    return f"{claim.resource.partition('/')[2]}.g{claim.generation}"

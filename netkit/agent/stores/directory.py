@@ -1,0 +1,212 @@
+"""`dir:///path`: a directory that hosts share, one directory in it for each network.
+
+    network.json                 what all agree on; where it is missing, nothing is mounted
+    nodes/4c1f...                what a host says of itself; only that host writes it
+    subnets/10.5.72.0-24.g3      who has a subnet, third change of hands
+    addresses/10.5.72.7.g1       who has an address
+
+Nothing here is decided by the time of day, by locks, or by the order of two reads.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import random
+import time
+
+from netkit.agent.stores import records
+from netkit.agent.stores.claims import Claims
+from netkit.agent.stores.hint import Hint
+from netkit.agent.stores.members import Members
+from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
+from netkit.agent.stores.patience import Patience
+from netkit.agent.stores.shared import Shared
+from netkit.agent.stores.sightings import Sightings
+from netkit.errors import ConfigError, ConflictError, StateError
+from netkit.state.files import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+#: Seconds between two looks, give or take a fifth.
+POLL = 3.0
+_PATIENCE = 10.0
+_MARKER = "network.json"
+
+
+def boottime() -> float:
+    """Seconds since the host started, a suspend included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+class DirectoryStore:
+    """One network in a shared directory, as `node` sees it.
+
+    `settings` makes the network where it is missing; ConflictError when it is there with others. The directory `path`
+    itself must exist. For one thread, and one process of a host at a time.
+    """
+
+    def __init__(
+        self,
+        path: str,
+        network: str,
+        node: str,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self.node = records.node(node)
+        self.path = path
+        self._network = records.node(network, "network")
+        self._clock = clock
+        self._patience = Patience(_PATIENCE)
+        self._last = Snapshot()
+        self._sightings = Sightings(clock)
+        self._renewed = clock()
+        home = Shared.open(path, node).sub(self._network)
+        self.settings = _agree(home, settings)
+        self._enter(home)
+
+    def acquire(self, resource: str, reserved: bool = False) -> Claim:
+        resource = records.resource(resource)
+        if self.fenced():
+            raise StateError(f"{self.path}: this host has been silent for too long to claim anything", "renew first")
+        claims = self._of(resource)
+        now = claims.at(resource)
+        if now.node == self.node and now.reserved >= reserved:
+            return now
+        if now.node != self.node and not self._is_free(now):
+            raise ConflictError(f"{resource} is {_holder(now)}", "choose another")
+        mine = Claim(resource, records.next_generation(now.generation), self.node, reserved)
+        if claims.make(mine):
+            return mine
+        now = claims.at(resource)
+        if now.node != self.node:
+            raise ConflictError(f"{resource} is {_holder(now)} by now", "choose another")
+        return now
+
+    def renew(self, host: Host) -> tuple[Claim, ...]:
+        if host.node != self.node:
+            raise ConfigError("node", f"{host.node} is another host than {self.node}")
+        self._check()
+        late = self.fenced()
+        self._members.write(host)
+        self._renewed = self._clock()
+        if late:
+            return ()  # someone may be about to take what we had: the next renewal tells
+        return tuple(one for kind in self._claims.values() for one in kind.all() if one.node == self.node)
+
+    def release(self, claim: Claim) -> bool:
+        claims = self._of(claim.resource)
+        if claim.node != self.node or claims.at(claim.resource) != claim:
+            return False
+        return claims.make(Claim(claim.resource, records.next_generation(claim.generation)))
+
+    def snapshot(self) -> Snapshot:
+        try:
+            self._last = self._patience.within(self._look, self.path)
+        except StateError as error:
+            self._sightings.pause()
+            self._last = self._last.replace(reachable=False, why=error.message, warnings=())
+        return self._last
+
+    def watch(self, seconds: float) -> Snapshot:
+        before = _told(self._last)
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.snapshot()
+            left = deadline - time.monotonic()
+            if _told(found) != before or left <= 0:
+                return found
+            self._hint.wait(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
+
+    def fenced(self) -> bool:
+        return self._clock() - self._renewed > self.settings.ttl - min(self.settings.ttl / 10, 3600)
+
+    def _enter(self, home: Shared) -> None:
+        self._home = home
+        places = {name: home.sub(name) for name in ("nodes", "subnets", "addresses")}
+        for place in (home, *places.values()):
+            place.sweep()
+        self._members = Members(places["nodes"], self.settings, (seen.host for seen in self._last.hosts))
+        self._claims = {kind: Claims(places[kind], kind) for kind in ("subnets", "addresses")}
+        self._hint = Hint(tuple(place.fd for place in places.values()))
+
+    def _check(self) -> None:
+        """StateError unless our store is still there; one that was mounted anew is entered again."""
+        there, held = self._home.status()
+        home = self._home
+        if not os.path.samestat(there, held):
+            home = Shared.open(self._home.path, self.node)
+        if _read_settings(home) != self.settings:
+            raise StateError(f"{home.path} is not the store that it was", "see what is mounted there")
+        if home is not self._home:
+            self._enter(home)
+
+    def _of(self, resource: str) -> Claims:
+        self._check()
+        return self._claims[records.resource(resource).partition("/")[0]]
+
+    def _look(self) -> Snapshot:
+        self._check()
+        claims = tuple(one for kind in self._claims.values() for one in kind.all())
+        hosts = self._members.all()
+        beats: dict[str, int | None] = {one.node: None for one in claims if one.node}
+        self._sightings.look(beats | {host.node: host.beat for host in hosts})
+        seen = tuple(Seen(host, self._state(host)) for host in hosts)
+        self._members.forget(one.host.node for one in seen if one.state == GONE)
+        warnings = [text for kind in self._claims.values() for text in kind.warnings] + self._members.warnings
+        return Snapshot(True, "", seen, claims, tuple(warnings))
+
+    def _state(self, host: Host) -> str:
+        if host.left or self._is_silent(host.node):
+            return GONE
+        return STALE if self._sightings.silent(host.node) > LIVELINESS else ALIVE
+
+    def _is_silent(self, node: str) -> bool:
+        return node != self.node and self._sightings.silent(node) > self.settings.ttl + GRACE
+
+    def _is_free(self, claim: Claim) -> bool:
+        """Whether a claim may be followed by ours: it was given back, or its host is gone, even at this instant."""
+        if claim.reserved:
+            return False
+        if not claim.node:
+            return True
+        known = next((seen.host for seen in self._last.hosts if seen.host.node == claim.node), None)
+        over = self._is_silent(claim.node) or (known is not None and known.left)
+        return over and self._members.beat(claim.node) in (None, known and known.beat)
+
+
+def _agree(home: Shared, wanted: Settings | None) -> Settings:
+    """The network's settings, made if need be; ConflictError when others were agreed on."""
+    if wanted is not None:
+        records.check_settings(wanted)
+        fresh = wanted.replace(id=binascii.hexlify(os.urandom(8)).decode())
+        if home.look(_MARKER) is None and home.create(_MARKER, dump(fresh)):
+            return fresh
+    found = _read_settings(home)
+    if wanted is not None and found.replace(id=wanted.id) != wanted:
+        raise ConflictError(f"{home.path} is a network with other settings: {found}", "use these, or another store")
+    return found
+
+
+def _read_settings(home: Shared) -> Settings:
+    where = f"{home.path}/{_MARKER}"
+    try:
+        data = home.read(_MARKER, records.CLAIM_SIZE)
+        if data is None:
+            raise StateError(f"{where} is missing: nothing is stored here", "see whether it is mounted")
+        return records.settings(data)
+    except (ValueError, ConfigError) as error:
+        raise StateError(f"{where} makes no sense: {error}", "ask who writes there, and put it right") from error
+
+
+def _holder(claim: Claim) -> str:
+    word = "reserved for" if claim.reserved else "leased to"
+    return f"{word} {claim.node or 'nobody'}"
+
+
+def _told(snapshot: Snapshot) -> Snapshot:
+    """A snapshot without what changes all the time and means nothing."""
+    return snapshot.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in snapshot.hosts))

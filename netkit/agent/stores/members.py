@@ -1,0 +1,110 @@
+"""The hosts of a network, each in a file of its own under the name of its node id.
+
+Nobody but the host writes its file. A file that is torn, foreign or missing takes nothing away: what was known of the
+host last is kept until its time is over.
+"""
+
+from __future__ import annotations
+
+import os
+
+from netkit.agent.stores import records
+from netkit.agent.stores.model import Host
+from netkit.errors import ConfigError, StateError
+from netkit.state.files import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from netkit.agent.stores.model import Settings
+    from netkit.agent.stores.shared import Shared
+
+#: The most hosts of one network; those beyond are passed over.
+HOSTS = 4096
+_BEATS = 1 << 62
+
+
+class Members:
+    """What all hosts say of themselves; `warnings` collects what was passed over."""
+
+    def __init__(self, directory: Shared, settings: Settings, known: Iterable[Host] = ()) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.warnings: list[str] = []
+        self._good = {host.node: host for host in known}
+        self._signs: dict[str, tuple[int, int, int]] = {}
+
+    def all(self) -> tuple[Host, ...]:
+        """All hosts, those first that are known for longest; nobody takes what one before it has."""
+        self.warnings.clear()
+        names = self.directory.names()
+        mine = self.directory.node
+        known = {name: None for name in (mine, *self._good, *names) if name in self._good or name in names}
+        if len(known) > HOSTS:
+            self._warn("", f"there are more than {HOSTS} hosts")
+        for name in list(known)[:HOSTS]:
+            self._take(name)
+        return tuple(self._distinct())
+
+    def beat(self, node: str) -> int | None:
+        """The beat of a host as its file says this instant, None when it has none that can be read."""
+        try:
+            return self._load(node).beat
+        except (ValueError, StateError, ConfigError):
+            return None
+
+    def write(self, host: Host) -> None:
+        """Put what this host says in its file, with another beat than before."""
+        last = self.beat(host.node)
+        beat = int.from_bytes(os.urandom(7), "big") if last is None else (last + 1) % _BEATS
+        data = dump(host.replace(beat=beat))
+        records.host(data, host.node, self.settings)
+        self.directory.replace(host.node, data)
+
+    def forget(self, nodes: Iterable[str]) -> None:
+        """Keep nothing of hosts that are gone."""
+        for node in nodes:
+            self._good.pop(node, None)
+            self._signs.pop(node, None)
+
+    def _take(self, name: str) -> None:
+        try:
+            status = self.directory.look(name)
+            sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
+            if name in self._good and self._signs.get(name) == sign:
+                return
+            self._good[name] = self._load(name)
+            self._signs[name] = sign
+        except (ValueError, StateError, ConfigError) as error:
+            self._warn(name, error.message if isinstance(error, (StateError, ConfigError)) else str(error))
+
+    def _load(self, name: str) -> Host:
+        records.node(name)
+        data = self.directory.read(name, records.HOST_SIZE)
+        if data is None:
+            raise ValueError("it has vanished")
+        return records.host(data, name, self.settings)
+
+    def _distinct(self) -> Iterable[Host]:
+        taken: dict[str, str] = {}
+        for host in self._good.values():
+            if host.left:
+                yield host
+                continue
+            if host.vtep and taken.setdefault(host.vtep, host.node) != host.node:
+                self._warn(host.node, f"{host.vtep} is the tunnel of {taken[host.vtep]}")
+                continue
+            endpoints = []
+            for one in host.endpoints:
+                other = taken.get(one.address) or taken.get(one.mac)
+                if other:
+                    self._warn(host.node, f"{one.address} at {one.mac} is behind {other}")
+                    continue
+                taken[one.address] = taken[one.mac] = host.node
+                endpoints.append(one)
+            yield host.replace(endpoints=tuple(endpoints))
+
+    def _warn(self, name: str, why: str) -> None:
+        if len(self.warnings) < 100:
+            self.warnings.append(f"{self.directory.path}/{name[:80]!r} was passed over: {why[:200]}")

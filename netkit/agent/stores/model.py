@@ -1,0 +1,129 @@
+"""What a store holds, and what every store can do.
+
+A *claim* is a resource that only one host may have: a subnet of a network, or an address. Its generation grows with
+each change of hands, and the highest one decides. A *host* is what one host says of itself, written by it alone.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from netkit.value import Value
+
+#: For so long, in seconds, a host may be silent before it is shown as stale; nothing follows from it.
+LIVELINESS = 90.0
+#: Beyond its time to live, a claim lasts for so long: attribute caches (60 s), polls, and the longest pause of a host.
+GRACE = 120.0
+#: A host says that it lives each so many seconds.
+HEARTBEAT = 20.0
+
+ALIVE, STALE, GONE = "alive", "stale", "gone"
+
+
+class Settings(Value):
+    """What all hosts of one network agree on; `ttl` in seconds, `id` tells one store from another.
+
+    Subnets of `length` bits are leased from `cidr`; without it, only addresses are.
+    """
+
+    cidr: str = ""
+    length: int = 0
+    vni: int = 0
+    ttl: int = 86400
+    id: str = ""
+
+
+class Claim(Value):
+    """A resource, `subnets/10.5.72.0-24` or `addresses/10.5.72.7`, and who has it: nobody when `node` is "".
+
+    What is `reserved` is never taken from a silent host.
+    """
+
+    resource: str
+    generation: int
+    node: str = ""
+    reserved: bool = False
+
+
+class Endpoint(Value):
+    """An interface behind a host's tunnel."""
+
+    address: str
+    mac: str
+
+
+class Host(Value):
+    """What a host says of itself: where its tunnel ends, and what lies behind it; `left` is its farewell.
+
+    `beat` is another number each time; it says that the host lives, and nothing about when.
+    """
+
+    node: str
+    public: str
+    vni: int = 0
+    vtep: str = ""
+    endpoints: tuple[Endpoint, ...] = ()
+    left: bool = False
+    beat: int = 0
+
+
+class Seen(Value):
+    """A host as we see it: alive, stale (silent: keep its routes) or gone (it left, or its time is over)."""
+
+    host: Host
+    state: str = ALIVE
+
+
+class Snapshot(Value):
+    """All that a store holds; when it is not `reachable`, what was known last, and why.
+
+    An unreachable store is no loss of hosts: nothing may be withdrawn because of it.
+    """
+
+    reachable: bool = True
+    why: str = ""
+    hosts: tuple[Seen, ...] = ()
+    claims: tuple[Claim, ...] = ()
+    warnings: tuple[str, ...] = ()
+
+    def claim(self, resource: str) -> Claim | None:
+        """The claim of a resource, None when it was never claimed."""
+        return next((one for one in self.claims if one.resource == resource), None)
+
+    def of(self, node: str) -> tuple[Claim, ...]:
+        """What a host has."""
+        return tuple(one for one in self.claims if one.node == node)
+
+
+class LeaseStore(Protocol):
+    """A place that hosts share. Whatever it refuses is a NetkitError, and then nothing has changed."""
+
+    node: str
+    settings: Settings
+
+    def acquire(self, resource: str, reserved: bool = False) -> Claim:
+        """Take a resource, or go on having it.
+
+        ConflictError when another host has it that is not gone, or when nobody can tell who has it.
+        """
+        ...
+
+    def renew(self, host: Host) -> tuple[Claim, ...]:
+        """Say that this host lives, and what it is now; returns what it has: what is missing there is lost."""
+        ...
+
+    def release(self, claim: Claim) -> bool:
+        """Give back exactly this claim; False when it is no longer this host's."""
+        ...
+
+    def snapshot(self) -> Snapshot:
+        """All there is now. Never raises: see `Snapshot.reachable`."""
+        ...
+
+    def watch(self, seconds: float) -> Snapshot:
+        """The next snapshot that differs from the last one, or the one after so many seconds."""
+        ...
+
+    def fenced(self) -> bool:
+        """Whether this host has been silent for so long that others may soon take what it has: it must withdraw."""
+        ...

@@ -1,0 +1,48 @@
+"""For how long others have been silent, by our own clock alone.
+
+Clocks of other hosts, of the store, and of the wall are not looked at. A host is silent while its beat does not change
+from one look to the next. A look after a long pause (a suspend, a stopped process, a store that was away) counts only
+for a little: we have not seen that the host was silent meanwhile.
+"""
+
+from __future__ import annotations
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+#: The most that one look can add to a silence, in seconds.
+_LONGEST = 30.0
+
+
+class Sightings:
+    """What the beats of others were at our last look."""
+
+    def __init__(self, clock: Callable[[], float]) -> None:
+        self._clock = clock
+        self._last = clock()
+        self._beats: dict[str, int | None] = {}
+        self._silence: dict[str, float] = {}
+
+    def look(self, beats: Mapping[str, int | None]) -> None:
+        """Take in the beat of each host that is known of, None when it has none; the others are forgotten."""
+        gap = self._gap()
+        silence = {}
+        for node, beat in beats.items():
+            same = node in self._beats and self._beats[node] == beat
+            silence[node] = self._silence[node] + gap if same else 0.0
+        self._beats, self._silence = dict(beats), silence
+
+    def pause(self) -> None:
+        """Nothing could be seen: the time until now counts for nothing."""
+        self._gap()
+
+    def silent(self, node: str) -> float:
+        """For how long a host has been silent, in seconds; 0 when we have only just heard of it."""
+        return self._silence.get(node, 0.0)
+
+    def _gap(self) -> float:
+        now = self._clock()
+        gap = min(max(now - self._last, 0.0), _LONGEST)
+        self._last = now
+        return gap

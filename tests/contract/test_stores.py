@@ -1,0 +1,301 @@
+"""What every store promises to hosts that meet in it, whatever it is made of. A new store is one line in `PLACES`."""
+
+from __future__ import annotations
+
+import threading
+import time
+
+import pytest
+
+from netkit.agent.stores.choice import lease_address, lease_subnet
+from netkit.agent.stores.directory import DirectoryStore
+from netkit.agent.stores.model import ALIVE, GONE, GRACE, STALE, Claim, Endpoint, Host, Settings
+from netkit.errors import ConfigError, ConflictError, PoolFullError, StateError
+from netkit.model import Subnet
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from pathlib import Path
+
+    from netkit.agent.stores.model import LeaseStore, Snapshot
+
+SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600)
+SUBNET = "subnets/10.5.72.0-24"
+ADDRESS = "addresses/10.5.72.7"
+
+
+class Clock:
+    """Time that passes when a test says so."""
+
+    def __init__(self) -> None:
+        self.now = 1000.0
+
+    def __call__(self) -> float:
+        return self.now
+
+    def pass_by(self, seconds: float, *acts: Callable[[], object], step: float = 20.0) -> None:
+        """Let time go by in steps, with what hosts do after each of them."""
+        for _ in range(int(seconds / step) + 1):
+            self.now += step
+            for act in acts:
+                act()
+
+
+class Meeting:
+    """Hosts at one place, with one clock."""
+
+    def __init__(self, open_store: Callable[[str, Settings | None, Clock], LeaseStore]) -> None:
+        self._open = open_store
+        self.clock = Clock()
+
+    def join(self, node: str, settings: Settings | None = SETTINGS) -> LeaseStore:
+        return self._open(node, settings, self.clock)
+
+
+PLACES: dict[str, Callable[[Path], Callable[[str, Settings | None, Clock], LeaseStore]]] = {
+    "dir": lambda path: lambda node, settings, clock: DirectoryStore(str(path), "web", node, settings, clock),
+}
+
+
+@pytest.fixture(params=PLACES)
+def meeting(request: pytest.FixtureRequest, tmp_path: Path) -> Meeting:
+    return Meeting(PLACES[request.param](tmp_path))
+
+
+def me(node: str, public: str = "192.0.2.1", *endpoints: Endpoint, left: bool = False) -> Host:
+    return Host(node, public, 7, f"02:00:00:00:00:{ord(node[0]):02x}", endpoints, left)
+
+
+def state(seen: Snapshot, node: str) -> str:
+    return next(one.state for one in seen.hosts if one.host.node == node)
+
+
+def test_a_resource_has_one_holder_whom_the_refusal_names(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    assert a.acquire(SUBNET) == Claim(SUBNET, 1, "a")
+    with pytest.raises(ConflictError, match=r"10\.5\.72\.0-24 is leased to a"):
+        b.acquire(SUBNET)
+    assert b.snapshot().claim(SUBNET) == Claim(SUBNET, 1, "a")
+
+
+def test_to_acquire_again_is_to_go_on_having_it(meeting: Meeting) -> None:
+    a = meeting.join("a")
+    assert a.acquire(SUBNET) == a.acquire(SUBNET) == meeting.join("a").acquire(SUBNET)
+
+
+def test_what_is_released_can_be_had_with_a_higher_generation(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    first = a.acquire(ADDRESS)
+    assert a.release(first)
+    second = b.acquire(ADDRESS)
+    assert second.node == "b"
+    assert second.generation > first.generation
+    assert not a.release(first)
+    assert b.snapshot().claim(ADDRESS) == second
+
+
+def test_nobody_releases_what_is_another_hosts(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    claim = a.acquire(ADDRESS)
+    assert not b.release(claim)
+    assert not b.release(claim.replace(node="b"))
+    assert b.snapshot().claim(ADDRESS) == claim
+
+
+@pytest.mark.parametrize(
+    "name", ["", "subnets/", "subnets/10.5.72.1-24", "addresses/../x", "addresses/010.5.72.7", "x/y"]
+)
+def test_what_is_no_resource_is_refused(meeting: Meeting, name: str) -> None:
+    with pytest.raises(ConfigError):
+        meeting.join("a").acquire(name)
+
+
+def test_hosts_lease_different_subnets_and_keep_them_when_their_address_changes(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    mine, other = lease_subnet(a), lease_subnet(b)
+    assert mine.resource != other.resource
+    assert a.renew(me("a", "192.0.2.1")) == (mine,)
+    again = meeting.join("a")
+    assert lease_subnet(again) == mine
+    assert again.renew(me("a", "198.51.100.9")) == (mine,)
+
+
+def test_the_first_subnet_is_left_alone_and_the_others_run_out(meeting: Meeting) -> None:
+    small = Settings("10.5.0.0/16", 18, 7, 3600)
+    leased = {lease_subnet(meeting.join(node, small)).resource for node in "abc"}
+    assert leased == {"subnets/10.5.64.0-18", "subnets/10.5.128.0-18", "subnets/10.5.192.0-18"}
+    with pytest.raises(PoolFullError, match="all 3 of the network are leased"):
+        lease_subnet(meeting.join("d", small))
+
+
+def test_addresses_of_one_subnet_are_given_once_until_none_is_left(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    subnet = Subnet("10.5.72.0/29", "10.5.72.1")
+    given = [lease_address(store, subnet).resource for store in (a, b, a, b, a)]
+    assert sorted(given) == [f"addresses/10.5.72.{last}" for last in range(2, 7)]
+    with pytest.raises(PoolFullError):
+        lease_address(a, subnet)
+    with pytest.raises(ConflictError):
+        lease_address(b, subnet, given[0].partition("/")[2])
+
+
+def test_a_silent_host_keeps_what_it_has_until_its_time_and_the_grace_are_over(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a"))
+    b.snapshot()
+    meeting.clock.pass_by(3600 + GRACE - 40, b.snapshot, lambda: b.renew(me("b")))
+    assert state(b.snapshot(), "a") == STALE
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+    meeting.clock.pass_by(60, b.snapshot, lambda: b.renew(me("b")))
+    assert state(b.snapshot(), "a") == GONE
+    assert b.acquire(SUBNET) == Claim(SUBNET, 2, "b")
+
+
+def test_a_host_that_never_spoke_loses_its_claim_as_well(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    b.snapshot()
+    meeting.clock.pass_by(3600 + GRACE + 20, b.snapshot, lambda: b.renew(me("b")))
+    assert b.acquire(SUBNET).node == "b"
+
+
+def test_a_host_that_renews_loses_nothing_ever(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    claim = a.acquire(SUBNET)
+    meeting.clock.pass_by(4 * 3600, lambda: a.renew(me("a")), lambda: b.renew(me("b")), b.snapshot, step=300)
+    assert state(b.snapshot(), "a") == ALIVE
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+    assert a.renew(me("a")) == (claim,)
+
+
+def test_a_host_that_speaks_at_the_last_instant_keeps_its_claim(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a"))
+    b.snapshot()
+    meeting.clock.pass_by(3600 + GRACE + 60, b.snapshot, lambda: b.renew(me("b")))
+    a.renew(me("a"))
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+
+
+@pytest.mark.parametrize("jump", [10.0 * 365 * 86400, -10.0 * 365 * 86400])
+def test_a_leap_of_the_clock_ends_no_lease(meeting: Meeting, jump: float) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a"))
+    b.snapshot()
+    meeting.clock.now += jump
+    b.renew(me("b"))
+    assert state(b.snapshot(), "a") == ALIVE
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+
+
+def test_what_is_reserved_is_never_taken_from_a_silent_host_and_stays_reserved(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    claim = a.acquire(SUBNET, reserved=True)
+    assert claim.reserved
+    b.snapshot()
+    meeting.clock.pass_by(2 * 3600, b.snapshot, lambda: b.renew(me("b")))
+    with pytest.raises(ConflictError, match="reserved for a"):
+        b.acquire(SUBNET)
+    again = meeting.join("a")
+    assert again.acquire(SUBNET) == claim
+    assert lease_subnet(again) == claim
+
+
+def test_a_host_that_slept_withdraws_and_learns_what_it_lost(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a"))
+    b.snapshot()
+    assert not a.fenced()
+    meeting.clock.pass_by(3600 + GRACE + 60, b.snapshot, lambda: b.renew(me("b")))
+    assert a.fenced()
+    with pytest.raises(StateError, match="silent for too long"):
+        a.acquire(ADDRESS)
+    b.acquire(SUBNET)
+    a.renew(me("a"))
+    assert not a.fenced()
+    assert a.renew(me("a")) == ()
+
+
+def test_a_host_that_slept_and_lost_nothing_has_it_again_at_its_second_word(meeting: Meeting) -> None:
+    a = meeting.join("a")
+    claim = a.acquire(SUBNET)
+    meeting.clock.now += 3600
+    assert a.renew(me("a")) == ()
+    assert a.renew(me("a")) == (claim,)
+
+
+def test_a_host_that_left_is_gone_and_so_are_its_claims(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a", left=True))
+    assert state(b.snapshot(), "a") == GONE
+    assert b.acquire(SUBNET).node == "b"
+
+
+def test_hosts_see_what_the_others_say(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    said = me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07"))
+    a.renew(said)
+    (seen,) = b.snapshot().hosts
+    assert seen.host.replace(beat=0) == said
+    assert seen.state == ALIVE
+    a.renew(me("a", "198.51.100.1"))
+    assert [one.host.public for one in b.snapshot().hosts] == ["198.51.100.1"]
+
+
+def test_a_host_speaks_for_itself_alone_and_only_of_its_network(meeting: Meeting) -> None:
+    a = meeting.join("a")
+    for host in (me("b"), me("a").replace(vni=8), me("a", "10.5.1.1"), me("a", "127.0.0.1"), me("a", "nowhere")):
+        with pytest.raises(ConfigError):
+            a.renew(host)
+    assert a.snapshot().hosts == ()
+
+
+def test_nobody_takes_the_endpoints_or_the_tunnel_of_one_who_was_there_before(meeting: Meeting) -> None:
+    a, z, b = meeting.join("a"), meeting.join("z"), meeting.join("b")
+    mine = Endpoint("10.5.72.7", "02:00:00:00:01:07")
+    z.renew(me("z", "192.0.2.9", mine))
+    before = b.snapshot()
+    a.renew(me("a", "192.0.2.1", mine, Endpoint("10.5.72.8", "02:00:00:00:01:08")))
+    after = b.snapshot()
+    assert after.hosts[0] == before.hosts[0]
+    assert [one.address for one in after.hosts[1].host.endpoints] == ["10.5.72.8"]
+    assert any("10.5.72.7" in text for text in after.warnings)
+    a.renew(me("a").replace(vtep=me("z").vtep))
+    assert b.snapshot().hosts == before.hosts
+
+
+def test_a_network_has_one_set_of_settings(meeting: Meeting) -> None:
+    meeting.join("a")
+    with pytest.raises(ConflictError, match="other settings"):
+        meeting.join("b", SETTINGS.replace(length=25))
+    assert meeting.join("b", None).settings == meeting.join("a").settings
+
+
+@pytest.mark.parametrize("off", [{"length": 17}, {"length": 31}, {"cidr": "10.5.0.1/16"}, {"ttl": 5}])
+def test_settings_that_make_no_sense_are_refused(meeting: Meeting, off: dict[str, object]) -> None:
+    with pytest.raises(ConfigError):
+        meeting.join("a", SETTINGS.replace(**off))
+
+
+def test_who_watches_is_told_of_a_change_and_not_of_a_heartbeat(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.renew(me("a"))
+    seen = b.snapshot()
+    a.renew(me("a"))
+    assert [one.state for one in b.watch(0.1).hosts] == [one.state for one in seen.hosts]
+    begun = time.monotonic()
+    later = threading.Timer(0.2, a.acquire, (SUBNET,))
+    later.start()
+    assert b.watch(60).claim(SUBNET) == Claim(SUBNET, 1, "a")
+    later.join()
+    assert time.monotonic() - begun < 30
