@@ -58,6 +58,7 @@ class Ptp:
     """A routed cable for each container."""
 
     name = "ptp"
+    on_no_lan = True  # what a container broadcasts ends at the host
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> PtpOptions:
         only(raw, (*SWITCHES, *PUBLISHING), self.name, at)

@@ -34,7 +34,7 @@ def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Pla
     for_host, for_network = bringup.plan_up(session, net, host)
     leases = pools.preview(session, net, req)
     req, reserve = _choose_ports(session, net, req, leases)
-    attachment = _ask_driver(net, req, leases, host)
+    attachment = ask_driver(net, req, leases, host)
     return for_host + for_network + reserve + attachment.plan, attachment
 
 
@@ -58,7 +58,7 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
     host = session.host()
     leases = pools.preview(session, net, req)
     req, reserve = _choose_ports(session, net, req, leases)
-    attachment = _ask_driver(net, req, leases, host)
+    attachment = ask_driver(net, req, leases, host)
     ep, plan = attachment.endpoint, reserve + attachment.plan
     record = Record(ep, plan, boot_id=session.root.boot_id(), created=int(time()))
     with Attaching(session, record) as attaching:
@@ -73,7 +73,7 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
     return record
 
 
-def _ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+def ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
     """What the driver answers; where a DHCP server has the addresses, it is asked once the link is up."""
     found = _furnished(net, req, leases, host)
     if net.ipam != pools.DHCP or req.leases is not None:
@@ -91,6 +91,14 @@ def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment
         mode: Learning = driver(net.mode)  # type: ignore[assignment]
         return mode.learn(net, req, first, answers, session.host())
     granted: DhcpLease = answers[first.plan.ops[-1]]  # type: ignore[assignment]
+    return with_lease(net, req, first, granted, host)
+
+
+def with_lease(net: Network, req: AttachRequest, first: Attachment, granted: DhcpLease, host: Host) -> Attachment:
+    """The whole attachment, with the address, the gateway and the routes that a DHCP server granted.
+
+    `host` is the host as it was before the first half.
+    """
     known = req.replace(routes=req.routes + tuple(RouteSpec(dst, via) for dst, via in granted.routes))
     whole = _furnished(net, known, [Lease(granted.address, granted.gateway)], host)
     more = tuple(step for step in whole.plan if step not in first.plan.steps)

@@ -69,10 +69,7 @@ def complete(session: Session, net: Network) -> Network:
         if net.subnets or net.internal or not net.icc or net.mtu or net.parent or net.ipam:
             raise UsageError(f"a {net.mode} network has no subnets and no options", "leave them out")
         return net
-    if net.ipam == pools.DHCP and hasattr(mode, "learn"):
-        raise ConfigError(
-            "ipam", f"a {net.mode} network has its plugin ask for a lease", """-o 'ipam={"type": "dhcp"}'"""
-        )
+    _refuse_unheard(net)
     host = session.host()
     net = _on_parent(net, host)
     net = net.replace(device=device(net))
@@ -86,6 +83,21 @@ def complete(session: Session, net: Network) -> Network:
     if net.device:
         _refuse_device(session, net)
     return net.replace(subnets=subnets)
+
+
+def _refuse_unheard(net: Network) -> None:
+    """No lease where no DHCP server is, or where a plugin is to ask it."""
+    if net.ipam != pools.DHCP:
+        return
+    mode = driver(net.mode)
+    if hasattr(mode, "learn"):
+        raise ConfigError(
+            "ipam", f"a {net.mode} network has its plugin ask for a lease", """-o 'ipam={"type": "dhcp"}'"""
+        )
+    if getattr(mode, "on_no_lan", False):
+        raise ConfigError(
+            "ipam", f"no DHCP server hears a {net.mode} network: its cables are routed", "--mode macvlan, for example"
+        )
 
 
 def _on_parent(net: Network, host: Host) -> Network:
@@ -274,5 +286,9 @@ def _refuse_device(session: Session, net: Network) -> None:
         both_stand = net.device == net.parent and other.device == other.parent
         why = "" if both_stand else share(net, other) if share and other.mode == net.mode else "it cannot be shared"
         if why:
-            hint = "give one of them another name" if net.device.endswith("*") else "choose another with -o bridge=NAME"
+            hint = "choose another with -o bridge=NAME"
+            if net.device.endswith("*"):
+                hint = "give one of them another name"
+            elif net.device == net.parent:
+                hint = "choose another with --parent"
             raise ConflictError(f"{net.device} is the device of network {other.name}, and {why}", hint)

@@ -9,14 +9,17 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from netkit.drivers.common import furnished
+from netkit.drivers.protocols import Attachment
 from netkit.drivers.registry import driver
+from netkit.engine.attach import ask_driver, with_lease
+from netkit.ipam.dhcp import DhcpLease, DhcpLink
 from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Rate, Subnet
 from netkit.plan.host import Address, Link, Route
+from netkit.plan.ops import Errand
 from netkit.plan.render import script
 from netkit.plan.steps import Plan
 from tests.fakes import FakeHost
@@ -44,15 +47,26 @@ def host_of(data: dict[str, Any]) -> FakeHost:
     )
 
 
+def learnt(net: Network, req: AttachRequest, first: Attachment, told: dict[str, Any], host: FakeHost) -> Attachment:
+    """The whole attachment, when a plugin or a DHCP server has answered this."""
+    if net.ipam == "dhcp":
+        grant = {**told, "routes": tuple(map(tuple, told.get("routes", ())))}
+        link = DhcpLink(first.endpoint.id, req.netns, req.ifname, first.endpoint.mac)
+        return with_lease(net, req, first, DhcpLease(link, **grant), host)
+    mode: Any = driver(net.mode)
+    answers = {op: told for op in first.plan.ops if isinstance(op, Errand)}
+    return cast("Attachment", mode.learn(net, req, first, answers, host))
+
+
 def plans_of(case: Path) -> tuple[Plan, ...]:
     """What the first attachment on this host would do: the host's part, the network's, its own."""
     data = json.loads((case / "request.json").read_text())
     host = host_of(data.get("host", {}))
-    mode = driver(case.parent.name)
+    mode = driver(data.get("mode", case.parent.name))
     net = dict(data.get("network", {}))
     net["subnets"] = values(Subnet, net.get("subnets", []))
     net["options"] = tuple((key, value) for key, value in net.get("options", {}).items())
-    network = Network(**{"name": mode.name, "mode": mode.name, **net})
+    network = Network(**{"name": mode.name, "mode": data.get("mode", mode.name), **net})
     if hasattr(mode, "device") and not network.device:
         network = network.replace(device=mode.device(network))
     request = dict(data.get("request", {}))
@@ -61,9 +75,9 @@ def plans_of(case: Path) -> tuple[Plan, ...]:
     for rate in request.keys() & {"rate_in", "rate_out"}:
         request[rate] = Rate(**request[rate])
     req = AttachRequest("web", NETNS, **request)
-    attachment = mode.attach(network, req, values(Lease, data.get("leases", [])), host)
-    if req.wants_more:
-        attachment = furnished(attachment, req, host)
+    attachment = ask_driver(network, req, values(Lease, data.get("leases", [])), host)
+    if "answer" in data:
+        attachment = learnt(network, req, attachment, data["answer"], host)
     if not data.get("first", True):
         return (attachment.plan,)
     for_host = mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()

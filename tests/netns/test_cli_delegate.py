@@ -152,6 +152,11 @@ def test_a_plugin_asks_for_its_lease_by_itself(host: HostNs) -> None:
     assert (refused.returncode, """-o 'ipam={"type": "dhcp"}'""" in refused.stderr) == (2, True), refused.stderr
 
 
+def test_no_server_hears_a_routed_network(host: HostNs) -> None:
+    refused = host.netkit("network", "create", "cables", "--mode", "ptp", "--ipam", "dhcp")
+    assert (refused.returncode, "no DHCP server hears" in refused.stderr) == (2, True), refused.stderr
+
+
 @pytest.mark.parametrize(("mode", "code"), [("cni:", 2), ("cni", 2), ("cni:../../bin/sh", 2), ("cni:nowhere", 5)])
 def test_a_plugin_that_there_is_not_is_refused(host: HostNs, lab: Lab, mode: str, code: int) -> None:
     refused = host.netkit("attach", "--pid", str(lab.container().pid), "--mode", mode)

@@ -1,0 +1,20 @@
+#!/bin/sh
+set -e
+# its interface, on nic: frames go straight between links of one parent
+ip link add name eth0 link nic group 28267 address 02:16:09:a5:cb:dc mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+# no IPv6 where none was asked for
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1
+# a process expects to reach itself at 127.0.0.1
+nsenter --net=/proc/1234/ns/net ip link set dev lo up
+# the container end is ready
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# its address: from the network's own DHCP server
+nsenter --net=/proc/1234/ns/net busybox udhcpc -i eth0 -n -b
+# announce its address by gratuitous ARP
+nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
+# its address, from netkit's IPAM
+nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.130/24 dev eth0
+# everything else goes by the gateway
+nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
+# a route that was asked for
+nsenter --net=/proc/1234/ns/net ip route add 10.0.0.0/8 via 192.168.1.254 dev eth0 proto 142
