@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import click
 
 from netkit.cli.command import WordsCommand, settings_of
@@ -53,11 +55,13 @@ def _run(engine: Engine, wished: Wish, words: tuple[str, ...]) -> int:
     with Child(words, _resolver(wished)) as child:
         found = find(Target(pid=child.pid), engine.root.boot_id())
         request = wished.request(engine, found)
+        held = os.open(found.netns.path, os.O_RDONLY | os.O_CLOEXEC)  # it outlives the command: there is more to say
         try:
             engine.attach(request, wished.network, wished.mode, wished.parent)
             return child.run()
         finally:
             engine.detach_namespace(found.netns)
+            os.close(held)
 
 
 def _resolver(wished: Wish) -> Callable[[], None] | None:

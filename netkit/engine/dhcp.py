@@ -47,7 +47,15 @@ def bind(session: Session, op: Dhcp) -> DhcpLease:
 def release(session: Session, op: Dhcp) -> None:
     """Give the lease back; nothing to do when there is none."""
     if session.root.dhcp.exists(op.id):
-        _ask(session, {"do": "release", "id": op.id})
+        _ask(session, {"do": "release", "id": op.id, "path": _way_in(session, op)})
+
+
+def _way_in(session: Session, op: Dhcp) -> str:
+    """How the helper gets into the namespace, also when only we still hold it; "" when it is gone."""
+    try:
+        return f"/proc/{os.getpid()}/fd/{session.namespaces.enter(op.ns).fd}"
+    except NotFoundError:
+        return ""
 
 
 def _ask(session: Session, request: dict[str, Any]) -> dict[str, Any]:

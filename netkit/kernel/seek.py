@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
 
 def paths_to(inode: int) -> Iterator[str]:
-    """The paths that lead to the network namespace of that inode number: one for each process in it, then its mounts.
+    """The paths that lead to the network namespace of that inode number: of processes in it, mounts, and what we hold.
 
     Whoever opens one must look again: the process may end, and the number be given to another namespace, meanwhile.
     """
@@ -27,6 +27,7 @@ def paths_to(inode: int) -> Iterator[str]:
         if name.isdigit() and _inode(path) == inode:
             yield path
     yield from _mounts(f"net:[{inode}]")
+    yield from _held(f"net:[{inode}]")
 
 
 def _mounts(what: str) -> Iterator[str]:
@@ -39,6 +40,17 @@ def _mounts(what: str) -> Iterator[str]:
     for fields in lines:  # id, parent, device, root, mount point with \040 for a space...
         if fields[3] == what:
             yield fields[4].replace("\\040", " ")
+
+
+def _held(what: str) -> Iterator[str]:
+    """Our own descriptors of that namespace, by paths that others can follow as long as we live."""
+    me = f"/proc/{os.getpid()}/fd"
+    for number in os.listdir(me):
+        try:
+            if os.readlink(f"{me}/{number}") == what:
+                yield f"{me}/{number}"
+        except OSError:
+            continue
 
 
 def _inode(path: str) -> int:

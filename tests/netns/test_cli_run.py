@@ -29,12 +29,12 @@ EMPTY = (
 )
 #: Tells that it is there, and for each signal that it got it; ends with the next TERM.
 LISTENER = """
-import signal, sys
+import os, signal, sys
 def got(number, frame):
-    print(signal.Signals(number).name, flush=True)
+    os.write(1, signal.Signals(number).name.encode() + b"\\n")  # print may be interrupted while it prints
     if number == signal.SIGTERM: sys.exit(9)
 for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGUSR1): signal.signal(number, got)
-print("ready", flush=True)
+os.write(1, b"ready\\n")
 while True: signal.pause()
 """
 

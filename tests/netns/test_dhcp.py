@@ -234,6 +234,15 @@ def test_an_address_that_somebody_has_is_declined(lan: Lan) -> None:
     assert f"192.168.7.100, which {mac} has" in lan.attach(two).stderr
 
 
+def test_a_commands_lease_is_given_back_when_it_ends(lan: Lan) -> None:
+    lan.dnsmasq()
+    lan.network()
+    ran = lan.host.netkit("run", "--network", "lan", "--", "ip", "-json", "addr", "show", "eth0", check=True)
+    assert "192.168.7.1" in ran.stdout
+    lan.wait(lambda: lan.leases.read_text() == "")
+    assert json.loads(lan.host.netkit("ps", "--json").stdout) == []
+
+
 def test_a_dead_containers_lease_is_released_by_gc(lan: Lan) -> None:
     container = lan.lab.container()
     lan.dnsmasq()

@@ -1,7 +1,7 @@
 """The process: takes requests on a socket, renews what it has granted, and ends when there has long been nothing to do.
 
-A request is a line of JSON, `{"do": "bind", "link": {...}}` or `{"do": "release", "id": "..."}`, and so is its answer,
-`{"lease": {...}}`, `{"released": true}` or `{"error": {"message", "hint"}}`. When it dies, whoever wants a lease next
+A request is a line of JSON, `{"do": "bind", "link": {...}}` or `{"do": "release", "id": ..., "path": ...}`, and so is its
+answer, `{"lease": {...}}`, `{"released": true}` or `{"error": {"message", "hint"}}`. When it dies, whoever wants a lease next
 starts another, which goes on from the files.
 """
 
@@ -86,7 +86,7 @@ class Server:
             asked = json.loads(line)
             if asked["do"] == "bind":
                 return {"lease": to_json(self.keeper.bind(from_json(asked["link"])))}
-            return {"released": self.keeper.release(asked["id"])}
+            return {"released": self.keeper.release(asked["id"], str(asked.get("path", "")))}
         except NetkitError as error:
             return {"error": {"message": error.message, "hint": error.hint}}
         except (ValueError, LookupError, TypeError) as error:

@@ -52,8 +52,11 @@ class Keeper:
             self._keep(lease)
         return lease
 
-    def release(self, ident: str) -> bool:
-        """Give a lease back, and forget it; False when there is none. Nobody is told by a namespace that is gone."""
+    def release(self, ident: str, path: str = "") -> bool:
+        """Give a lease back, and forget it; False when there is none. Nobody is told by a namespace that is gone.
+
+        `path` leads to the namespace where its own no longer does.
+        """
         with self._changing:
             lease = self.leases.pop(ident, None)
             self._retry.pop(ident, None)
@@ -62,7 +65,8 @@ class Keeper:
             return False
         try:
             with Namespaces() as namespaces:
-                client.release(lease, namespaces.enter(lease.link.ns))
+                ns = lease.link.ns
+                client.release(lease, namespaces.enter(ns.replace(path=path) if path else ns))
         except NetkitError:
             return True  # the server takes it back when its time is over
         return True
