@@ -1,0 +1,397 @@
+"""The shared directory under attack: forged records, odd files, full disks, lost stores, and races to the death."""
+
+from __future__ import annotations
+
+import binascii
+import contextlib
+import json
+import os
+import random
+import select
+import shutil
+import subprocess
+import threading
+import time
+
+import pytest
+
+from netkit.agent.stores import patience, records, shared
+from netkit.agent.stores.choice import lease_subnet
+from netkit.agent.stores.directory import DirectoryStore
+from netkit.agent.stores.model import Claim, Endpoint, Host, Settings
+from netkit.errors import ConflictError, NetkitError, StateError
+from netkit.state.document import dump
+from tests import forks
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+    from pathlib import Path
+    from typing import Any
+
+SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600)
+SUBNET = "subnets/10.5.72.0-24"
+A = Host("a", "192.0.2.1", 7, "02:00:00:00:00:0a", (Endpoint("10.5.72.7", "02:00:00:00:01:07"),))
+B = Host("b", "192.0.2.2", 7, "02:00:00:00:00:0b")
+
+
+def join(path: Path, node: str, settings: Settings | None = SETTINGS) -> DirectoryStore:
+    return DirectoryStore(str(path), "web", node, settings)
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> DirectoryStore:
+    """The store of `b`, where `a` lives with a subnet and an endpoint."""
+    a = join(tmp_path, "a")
+    a.acquire(SUBNET)
+    a.renew(A)
+    found = join(tmp_path, "b")
+    found.renew(B)
+    return found
+
+
+@pytest.fixture
+def web(tmp_path: Path) -> Path:
+    return tmp_path / "web"
+
+
+def test_files_are_their_owners_alone_or_the_groups_where_it_shares_the_directory(tmp_path: Path) -> None:
+    for mode, directory, file in ((0o700, 0o700, 0o600), (0o2770, 0o2770, 0o640)):
+        place = tmp_path / oct(mode)
+        place.mkdir()
+        place.chmod(mode)
+        join(place, "a").renew(A)
+        assert (place / "web" / "nodes").stat().st_mode & 0o7777 == directory
+        assert (place / "web" / "nodes" / "a").stat().st_mode & 0o7777 == file
+
+
+def test_a_directory_that_everyone_may_write_to_is_refused(tmp_path: Path) -> None:
+    tmp_path.chmod(0o777)
+    with pytest.raises(StateError, match="writable by everyone"):
+        join(tmp_path, "a")
+
+
+def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(StateError, match="No such file"):
+        join(tmp_path / "unmounted", "a")
+    with pytest.raises(StateError, match=r"network\.json is missing"):
+        join(tmp_path, "a", None)
+
+
+def plant(place: Path, kind: str) -> None:
+    """Something odd in place of a file."""
+    place.unlink(missing_ok=True)
+    if kind == "link":
+        place.symlink_to("/etc/hostname")
+    elif kind == "fifo":
+        os.mkfifo(place)
+    elif kind == "directory":
+        place.mkdir()
+    elif kind == "huge":
+        with place.open("wb") as file:
+            file.truncate(1 << 40)
+    else:
+        place.write_bytes({"empty": b"", "torn": dump(A)[:40], "binary": b"\xff\0" * 50, "deep": b"[" * 90_000}[kind])
+
+
+ODD = ("link", "fifo", "directory", "huge", "empty", "torn", "binary", "deep")
+
+
+@pytest.mark.parametrize("kind", ODD)
+def test_what_is_no_record_takes_nothing_away_and_is_named(store: DirectoryStore, web: Path, kind: str) -> None:
+    before = store.snapshot()
+    plant(web / "nodes" / "a", kind)
+    plant(web / "subnets" / "10.5.72.0-24.g1", kind)
+    after = store.snapshot()
+    assert after.reachable
+    assert (after.hosts, after.claims) == (before.hosts, before.claims)
+    assert sorted(text.split("'")[1] for text in after.warnings) == ["10.5.72.0-24.g1", "a"]
+    with pytest.raises(ConflictError, match="nobody can tell who has"):
+        store.acquire(SUBNET)
+    assert store.acquire("subnets/10.5.73.0-24").node == "b"
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["x", "10.5.72.0-24", "10.5.72.0-24.g0", "10.5.72.0-24.g01", "10.5.72.1-24.g1", "a.sync-conflict", "\udcff", ".g1"],
+)
+def test_a_foreign_file_among_the_claims_is_named_and_changes_nothing(
+    store: DirectoryStore, web: Path, name: str
+) -> None:
+    before = store.snapshot()
+    web.joinpath("subnets", name).write_bytes(b"hello")
+    after = store.snapshot()
+    assert (after.hosts, after.claims) == (before.hosts, before.claims)
+    assert len(after.warnings) == (name[0] != ".")
+
+
+def test_a_host_whose_file_vanishes_is_kept(store: DirectoryStore, web: Path) -> None:
+    before = store.snapshot()
+    (web / "nodes" / "a").unlink()
+    assert store.snapshot().hosts == before.hosts
+
+
+@pytest.mark.parametrize("loss", ["emptied", "removed", "another", "marker"])
+def test_a_store_that_is_away_loses_no_host_and_comes_back(
+    store: DirectoryStore, web: Path, tmp_path: Path, loss: str
+) -> None:
+    before = store.snapshot()
+    aside = tmp_path / "aside"
+    if loss == "marker":
+        (web / "network.json").rename(aside)
+    else:
+        web.rename(aside)
+    if loss == "emptied":
+        web.mkdir()
+    if loss == "another":
+        join(tmp_path, "z").acquire(SUBNET)
+    away = store.snapshot()
+    assert not away.reachable
+    assert str(web) in away.why
+    assert (away.hosts, away.claims) == (before.hosts, before.claims)
+    with pytest.raises(StateError):
+        store.renew(B)
+    with pytest.raises(StateError):
+        store.acquire("subnets/10.5.73.0-24")
+    if loss == "marker":
+        aside.rename(web / "network.json")
+    else:
+        shutil.rmtree(web, ignore_errors=True)
+        aside.rename(web)
+    assert store.snapshot().reachable
+    assert store.acquire("subnets/10.5.73.0-24").node == "b"
+
+
+def test_a_store_that_was_mounted_anew_is_entered_again(store: DirectoryStore, web: Path, tmp_path: Path) -> None:
+    shutil.copytree(web, tmp_path / "copy")
+    shutil.rmtree(web)
+    (tmp_path / "copy").rename(web)
+    assert store.snapshot().reachable
+    store.acquire("subnets/10.5.73.0-24")
+    assert (web / "subnets" / "10.5.73.0-24.g1").exists()
+
+
+def test_a_store_that_hangs_is_unreachable_and_is_asked_once_at_a_time() -> None:
+    waiting = threading.Event()
+    patient = patience.Patience(0.05)
+    for says in ("does not answer", "has not answered"):
+        with pytest.raises(StateError, match=says):
+            patient.within(waiting.wait, "/mnt")
+    waiting.set()
+    while True:
+        try:
+            assert patient.within(lambda: 7, "/mnt") == 7
+            return
+        except StateError:
+            time.sleep(0.01)
+
+
+def test_a_link_whose_reply_got_lost_counts_as_made(
+    store: DirectoryStore, web: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = os.link
+
+    def lossy(*args: Any, **given: Any) -> None:
+        real(*args, **given)
+        raise FileExistsError
+
+    monkeypatch.setattr(os, "link", lossy)
+    assert store.acquire("subnets/10.5.73.0-24") == Claim("subnets/10.5.73.0-24", 1, "b")
+
+
+def test_the_many_names_that_nobody_can_know_are_refused(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, web: Path
+) -> None:
+    before = store.snapshot()
+    monkeypatch.setattr(shared, "NAMES", 5)
+    for number in range(6):
+        (web / "subnets" / f"x{number}").touch()
+    after = store.snapshot()
+    assert not after.reachable
+    assert (after.hosts, after.claims) == (before.hosts, before.claims)
+
+
+def test_half_written_files_of_the_killed_are_swept_by_their_own_host(web: Path, tmp_path: Path) -> None:
+    join(tmp_path, "a")
+    for node in "ab":
+        (web / "nodes" / f".tmp.{node}.00").touch()
+    join(tmp_path, "a")
+    assert [path.name for path in (web / "nodes").iterdir()] == [".tmp.b.00"]
+
+
+def test_generations_below_the_highest_are_cleared_away(store: DirectoryStore, web: Path) -> None:
+    for _ in range(10):
+        store.release(store.acquire("addresses/10.5.72.9"))
+    assert len(list((web / "addresses").iterdir())) <= 3
+    assert store.acquire("addresses/10.5.72.9").generation == 21
+
+
+def test_a_claimant_that_is_generations_late_learns_that_it_lost(
+    store: DirectoryStore, web: Path, tmp_path: Path
+) -> None:
+    a = join(tmp_path, "a")
+    for _ in range(5):
+        a.release(a.acquire("addresses/10.5.72.9"))
+    held = a.acquire("addresses/10.5.72.9")
+    late = Claim("addresses/10.5.72.9", 2, "b")
+    assert not (web / "addresses" / "10.5.72.9.g2").exists()
+    assert not store._claims["addresses"].make(late)
+    assert store.snapshot().claim(held.resource) == held
+
+
+JUNK: tuple[Any, ...] = (
+    None, True, -1, 0, 1 << 70, 1.5, float("nan"), "", "a", "b", "x" * 5000, "\0", "../../etc/passwd", "10.5.72.7",
+    "10.5.72.0/24", "fe80::1%eth0", "::ffff:10.0.0.1", "255.255.255.255", "02:00:00:00:01:07", "ff:ff:ff:ff:ff:ff",
+    "\ud800", "$(id)", "-j ACCEPT", [], {}, [[]], {"is": "Host"}, {"is": "netkit.plan.rare.x.Y"}, [None] * 5000,
+)  # fmt: skip
+
+
+def forged(chance: random.Random, body: dict[str, Any]) -> bytes:
+    """A record with some fields forged, with a right checksum or without."""
+    for _ in range(chance.randrange(1, 4)):
+        key = chance.choice([*body, "x", "is", "endpoints", "reserved", "left", "beat"])
+        body[key] = chance.choice(JUNK)
+    if isinstance(body.get("endpoints"), list) and chance.random() < 0.5:
+        body["endpoints"] = [{"address": chance.choice(JUNK), "mac": chance.choice(JUNK)} for _ in range(3)]
+    data = _sealed(body)
+    if chance.random() < 0.2:
+        data = data[: chance.randrange(len(data))]
+    if chance.random() < 0.1:
+        data = bytes(chance.randrange(256) if chance.random() < 0.05 else byte for byte in data)
+    return data
+
+
+def _sealed(body: dict[str, Any]) -> bytes:
+    text = json.dumps([1, body])
+    crc = f"{binascii.crc32(text.encode('ascii')):08x}"
+    return json.dumps({"netkit": 1, "crc": crc, "value": body}).encode()
+
+
+def test_ten_thousand_forged_records_change_nothing_but_their_own(store: DirectoryStore, web: Path) -> None:
+    chance = random.Random(20261124)  # noqa: S311 - the same every time
+    before = store.snapshot()
+    believed = 0
+    for number in range(10_000):
+        if number % 2:
+            place = web / "nodes" / f"e{number % 7}"
+            body: dict[str, Any] = {"node": place.name, "public": "192.0.2.66", "vni": 7, "vtep": "02:00:00:00:66:66"}
+        else:
+            place = web / "subnets" / f"10.5.9{number % 7}.0-24.g1"
+            body = {"resource": f"subnets/10.5.9{number % 7}.0-24", "generation": 1, "node": "evil"}
+        place.write_bytes(forged(chance, body))
+        if chance.random() < 0.8:
+            continue  # several at once
+        seen = store.snapshot()
+        assert seen.reachable, seen.why
+        assert seen.hosts[: len(before.hosts)] == before.hosts
+        assert seen.claim(SUBNET) == before.claim(SUBNET)
+        assert len(seen.warnings) <= 200
+        assert all(len(text) < 1000 for text in seen.warnings)
+        for one in seen.hosts[len(before.hosts) :]:
+            believed += 1
+            records.host(dump(one.host), one.host.node, SETTINGS.replace(id="x"))
+    assert believed > 100
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A small disk of its own; the tests live in a mount namespace of theirs."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=128k,mode=700", "tmpfs", place], check=True)
+    yield place
+    subprocess.run(["umount", "--lazy", place], check=True)
+
+
+@pytest.mark.root
+def test_a_full_disk_refuses_claims_and_loses_none(disk: Path) -> None:
+    store = join(disk, "a")
+    claim = store.acquire(SUBNET)
+    store.renew(A)
+    with (disk / "ballast").open("wb") as file, contextlib.suppress(OSError):
+        while True:
+            os.write(file.fileno(), b"x" * 4096)
+    with pytest.raises(StateError, match="No space left"):
+        store.acquire("subnets/10.5.73.0-24")
+    with pytest.raises(StateError, match="No space left"):
+        store.renew(A.replace(public="192.0.2.77"))
+    seen = store.snapshot()
+    assert [one.host.public for one in seen.hosts] == ["192.0.2.1"]
+    assert seen.claims == (claim,)
+    assert not [name for name in os.listdir(disk / "web" / "subnets") if name.startswith(".tmp")]
+    (disk / "ballast").unlink()
+    assert store.acquire("subnets/10.5.73.0-24").node == "a"
+
+
+@pytest.mark.root
+def test_a_read_only_store_is_still_read(disk: Path) -> None:
+    store = join(disk, "a")
+    claim = store.acquire(SUBNET)
+    subprocess.run(["mount", "-o", "remount,ro", disk], check=True)
+    with pytest.raises(StateError, match="Read-only file system"):
+        store.acquire("subnets/10.5.73.0-24")
+    assert store.snapshot().reachable
+    assert store.snapshot().claims == (claim,)
+
+
+def test_a_record_can_be_larger_than_any_memory_only_up_to_its_limit(store: DirectoryStore, web: Path) -> None:
+    many = tuple(
+        Endpoint(f"10.5.{n >> 8}.{n & 255}", f"02:00:00:01:{n >> 8:02x}:{n & 255:02x}") for n in range(1, 4097)
+    )
+    store.renew(B.replace(endpoints=many))
+    assert len(next(one.host for one in store.snapshot().hosts if one.host.node == "b").endpoints) == 4096
+    with pytest.raises(NetkitError):
+        store.renew(B.replace(endpoints=(*many, Endpoint("10.5.99.1", "02:00:00:02:00:01"))))
+
+
+def holders(place: Path) -> dict[str, str]:
+    """Who has each subnet, read without netkit: the node in the file of the highest generation."""
+    found: dict[str, tuple[int, str]] = {}
+    for path in place.glob("*.g*"):
+        name, _, generation = path.name.rpartition(".g")
+        node = json.loads(path.read_text())["value"].get("node", "")
+        found[name] = max(found.get(name, (0, "")), (int(generation), node))
+    return {name: node for name, (_, node) in found.items() if node}
+
+
+def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(tmp_path: Path) -> None:
+    """500 rounds; in each, five hosts lease one of seven subnets at once, and a kill hits at a random instant."""
+    chance = random.Random(500)  # noqa: S311 - the same every time
+    settings = SETTINGS.replace(length=19)
+    killed = told = 0
+    for number in range(500):
+        place = tmp_path / str(number)
+        place.mkdir()
+        ends = [os.pipe() for _ in range(5)]
+
+        def lease(node: int, place: Path = place, ends: list[tuple[int, int]] = ends) -> None:
+            claim = lease_subnet(join(place, f"n{node}", settings))
+            os.write(ends[node][1], claim.resource.partition("/")[2].encode())
+
+        pids = [forks.start(lambda node=node: lease(node)) for node in range(5)]  # type: ignore[misc]
+        victim = chance.randrange(5)
+        time.sleep(chance.random() * 0.03)
+        forks.kill(pids.pop(victim))
+        forks.finish(pids)
+        said = {f"n{node}": _said(end) for node, end in enumerate(ends)}
+        killed += not said[f"n{victim}"]
+        have = holders(place / "web" / "subnets")
+        for node, subnet in said.items():
+            if subnet:
+                told += 1
+                assert have[subnet] == node
+        assert len(set(have.values())) == len(have), have
+        again = lease_subnet(join(place, f"n{victim}", settings)).resource.partition("/")[2]
+        assert again not in (subnet for node, subnet in said.items() if node != f"n{victim}")
+        assert said[f"n{victim}"] in ("", again)
+        shutil.rmtree(place)
+    assert told >= 2000
+    assert killed > 10
+
+
+def _said(end: tuple[int, int]) -> str:
+    os.close(end[1])
+    try:
+        return os.read(end[0], 100).decode() if select.select([end[0]], [], [], 0)[0] else ""
+    finally:
+        os.close(end[0])
