@@ -1,8 +1,12 @@
 """The process: takes requests on a socket, renews what it has granted, and ends when there has long been nothing to do.
 
-A request is a line of JSON, `{"do": "bind", "link": {...}}` or `{"do": "release", "id": ..., "path": ...}`, and so is its
-answer, `{"lease": {...}}`, `{"released": true}` or `{"error": {"message", "hint"}}`. When it dies, whoever wants a lease next
-starts another, which goes on from the files.
+A request is a line of JSON, and so is its answer:
+
+    {"do": "bind", "link": {...}}                       {"lease": {...}}
+    {"do": "release", "id": "...", "path": "..."}       {"released": true}
+    any                                                 {"error": {"message", "hint"}}
+
+When it dies, whoever wants a lease next starts another, which goes on from the files.
 """
 
 from __future__ import annotations
