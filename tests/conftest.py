@@ -50,9 +50,17 @@ def pytest_configure(config: pytest.Config) -> None:
     global _UNABLE
     for marker in MARKERS:
         config.addinivalue_line("markers", marker)
+    _heed_signals()
     _UNABLE = private.enter()
     hypothesis.settings.register_profile("netkit", deadline=None, print_blob=True)  # a busy machine is no failure
     hypothesis.settings.load_profile("netkit")
+
+
+def _heed_signals() -> None:
+    """A run in a shell's background ignores some signals, and so would all that it starts: tests send those."""
+    for number in (signal.SIGINT, signal.SIGHUP, signal.SIGQUIT):
+        if signal.getsignal(number) is signal.SIG_IGN:
+            signal.signal(number, signal.default_int_handler if number == signal.SIGINT else signal.SIG_DFL)
 
 
 def pytest_runtest_setup(item: pytest.Item) -> None:
