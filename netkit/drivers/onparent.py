@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
+
 from netkit.drivers.options import only, switch
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, HostError
@@ -52,7 +54,7 @@ class ParentOptions(Options):
     inside: bool = False
 
 
-class OnParent:
+class OnParent(ABC):
     """A link that stands on another; a subclass says of what kind, and what is special about it."""
 
     name: ClassVar[str]
@@ -75,13 +77,13 @@ class OnParent:
         """Check the options."""
         return ParentOptions(**self.common(raw, at))
 
+    @abstractmethod
     def info(self, net: Network, options: ParentOptions, ns: NsRef | None) -> Stacked:
         """What the link has of its own; `ns` is where the parent is."""
-        raise NotImplementedError
 
+    @abstractmethod
     def shares_mac(self, options: ParentOptions) -> bool:
         """Whether the link has the parent's MAC address."""
-        raise NotImplementedError
 
     def device(self, net: Network) -> str:
         """The parent: whatever its subnets are, they are of the LAN that it leads to."""
@@ -131,9 +133,9 @@ class OnParent:
         )
         return Attachment(plan, ep)
 
+    @abstractmethod
     def words(self, options: ParentOptions) -> str:
         """A mode in a few words."""
-        raise NotImplementedError
 
     def way_out(self, ep: Endpoint, options: ParentOptions, host: Host) -> Plan:
         """The default routes."""

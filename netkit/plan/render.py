@@ -74,13 +74,19 @@ _PLAIN = frozenset("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ01234567
 
 
 class Command(Value):
-    """One command: its words, what it reads from standard input, and whether its failure means nothing."""
+    """One command: its words, what it reads from standard input, and whether its failure means nothing.
 
-    argv: tuple[str, ...]
+    `line` stands for the words where no single command does it, and the one who reads the script has to.
+    """
+
+    argv: tuple[str, ...] = ()
     stdin: str = ""
     may_fail: bool = False
+    line: str = ""
 
     def __str__(self) -> str:
+        if self.line:
+            return self.line
         line, end = " ".join(quote(word) for word in self.argv), " || :" if self.may_fail else ""
         return f"{line} <<'EOF'{end}\n{self.stdin.rstrip()}\nEOF" if self.stdin else line + end
 
@@ -180,9 +186,9 @@ def _link_move(op: LinkMove) -> tuple[Command, ...]:
 
 
 def _link_return(op: LinkReturn) -> tuple[Command, ...]:
-    """The host's namespace has no name for `ip`: the shell, which is in it, tells its own PID."""
+    """The host's namespace has no name for `ip`: whoever's shell reads this is in it, and tells its own PID."""
     inside = f"nsenter --net={quote(op.ns.path)} ip link set dev {op.name}"
-    return (_words("sh", "-c", f"{inside} netns $$ name {op.dev}"),)
+    return (Command(line=f"{inside} netns $$ name {op.dev}"),)
 
 
 def _link_reclaim(op: LinkReclaim) -> tuple[Command, ...]:
@@ -190,7 +196,7 @@ def _link_reclaim(op: LinkReclaim) -> tuple[Command, ...]:
     named = f'for link in /sys/class/net/*; do [ "$(cat $link/ifalias)" = {op.dev} ]'
     back = f"ip link set dev ${{link##*/}} name {op.dev} alias {quote(op.alias)}"
     parts = (*op.restores, *(SysctlRestore(key, was, now, dev=op.dev) for key, was, now in op.settings))
-    return (_words("sh", "-c", f"{named} && {back}; done; :"), *(command for part in parts for command in render(part)))
+    return (Command(line=f"{named} && {back}; done; :"), *(command for part in parts for command in render(part)))
 
 
 def _link_set(op: LinkSet) -> tuple[Command, ...]:
@@ -327,7 +333,7 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
         change = f"sed 's/.$/&,/;s/$/{','.join(ranges)}/'"
     else:
         change = f"tr , '\\n' | grep -vxE '{'|'.join(ranges)}' | paste -sd,"
-    return (_words("sh", "-c", f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
+    return (Command(line=f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
 
 
 def _vlan_filter(op: VlanFilter) -> tuple[Command, ...]:

@@ -69,12 +69,10 @@ LINES: dict[Op, str] = {
         "ip link add name eth0 link nic group 28267 netns /proc/7/ns/net type ipvlan mode l3s"
     ),
     LinkMove("enp3s0", "eth0", NS): "ip link set dev enp3s0 netns /proc/7/ns/net name eth0 alias enp3s0",
-    LinkReturn("eth0", "enp3s0", NS): (
-        "sh -c 'nsenter --net=/proc/7/ns/net ip link set dev eth0 netns $$ name enp3s0'"
-    ),
+    LinkReturn("eth0", "enp3s0", NS): ("nsenter --net=/proc/7/ns/net ip link set dev eth0 netns $$ name enp3s0"),
     LinkReclaim("enp3s0", "LAN"): (
-        'sh -c \'for link in /sys/class/net/*; do [ "$(cat $link/ifalias)" = enp3s0 ]'
-        " && ip link set dev ${link##*/} name enp3s0 alias LAN; done; :'"
+        'for link in /sys/class/net/*; do [ "$(cat $link/ifalias)" = enp3s0 ]'
+        " && ip link set dev ${link##*/} name enp3s0 alias LAN; done; :"
     ),
     LinkDel("nk0", "veth", 28267): "ip link del dev nk0",
     LinkSet("nk0", master="br0", up=True): "ip link set dev nk0 master br0 up",
