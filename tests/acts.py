@@ -1,8 +1,9 @@
 """One act of the engine inside a lab host, for tests that break it at a chosen op.
 
-    python -m tests.acts ROOT BACKEND CASE create|plan|attach|detach|rm PID [raise|kill N]
+    python -m tests.acts ROOT BACKEND CASE create|plan|attach|detach|rm|- PID [raise|kill N]
 
-Prints one JSON line: how many ops were reached, and the error if there was one; `plan` writes the script to stderr.
+With `-` it stays, and does what each line of its standard input says: a verb, and the fault. Prints one JSON line an
+act: how many ops were reached, and the error if there was one; `plan` writes the script to stderr.
 """
 
 from __future__ import annotations
@@ -153,15 +154,25 @@ def _request(case: str, pid: int) -> AttachRequest:
     return AttachRequest("web", resolve_pid(pid), IFNAMES.get(case, "eth0"), pid=pid, ports=ports, **besides)
 
 
-def main() -> None:
-    root, backend, case, verb, pid, *fault = sys.argv[1:]
+def outcome(root: str, backend: str, case: str, verb: str, pid: str, *fault: str) -> str:
+    """How one act ends, as a line of JSON."""
     breaker = Breaker(fault[0], int(fault[1])) if fault else Breaker()
     error = ""
     try:
         act(Engine(root, backend, breaker), case, verb, int(pid))
     except NetkitError as caught:
         error = f"{caught.message} | {caught.hint}"
-    print(json.dumps({"ops": breaker.reached, "error": error}))
+    return json.dumps({"ops": breaker.reached, "error": error})
+
+
+def main() -> None:
+    root, backend, case, verb, pid, *fault = sys.argv[1:]
+    if verb != "-":
+        print(outcome(root, backend, case, verb, pid, *fault))
+        return
+    for line in sys.stdin:
+        verb, *fault = line.split()
+        print(outcome(root, backend, case, verb, pid, *fault), flush=True)
 
 
 if __name__ == "__main__":
