@@ -23,7 +23,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Generator, Iterator, Sequence
     from types import FrameType
-    from typing import Protocol, TypeVar
+    from typing import Any, Protocol, TypeVar
 
     R = TypeVar("R", pytest.TestReport, pytest.CollectReport)
 
@@ -122,6 +122,23 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section(f"{reasons.total() or 'no'} tests skipped", sep="-")
     for reason, count in reasons.most_common():
         terminalreporter.write_line(f"{count:5} x {reason}")
+
+
+_SURROUNDINGS: dict[str, Any] = {}
+
+
+@pytest.fixture(autouse=True)
+def _surroundings_stay(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every root test is under the oracle: the host around its labs is as it was, down to the last sysctl."""
+    node: pytest.Item = request.node
+    if _UNABLE or not (node.get_closest_marker("root") or {"lab", "stage"} & set(request.fixturenames)):
+        yield
+        return
+    before = _SURROUNDINGS.get("seen") or oracle.surroundings()
+    yield
+    after = _SURROUNDINGS["seen"] = oracle.surroundings()
+    difference = oracle.diff(before, after)
+    assert not difference, f"changed around the test:\n{difference}"
 
 
 @pytest.fixture

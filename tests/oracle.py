@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import os
 import re
 import subprocess
 import threading
@@ -70,6 +71,25 @@ def snapshot(host: HostNs, containers: Sequence[Namespace] = (), root: Path | No
     return {**{name: seen[name] for name in places}, "state": files}
 
 
+class _Here:
+    """The private host that this process is in itself; what runs there is for others to count."""
+
+    path = "/proc/thread-self/ns/net"
+    pid = os.getpid()
+
+    def pids(self) -> set[int]:
+        """None of them is looked at."""
+        return set()
+
+
+def surroundings() -> dict[str, Any]:
+    """What there is around the labs, in the host that tests run in: nothing of it is a test's to change."""
+    seen: dict[str, Any] = {}
+    _look("surroundings", _Here(), seen)
+    files = {path: text for path in ("/run/netkit", "/var/lib/netkit") for path, text in tree(Path(path)).items()}
+    return {**seen, "state": files}
+
+
 def diff(before: dict[str, Any], after: dict[str, Any], allow: Sequence[str] = ()) -> str:
     """What differs, one line a thing, "" when nothing does; `allow` are patterns of lines to leave out.
 
@@ -100,7 +120,7 @@ def _reordered(before: Any, after: Any, path: str = "") -> Iterator[str]:
         yield path
 
 
-def _look(name: str, place: Namespace, seen: dict[str, Any]) -> None:
+def _look(name: str, place: Namespace | _Here, seen: dict[str, Any]) -> None:
     """Look at one place from inside; the calling thread enters the namespace and must end afterwards."""
     with open(place.path) as namespace:
         if ctypes.CDLL(None, use_errno=True).setns(namespace.fileno(), _CLONE_NEWNET) != 0:

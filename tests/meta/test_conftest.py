@@ -54,6 +54,25 @@ def test_the_guard_refuses_the_namespace_that_a_process_was_started_in() -> None
     assert "must never run in the machine's own" in python("from tests import private; private.guard()")
 
 
+#: What a careless test does to the host that it runs in, and what the oracle calls it.
+AROUND = {
+    "a link": ("ip link add leak type veth peer name kael", "surroundings links leak"),
+    "a sysctl": ("sysctl -qw net.ipv4.ip_forward=1", "surroundings sysctls net/ipv4/ip_forward"),
+    "a table": ("nft add table ip leak", "surroundings nft"),
+    "state": ("mkdir /run/netkit", "state /run/netkit"),
+}
+
+
+@pytest.mark.parametrize("what", AROUND)
+def test_a_root_test_that_changes_its_surroundings_fails_and_the_next_does_not(tmp_path: Path, what: str) -> None:
+    command, told = AROUND[what]
+    source = f"import subprocess\n@pytest.mark.root\ndef test_one(): subprocess.run({command.split()!r}, check=True)\n"
+    said = pytest_on(tmp_path, f"{source}@pytest.mark.root\ndef test_two(): pass\n")
+    assert "changed around the test" in said
+    assert told in said
+    assert "2 passed, 1 error" in said
+
+
 def test_a_host_sees_its_own_links_run_and_sys(lab: Lab) -> None:
     host = lab.host()
     host.run("ip", "link", "add", "mine", "type", "veth", "peer", "name", "other")
