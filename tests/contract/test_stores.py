@@ -23,6 +23,16 @@ if TYPE_CHECKING:
 SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600)
 SUBNET = "subnets/10.5.72.0-24"
 ADDRESS = "addresses/10.5.72.7"
+NO_RESOURCES = (
+    "", "subnets/", "subnets/10.5.72.1-24", "subnets/10.6.72.0-24", "subnets/10.5.72.0-25", "x/y", "addresses/../x",
+    "subnets/10.5.72.0-24&10.5.73.0-24", "addresses/010.5.72.7", "addresses/10.6.0.1",
+)  # fmt: skip
+NO_SETTINGS: tuple[dict[str, object], ...] = (
+    {"length": 17}, {"length": 31}, {"cidr": "10.5.0.1/16"}, {"ttl": 5}, {"backend": "x y"},
+    {"cidr6": "fd00::/48", "length6": 49}, {"cidr6": "10.6.0.0/16", "length6": 24}, {"cidr6": "fd00::/48"},
+    {"cidr": "fd00::/48", "length": 64, "cidr6": "fd01::/48", "length6": 64},
+    {"first": "10.5.7.1"}, {"last": "10.6.0.0"}, {"first": "10.5.9.0", "last": "10.5.8.0"}, {"first": "fd00::"},
+)  # fmt: skip
 
 
 class Clock:
@@ -103,9 +113,7 @@ def test_nobody_releases_what_is_another_hosts(meeting: Meeting) -> None:
     assert b.snapshot().claim(ADDRESS) == claim
 
 
-@pytest.mark.parametrize(
-    "name", ["", "subnets/", "subnets/10.5.72.1-24", "addresses/../x", "addresses/010.5.72.7", "x/y"]
-)
+@pytest.mark.parametrize("name", NO_RESOURCES)
 def test_what_is_no_resource_is_refused(meeting: Meeting, name: str) -> None:
     with pytest.raises(ConfigError):
         meeting.join("a").acquire(name)
@@ -127,6 +135,46 @@ def test_the_first_subnet_is_left_alone_and_the_others_run_out(meeting: Meeting)
     assert leased == {"subnets/10.5.64.0-18", "subnets/10.5.128.0-18", "subnets/10.5.192.0-18"}
     with pytest.raises(PoolFullError, match="all 3 of the network are leased"):
         lease_subnet(meeting.join("d", small))
+
+
+def test_where_there_are_two_families_a_lease_is_a_subnet_of_each(meeting: Meeting) -> None:
+    both = SETTINGS.replace(cidr6="fd00::/48", length6=64)
+    a, b = meeting.join("a", both), meeting.join("b", both)
+    claim = a.acquire("subnets/10.5.72.0-24&fd00:0:0:48::-64")
+    assert claim.subnets == ("10.5.72.0/24", "fd00:0:0:48::/64")
+    four, six = lease_subnet(b).subnets
+    assert (four.partition("/")[2], six.partition("/")[2]) == ("24", "64")
+    assert lease_subnet(a) == claim == b.snapshot().claim(claim.resource)
+    for name in ("subnets/10.5.73.0-24", "subnets/fd00:0:0:49::-64", "subnets/10.5.73.0-24&fd00:0:0:48::-64"):
+        with pytest.raises(ConfigError):
+            b.acquire(name)
+
+
+def test_a_host_has_again_the_subnet_that_it_had_before_if_it_is_still_free(meeting: Meeting) -> None:
+    a, b, c = meeting.join("a"), meeting.join("b"), meeting.join("c")
+    assert lease_subnet(a, prefer="10.5.200.0/24").resource == "subnets/10.5.200.0-24"
+    assert lease_subnet(b, prefer="10.5.200.0/24").resource == "subnets/10.5.201.0-24"
+    assert lease_subnet(a, prefer="10.5.7.0/24").resource == "subnets/10.5.200.0-24"
+    for odd in ("10.5.0.0/24", "10.5.200.0/25", "10.6.1.0/24", "fd00::/64"):
+        assert lease_subnet(c, prefer=odd).resource not in ("subnets/10.5.0.0-24", "subnets/10.6.1.0-24")
+
+
+def test_subnets_are_leased_from_the_first_to_the_last_that_were_agreed_on(meeting: Meeting) -> None:
+    few = SETTINGS.replace(first="10.5.7.0", last="10.5.9.0")
+    leased = [lease_subnet(meeting.join(node, few)).subnets[0] for node in "abc"]
+    assert sorted(leased) == ["10.5.7.0/24", "10.5.8.0/24", "10.5.9.0/24"]
+    with pytest.raises(PoolFullError):
+        lease_subnet(meeting.join("d", few))
+
+
+def test_a_network_whose_subnets_have_no_length_gives_out_addresses_alone(meeting: Meeting) -> None:
+    a = meeting.join("a", SETTINGS.replace(length=0))
+    assert a.acquire(ADDRESS).node == "a"
+    for other in (SUBNET, "addresses/10.6.0.1"):
+        with pytest.raises(ConfigError):
+            a.acquire(other)
+    with pytest.raises(ConfigError, match="leases no subnets"):
+        lease_subnet(a)
 
 
 def test_addresses_of_one_subnet_are_given_once_until_none_is_left(meeting: Meeting) -> None:
@@ -243,7 +291,9 @@ def test_a_host_that_left_is_gone_and_so_are_its_claims(meeting: Meeting) -> Non
 
 def test_hosts_see_what_the_others_say(meeting: Meeting) -> None:
     a, b = meeting.join("a"), meeting.join("b")
-    said = me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07"))
+    said = me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07")).replace(
+        public6="2001:db8::1", backend="udp", vtep6="02:00:00:00:06:61", port=8285
+    )
     a.renew(said)
     (seen,) = b.snapshot().hosts
     assert seen.host.replace(beat=0) == said
@@ -254,7 +304,16 @@ def test_hosts_see_what_the_others_say(meeting: Meeting) -> None:
 
 def test_a_host_speaks_for_itself_alone_and_only_of_its_network(meeting: Meeting) -> None:
     a = meeting.join("a")
-    for host in (me("b"), me("a").replace(vni=8), me("a", "10.5.1.1"), me("a", "127.0.0.1"), me("a", "nowhere")):
+    for host in (
+        me("b"),
+        me("a").replace(vni=8),
+        me("a", "10.5.1.1"),
+        me("a", "127.0.0.1"),
+        me("a", "nowhere"),
+        me("a").replace(public6="192.0.2.7"),
+        me("a").replace(backend="X"),
+        me("a").replace(port=65536),
+    ):
         with pytest.raises(ConfigError):
             a.renew(host)
     assert a.snapshot().hosts == ()
@@ -281,7 +340,7 @@ def test_a_network_has_one_set_of_settings(meeting: Meeting) -> None:
     assert meeting.join("b", None).settings == meeting.join("a").settings
 
 
-@pytest.mark.parametrize("off", [{"length": 17}, {"length": 31}, {"cidr": "10.5.0.1/16"}, {"ttl": 5}])
+@pytest.mark.parametrize("off", NO_SETTINGS)
 def test_settings_that_make_no_sense_are_refused(meeting: Meeting, off: dict[str, object]) -> None:
     with pytest.raises(ConfigError):
         meeting.join("a", SETTINGS.replace(**off))

@@ -1,1 +1,37 @@
 """Where hosts meet: leases of what only one may have, and what each host says of itself."""
+
+from __future__ import annotations
+
+from netkit.errors import ConfigError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.agent.stores.model import LeaseStore, Settings
+
+_WAYS = "write dir:///path or etcd://host:2379/prefix"
+
+
+def open(url: str, network: str, node: str, settings: Settings | None = None) -> LeaseStore:  # noqa: A001
+    """The store at `url`, as `node` sees it; `settings` make the network where it is missing.
+
+    `dir:///path`, or a path alone, is a directory that hosts share. ConfigError when the URL is none, HostError when
+    this host lacks what it takes, StateError when the store is not there, ConflictError when other settings are agreed.
+    """
+    scheme, _, rest = url.partition("://") if "://" in url else ("dir", "", url)
+    if scheme == "dir":
+        from netkit.agent.stores.directory import DirectoryStore
+
+        return DirectoryStore(_path(url, rest), network, node, settings)
+    if scheme == "etcd":
+        raise ConfigError("store", f"{url}: etcd is not there yet", "write dir:///path")
+    raise ConfigError("store", f"{url!r} is no store", _WAYS)
+
+
+def _path(url: str, path: str) -> str:
+    """An absolute path in one spelling."""
+    if not path.startswith("/"):
+        raise ConfigError("store", f"{url!r} has no absolute path", "write dir:///path, with three slashes")
+    parts = [part for part in path.split("/") if part]
+    if not parts or {".", ".."} & set(parts) or not path.isprintable() or {"?", "#"} & set(path):
+        raise ConfigError("store", f"{url!r} has no path that a directory could have", "write dir:///path")
+    return "/" + "/".join(parts)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from netkit.agent.stores import subnets
 from netkit.errors import ConfigError, ConflictError, PoolFullError
-from netkit.ipam.pool import BITS, Pool, prefix_length, span, text
-from netkit.model import Subnet, family
+from netkit.ipam.pool import Pool
+from netkit.model import Subnet
 from netkit.naming import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
     from netkit.agent.stores.model import Claim, LeaseStore, Snapshot
 
@@ -17,22 +18,17 @@ if TYPE_CHECKING:
 _MOST = 65536
 
 
-def lease_subnet(store: LeaseStore, reserved: bool = False) -> Claim:
+def lease_subnet(store: LeaseStore, reserved: bool = False, prefer: str = "") -> Claim:
     """This host's subnet: the one that it has, whatever its addresses are by now, or the next that is free.
 
-    PoolFullError when there is none. The first subnet of a network is left alone: it holds the network's own address.
+    Where the network has two families, it is a subnet of each. `prefer` is one that the host had before (10.5.72.0/24),
+    taken if it is free and can still be leased. PoolFullError when there is none.
     """
     settings = store.settings
-    if not settings.cidr:
+    if not subnets.ranges(settings):
         raise ConfigError("cidr", "this network leases no subnets", "give it a cidr and a length")
-    version, first = family(settings.cidr), span(settings.cidr)[0]
-    count = 1 << (settings.length - prefix_length(settings.cidr))
-    size = 1 << (BITS[version] - settings.length)
-
-    def name(index: int) -> str:
-        return f"subnets/{text(first + (index + 1) * size, version)}-{settings.length}"
-
-    return _lease(store, "subnets/", name, count - 1, reserved)
+    order = _order(store.node, subnets.count(settings), subnets.place(settings, prefer))
+    return _lease(store, [subnets.resource(settings, index) for index in order], reserved, keep=True)
 
 
 def lease_address(store: LeaseStore, subnet: Subnet, wanted: str = "") -> Claim:
@@ -43,23 +39,26 @@ def lease_address(store: LeaseStore, subnet: Subnet, wanted: str = "") -> Claim:
     pool = Pool.of(subnet)
     if wanted:
         return store.acquire(f"addresses/{pool.check(wanted)}")
-    return _lease(store, "", lambda index: f"addresses/{pool.address(index)}", pool.size, False)
+    order = _order(store.node, pool.size)
+    return _lease(store, [f"addresses/{pool.address(index)}" for index in order])
 
 
-def _lease(store: LeaseStore, mine: str, name: Callable[[int], str], count: int, reserved: bool) -> Claim:
-    """The first of `count` resources that can be had: one that we have, a free one, one of a host that is gone."""
+def _lease(store: LeaseStore, names: list[str], reserved: bool = False, keep: bool = False) -> Claim:
+    """The first of those resources that can be had: a free one, one of a host that is gone.
+
+    To `keep` is to go on having one of them that is this host's already.
+    """
     seen = store.snapshot()
-    names = [name(index) for index in _order(store.node, count)]
     wanted = set(names)
-    for claim in seen.of(store.node) if mine else ():
+    for claim in seen.of(store.node) if keep else ():
         if claim.resource in wanted:
             return store.acquire(claim.resource, reserved)
-    for resource in _by_promise(names, seen, store.node):
+    for name in _by_promise(names, seen, store.node):
         try:
-            return store.acquire(resource, reserved)
+            return store.acquire(name, reserved)
         except ConflictError:
             continue
-    raise PoolFullError(f"all {count} of the network are leased", "release some, or make a larger network")
+    raise PoolFullError(f"all {len(names)} of the network are leased", "release some, or make a larger network")
 
 
 def _by_promise(names: list[str], seen: Snapshot, node: str) -> Iterator[str]:
@@ -69,6 +68,6 @@ def _by_promise(names: list[str], seen: Snapshot, node: str) -> Iterator[str]:
     yield from (name for name in names if owners.get(name, "") not in ("", node))
 
 
-def _order(node: str, count: int) -> Iterator[int]:
-    start = digest("lease", node) % count
+def _order(node: str, count: int, first: int | None = None) -> Iterator[int]:
+    start = digest("lease", node) % count if first is None else first
     return ((start + step) % count for step in range(min(count, _MOST)))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netkit.agent.stores import records
 from netkit.agent.stores.model import Claim
+from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
 
@@ -15,6 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from netkit.agent.stores.model import Settings
     from netkit.agent.stores.shared import Shared
 
 #: Generations that stay below the highest: whoever is so late that it links a name anew looks again and sees these.
@@ -27,8 +29,9 @@ class Claims:
     `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change.
     """
 
-    def __init__(self, directory: Shared, kind: str) -> None:
+    def __init__(self, directory: Shared, kind: str, settings: Settings) -> None:
         self.directory = directory
+        self.settings = settings
         self.kind = kind
         self.warnings: list[str] = []
         self._read: dict[str, tuple[tuple[int, int, int], Claim]] = {}
@@ -84,10 +87,11 @@ class Claims:
             number = records.generation(last)
             try:
                 resource = records.resource(f"{self.kind}/{bare}")
-            except ConfigError:
-                number = None
-            if number is None:
-                self._warn(name, "no claim has such a name")
+                if number is None:
+                    raise ConfigError("generation", "a name ends in .g1, .g2...")
+                check_resource(self.settings, resource)
+            except ConfigError as error:
+                self._warn(name, error.message)
             else:
                 found.setdefault(resource, []).append(number)
         return found

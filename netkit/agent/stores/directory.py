@@ -23,6 +23,7 @@ from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Cla
 from netkit.agent.stores.patience import Patience
 from netkit.agent.stores.shared import Shared
 from netkit.agent.stores.sightings import Sightings
+from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
 
@@ -70,6 +71,7 @@ class DirectoryStore:
 
     def acquire(self, resource: str, reserved: bool = False) -> Claim:
         resource = records.resource(resource)
+        check_resource(self.settings, resource)
         if self.fenced():
             raise StateError(f"{self.path}: this host has been silent for too long to claim anything", "renew first")
         claims = self._of(resource)
@@ -130,7 +132,7 @@ class DirectoryStore:
         for place in (home, *places.values()):
             place.sweep()
         self._members = Members(places["nodes"], self.settings, (seen.host for seen in self._last.hosts))
-        self._claims = {kind: Claims(places[kind], kind) for kind in ("subnets", "addresses")}
+        self._claims = {kind: Claims(places[kind], kind, self.settings) for kind in ("subnets", "addresses")}
         self._hint = Hint(tuple(place.fd for place in places.values()))
 
     def _check(self) -> None:

@@ -23,7 +23,9 @@ ALIVE, STALE, GONE = "alive", "stale", "gone"
 class Settings(Value):
     """What all hosts of one network agree on; `ttl` in seconds, `id` tells one store from another.
 
-    Subnets of `length` bits are leased from `cidr`; without it, only addresses are.
+    Subnets of `length` bits are leased from `cidr`, from `first` to `last` (their network addresses; "" for the second
+    and the last of all); without a `length`, only addresses are. With `cidr6`, each lease is two subnets, one of each
+    family. `cidr` is IPv6 where the network has no IPv4. `port` is where tunnels listen, 0 for the backend's default.
     """
 
     cidr: str = ""
@@ -31,18 +33,33 @@ class Settings(Value):
     vni: int = 0
     ttl: int = 86400
     id: str = ""
+    cidr6: str = ""
+    length6: int = 0
+    backend: str = ""
+    port: int = 0
+    first: str = ""
+    last: str = ""
+    first6: str = ""
+    last6: str = ""
 
 
 class Claim(Value):
-    """A resource, `subnets/10.5.72.0-24` or `addresses/10.5.72.7`, and who has it: nobody when `node` is "".
+    """A resource, and who has it: nobody when `node` is "".
 
-    What is `reserved` is never taken from a silent host.
+    Resources are `addresses/10.5.72.7`, `subnets/10.5.72.0-24`, and, where a lease is a subnet of each family,
+    `subnets/10.5.72.0-24&fd00:0:0:48::-64`. What is `reserved` is never taken from a silent host.
     """
 
     resource: str
     generation: int
     node: str = ""
     reserved: bool = False
+
+    @property
+    def subnets(self) -> tuple[str, ...]:
+        """The subnets that are leased, `10.5.72.0/24`: IPv4 first; none for an address."""
+        kind, _, name = self.resource.partition("/")
+        return tuple(part.replace("-", "/") for part in name.split("&")) if kind == "subnets" else ()
 
 
 class Endpoint(Value):
@@ -55,7 +72,9 @@ class Endpoint(Value):
 class Host(Value):
     """What a host says of itself: where its tunnel ends, and what lies behind it; `left` is its farewell.
 
-    `beat` is another number each time; it says that the host lives, and nothing about when.
+    `public` is its address, of either family, and `public6` an IPv6 one beside an IPv4 one. `vtep` is the MAC of its
+    VXLAN device, `vtep6` that of the one for IPv6, where these are two. `port` is where its tunnel listens (UDP), 0 for
+    the network's. `beat` is another number each time; it says that the host lives, and nothing about when.
     """
 
     node: str
@@ -65,6 +84,10 @@ class Host(Value):
     endpoints: tuple[Endpoint, ...] = ()
     left: bool = False
     beat: int = 0
+    public6: str = ""
+    backend: str = "vxlan"
+    vtep6: str = ""
+    port: int = 0
 
 
 class Seen(Value):

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from netkit import parse
 from netkit.agent.stores.model import Claim, Endpoint, Host, Settings
+from netkit.agent.stores.subnets import ranges
 from netkit.errors import ConfigError
-from netkit.ipam.pool import BITS, number, prefix_length, span
+from netkit.ipam.pool import number, span
 from netkit.model import family
 from netkit.state.document import unseal
 
@@ -35,12 +36,13 @@ def node(value: object, at: str = "node") -> str:
 def resource(value: object, at: str = "resource") -> str:
     """A resource in its one spelling."""
     kind, _, name = value.partition("/") if isinstance(value, str) else ("", "", "")
-    if kind not in _KINDS or len(name) > 64:
+    if kind not in _KINDS or len(name) > 64 or name.count("&") > 1:
         raise ConfigError(at, "no resource", "write subnets/10.5.72.0-24 or addresses/10.5.72.7")
     if kind == "addresses":
         canonical = parse.address(name, at)
     else:
-        canonical = parse.cidr(name.replace("-", "/", 1), at).replace("/", "-")
+        both = [parse.cidr(part.replace("-", "/", 1), at).replace("/", "-") for part in name.split("&")]
+        canonical = "&".join(sorted(both, key=family))
     if canonical != name:
         raise ConfigError(at, f"{name} is written {canonical}")
     return f"{kind}/{name}"
@@ -63,12 +65,16 @@ def host(data: bytes, name: str, settings: Settings) -> Host:
         raise ConfigError("vni", f"{vni} is not the network's, {settings.vni}")
     return Host(
         node(name),
-        _public(body.get("public"), settings),
+        public(body.get("public"), settings),
         vni,
         _optional(body, "vtep", parse.mac),
         _endpoints(body.get("endpoints", []), settings),
         _flag(body, "left"),
         _number(body, "beat", 1 << 63),
+        _optional(body, "public6", lambda value, at: public6(value, settings, at)),
+        _optional(body, "backend", backend) or "vxlan",
+        _optional(body, "vtep6", parse.mac),
+        _number(body, "port", 1 << 16),
     )
 
 
@@ -81,22 +87,31 @@ def settings(data: bytes) -> Settings:
         _number(body, "vni", 1 << 24),
         _number(body, "ttl", 1 << 31, 86400),
         node(body.get("id"), "id"),
+        _optional(body, "cidr6", parse.cidr),
+        _number(body, "length6", 129),
+        _optional(body, "backend", backend),
+        _number(body, "port", 1 << 16),
+        _optional(body, "first", parse.address),
+        _optional(body, "last", parse.address),
+        _optional(body, "first6", parse.address),
+        _optional(body, "last6", parse.address),
     )
     check_settings(found)
     return found
 
 
 def check_settings(found: Settings) -> None:
-    """ConfigError when subnets of that length cannot be leased from the network: at least four are needed."""
+    """ConfigError when settings make no sense, such as subnets that cannot be leased from their network."""
     if found.ttl < 60:
         raise ConfigError("ttl", f"{found.ttl} s is too short", "use 60 or more")
-    if not found.cidr:
-        return
-    parse.cidr(found.cidr, "cidr")
-    bits = BITS[family(found.cidr)]
-    if not prefix_length(found.cidr) + 2 <= found.length <= bits - 2:
-        hint = f"use {prefix_length(found.cidr) + 2} to {bits - 2}"
-        raise ConfigError("length", f"{found.length} does not fit {found.cidr}", hint)
+    _optional({"backend": found.backend}, "backend", backend)
+    _optional({"cidr": found.cidr}, "cidr", parse.cidr)
+    if found.cidr6 and not (found.cidr and family(found.cidr) == 4 and family(found.cidr6) == 6):
+        raise ConfigError("cidr6", f"{found.cidr6} is not an IPv6 network beside an IPv4 one", "give it as cidr alone")
+    if found.cidr6 and not found.length6 and found.length:
+        raise ConfigError("length6", "missing beside length", "each lease is a subnet of each family")
+    for one in ranges(found):
+        one.check()
 
 
 def generation(text: str) -> int | None:
@@ -139,11 +154,28 @@ def _number(body: dict[str, Any], name: str, end: int, default: int = 0) -> int:
     return value
 
 
-def _public(value: object, settings: Settings) -> str:
-    found = parse.address(value, "public")
-    _check_unicast(found, "public")
-    if settings.cidr and _within(found, settings.cidr):
-        raise ConfigError("public", f"{found} lies in the overlay itself, {settings.cidr}")
+def backend(value: object, at: str = "backend") -> str:
+    """The name of a way to reach other hosts, known here or not."""
+    if isinstance(value, str) and 0 < len(value) <= 32 and set(value) <= _NODE and value == value.lower():
+        return value
+    raise ConfigError(at, "no backend: small letters, digits and - are needed", "for example vxlan")
+
+
+def public(value: object, settings: Settings, at: str = "public") -> str:
+    """An address that a host can have, outside of the network itself."""
+    found = parse.address(value, at)
+    _check_unicast(found, at)
+    for cidr in (settings.cidr, settings.cidr6):
+        if cidr and _within(found, cidr):
+            raise ConfigError(at, f"{found} lies in the overlay itself, {cidr}")
+    return found
+
+
+def public6(value: object, settings: Settings, at: str = "public6") -> str:
+    """As `public`, and IPv6."""
+    found = public(value, settings, at)
+    if family(found) != 6:
+        raise ConfigError(at, f"{found} is not IPv6")
     return found
 
 
@@ -172,6 +204,7 @@ def _endpoint(value: object, at: str, settings: Settings) -> Endpoint:
         raise ConfigError(at, "no object")
     address = parse.address(value.get("address"), f"{at}.address")
     _check_unicast(address, f"{at}.address")
-    if settings.cidr and not _within(address, settings.cidr):
-        raise ConfigError(f"{at}.address", f"{address} lies outside of {settings.cidr}")
+    networks = [cidr for cidr in (settings.cidr, settings.cidr6) if cidr]
+    if networks and not any(_within(address, cidr) for cidr in networks):
+        raise ConfigError(f"{at}.address", f"{address} lies outside of {' and '.join(networks)}")
     return Endpoint(address, parse.mac(value.get("mac"), f"{at}.mac"))

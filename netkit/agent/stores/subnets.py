@@ -1,0 +1,112 @@
+"""Which subnets can be leased: one of each family that the network has, and both of a lease have the same place.
+
+The n-th subnet of one family goes with the n-th of the other, so that who has one has both.
+"""
+
+from __future__ import annotations
+
+from netkit import parse
+from netkit.errors import ConfigError
+from netkit.ipam.pool import BITS, number, overlaps, prefix_length, span, text
+from netkit.model import family
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.agent.stores.model import Settings
+
+
+class Range(Value):
+    """The subnets of `length` bits in a network, from `first` to `last`: network addresses, "" for the usual ones.
+
+    The first subnet of a network is not leased, unless `first` says so: it holds the network's own address. `at` is
+    what ends the names of these settings.
+    """
+
+    cidr: str
+    length: int
+    first: str = ""
+    last: str = ""
+    at: str = ""
+
+    @property
+    def size(self) -> int:
+        """The addresses of one subnet."""
+        return 1 << (BITS[family(self.cidr)] - self.length)
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """The first and the last subnet, as numbers of their network addresses."""
+        low, high = span(self.cidr)
+        first = number(self.first) if self.first else low + self.size
+        return first, number(self.last) if self.last else high + 1 - self.size
+
+    @property
+    def count(self) -> int:
+        """How many there are."""
+        first, last = self.ends
+        return (last - first) // self.size + 1
+
+    def name(self, index: int) -> str:
+        """The subnet of that place, as it stands in a resource: 10.5.72.0-24."""
+        return f"{text(self.ends[0] + index * self.size, family(self.cidr))}-{self.length}"
+
+    def check(self) -> None:
+        """ConfigError when at least four of such subnets cannot be leased, or the ends are none of them."""
+        at = self.at
+        parse.cidr(self.cidr, f"cidr{at}")
+        bits, least = BITS[family(self.cidr)], prefix_length(self.cidr) + 2
+        if not least <= self.length <= bits - 2:
+            hint = f"use {least} to {bits - 2}"
+            raise ConfigError(f"length{at}", f"{self.length} does not fit {self.cidr}", hint)
+        for name, value in (("first", self.first), ("last", self.last)):
+            if value:
+                self._check_end(value, f"{name}{at}")
+        if self.count < 1:
+            raise ConfigError(f"last{at}", f"{self.last} comes before the first subnet")
+
+    def _check_end(self, value: str, at: str) -> None:
+        if family(parse.address(value, at)) != family(self.cidr):
+            raise ConfigError(at, f"{value} is of another family than {self.cidr}")
+        low, high = span(self.cidr)
+        if not low <= number(value) <= high or (number(value) - low) % self.size:
+            raise ConfigError(at, f"{value} is not where a /{self.length} of {self.cidr} begins")
+
+
+def ranges(settings: Settings) -> tuple[Range, ...]:
+    """One range for each family, IPv4 first; none when the network leases no subnets."""
+    both = (
+        Range(settings.cidr, settings.length, settings.first, settings.last),
+        Range(settings.cidr6, settings.length6, settings.first6, settings.last6, "6"),
+    )
+    return tuple(one for one in both if one.cidr and one.length)
+
+
+def count(settings: Settings) -> int:
+    """How many leases the network has."""
+    return min((one.count for one in ranges(settings)), default=0)
+
+
+def resource(settings: Settings, index: int) -> str:
+    """The lease of that place: `subnets/10.5.72.0-24`, or a subnet of each family, joined by &."""
+    return "subnets/" + "&".join(one.name(index) for one in ranges(settings))
+
+
+def place(settings: Settings, cidr: str) -> int | None:
+    """Which lease that subnet is of, None when it is of none."""
+    for one in ranges(settings):
+        if cidr and family(cidr) == family(one.cidr) and prefix_length(cidr) == one.length:
+            index, odd = divmod(span(cidr)[0] - one.ends[0], one.size)
+            return None if odd or not 0 <= index < count(settings) else index
+    return None
+
+
+def check_resource(settings: Settings, name: str) -> None:
+    """ConfigError when a resource, in its one spelling, is none of this network's."""
+    kind, _, rest = name.partition("/")
+    if kind == "subnets":
+        index = place(settings, rest.partition("&")[0].replace("-", "/"))
+        if index is None or name != resource(settings, index):
+            raise ConfigError("resource", f"{rest} cannot be leased in this network")
+    elif settings.cidr and not any(overlaps(rest, cidr) for cidr in (settings.cidr, settings.cidr6) if cidr):
+        raise ConfigError("resource", f"{rest} lies outside of the network")
