@@ -5,7 +5,7 @@ from __future__ import annotations
 from netkit.engine import pools
 from netkit.engine.detach import collect
 from netkit.engine.recovery import Raising
-from netkit.engine.repair import check_plan, reload
+from netkit.engine.repair import missing, reload
 from netkit.errors import NetkitError
 from netkit.ipam.dhcp import LOST, DhcpLease
 from netkit.ipam.pool import overlaps
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from netkit.plan.host import Host
     from netkit.state.networks import Up
 
-#: How bad a finding is: something does not work; something may not, or is in the way; good to know.
+#: How bad a finding is: something does not work; something may not, or is in the way. Sorted, the worst is first.
 BROKEN, DOUBTFUL = "broken", "doubtful"
 _FORWARDING = {4: "net/ipv4/ip_forward", 6: "net/ipv6/conf/all/forwarding"}
 
@@ -94,8 +94,8 @@ def _differences(session: Session) -> Iterator[Finding]:
     plans = [(f"network {up.network}" if up.network != HOST else "host", up.plan) for up in session.networks.all_up()]
     alive = [record for record in session.records.all() if session.namespaces.alive(record.endpoint.netns)]
     for about, plan in [*plans, *((f"attachment {record.id}", record.plan) for record in alive)]:
-        for lost in check_plan(about, plan, host):
-            yield Finding(about, f"missing: {lost.missing}", "netkit reload", fix=True)
+        for step in missing(plan, host):
+            yield Finding(about, f"missing: {step.why}", "netkit reload", fix=True)
 
 
 def _leftovers(session: Session) -> Iterator[Finding]:

@@ -32,12 +32,14 @@ def unreachable(owner: str) -> Difference:
 
 
 def check_plan(owner: str, plan: Plan, host: Host) -> list[Difference]:
-    """Each step of a plan that no longer holds."""
+    """Each step of a plan that no longer holds; where that cannot be told, why not."""
     from netkit.plan.render import render  # costs start-up time that only this answer needs
 
-    return [
-        Difference(owner, step.why, tuple(str(command) for command in render(step.op))) for step in missing(plan, host)
-    ]
+    try:
+        lost = missing(plan, host)
+    except NetkitError as error:
+        return [Difference(owner, error.message)]
+    return [Difference(owner, step.why, tuple(str(command) for command in render(step.op))) for step in lost]
 
 
 def missing(plan: Plan, host: Host) -> list[Step]:

@@ -150,7 +150,7 @@ class Engine:
 
     def check(self, ident: str = "") -> list[Difference]:
         """Each difference between the records (of one attachment, or of all and the networks) and the kernel."""
-        from netkit.engine.repair import Difference, check_plan, unreachable
+        from netkit.engine.repair import check_plan, unreachable
 
         with self._session() as session:
             plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
@@ -160,10 +160,7 @@ class Engine:
             plans += [(record.id, record.plan) for record in records if record.id not in lost]
             host = session.host()
             for owner, plan in plans:
-                try:
-                    found += check_plan(owner, plan, host)
-                except NetkitError as error:
-                    found.append(Difference(owner, error.message))
+                found += check_plan(owner, plan, host)
             return found
 
     def verify(self, ident: str, claims: bool = True) -> list[Difference]:

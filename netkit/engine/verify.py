@@ -25,9 +25,8 @@ def verify(session: Session, record: Record, claims: bool) -> list[Difference]:
     if not session.namespaces.alive(ep.netns):
         return [unreachable(ep.id)]
     host = session.host()
-    found = missing_of_networks(session, ep.network, host) + _checked(
-        ep.id, record.plan if ep.mode == "tuning" else _lenient(record.plan), host
-    )
+    plan = record.plan if ep.mode == "tuning" else _lenient(record.plan)
+    found = missing_of_networks(session, ep.network, host) + check_plan(ep.id, plan, host)
     return found + (_unclaimed(session, record) if claims else [])
 
 
@@ -35,14 +34,7 @@ def missing_of_networks(session: Session, network: str, host: Host) -> list[Diff
     """What is missing of the host's base and of a network, what others on its bridge have done for it included."""
     ups = [up for name in (HOST, network) if (up := session.networks.up(name))]
     ups += [each for up in ups if up.network == network for each in beside(session, network, up.plan)]
-    return [each for up in ups for each in _checked(f"network {up.network}", up.plan, host)]
-
-
-def _checked(owner: str, plan: Plan, host: Host) -> list[Difference]:
-    try:
-        return check_plan(owner, plan, host)
-    except NetkitError as error:
-        return [Difference(owner, error.message)]
+    return [each for up in ups for each in check_plan(f"network {up.network}", up.plan, host)]
 
 
 def _lenient(plan: Plan) -> Plan:
