@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from netkit.engine import pools
 from netkit.engine.detach import collect
+from netkit.engine.networks import foreign_routes
 from netkit.engine.recovery import Raising
 from netkit.engine.repair import missing, reload
 from netkit.errors import NetkitError
 from netkit.ipam.dhcp import LOST, DhcpLease
-from netkit.ipam.pool import overlaps
 from netkit.model import family
 from netkit.naming import GROUP
 from netkit.parts.egress import egress_mtu
@@ -135,12 +135,11 @@ def _drops(session: Session) -> Iterator[Finding]:
 def _clashes(session: Session) -> Iterator[Finding]:
     """Routes of the host, a VPN's for example, that came after our networks and lead elsewhere."""
     host = session.host()
+    cables = {record.endpoint.host_ifname for record in session.records.all()}
     for net, _ in _networks(session):
-        own = {net.device, net.parent}
         for subnet in net.subnets if net.device else ():
-            for route in host.routes(family(subnet.cidr)):
-                foreign = route.dst != "default" and route.dev not in own
-                if foreign and overlaps(route.dst, subnet.cidr) and not _is_containers(session, route.dev):
+            for route in foreign_routes(net, subnet, host):
+                if route.dev not in cables:
                     what = f"{subnet.cidr} overlaps the host's route {route.dst} dev {route.dev}"
                     yield Finding(f"network {net.name}", what, "move one of them to another subnet", DOUBTFUL)
 
@@ -209,8 +208,3 @@ def _not_admitted(net: Network, up: Up, host: Host) -> Plan:
     wanted = [(step, step.op) for step in admit(net, host) if isinstance(step.op, RulesAdd)]
     lacking = [(step, op.replace(rules=tuple(rule for rule in op.rules if rule not in known))) for step, op in wanted]
     return Plan(tuple(Step(op, step.why) for step, op in lacking if op.rules))
-
-
-def _is_containers(session: Session, dev: str) -> bool:
-    """Whether a link of the host is the cable of an attachment."""
-    return any(record.endpoint.host_ifname == dev for record in session.records.all())

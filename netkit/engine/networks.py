@@ -7,16 +7,16 @@ from netkit.engine import bringup, pools
 from netkit.engine.recovery import recover
 from netkit.errors import ConfigError, ConflictError, NotFoundError, UsageError
 from netkit.ipam.pool import Pool, default_gateway, overlaps, span
-from netkit.model import Network, Subnet
+from netkit.model import Network, Subnet, family
 from netkit.naming import check_name
 from netkit.parts.egress import default_parent
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Iterator
 
     from netkit.engine.session import Session
-    from netkit.plan.host import Host
+    from netkit.plan.host import Host, Route
 
 #: Where subnets come from when nobody names one: 10.90.0.0/16 to 10.99.0.0/16.
 DEFAULT_POOL = tuple(f"10.{second}.0.0/16" for second in range(90, 100))
@@ -263,11 +263,16 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
             parted = other.device == net.device and _parted(subnet, theirs)
             if overlaps(subnet.cidr, theirs.cidr) and not parted:
                 return f"{theirs.cidr} of network {other.name}"
-    for route in host.routes(6 if ":" in subnet.cidr else 4):
+    route = next(foreign_routes(net, subnet, host), None)
+    return f"the host's route {route.dst} dev {route.dev}" if route else None
+
+
+def foreign_routes(net: Network, subnet: Subnet, host: Host) -> Iterator[Route]:
+    """Routes of the host into a subnet of a network, and not by the network's own links."""
+    for route in host.routes(family(subnet.cidr)):
         own = net.has(route.dev) or (net.parent and route.dev == net.parent)
         if route.dst != "default" and not own and overlaps(subnet.cidr, route.dst):
-            return f"the host's route {route.dst} dev {route.dev}"
-    return None
+            yield route
 
 
 def _parted(one: Subnet, other: Subnet) -> bool:
