@@ -37,6 +37,8 @@ IDLE = 60.0
 #: The socket's name in the directory of leases; a dot keeps it apart from them.
 SOCKET = ".socket"
 _LARGEST = 1 << 16
+#: What a thread says on the bell when its caller is served.
+_DONE = b"!"
 
 
 class Server:
@@ -57,9 +59,9 @@ class Server:
             for end in (self._listener, self._wake):
                 selector.register(end, selectors.EVENT_READ)
             while not self._stopping and not self._idle():
-                ready = selector.select(self.keeper.tend())
+                ready = selector.select(min(self.keeper.tend(), IDLE))
                 if any(key.fileobj is self._wake for key, _ in ready):
-                    self._wake.recv(_LARGEST)
+                    self._open -= self._wake.recv(_LARGEST).count(_DONE)
                 if any(key.fileobj is self._listener for key, _ in ready):
                     caller, _ = self._listener.accept()
                     self._open += 1
@@ -69,7 +71,7 @@ class Server:
     def stop(self, number: int, frame: FrameType | None) -> None:
         """End when what is under way is done; the leases stay, in the files and in the containers."""
         self._stopping = True
-        self._ring()
+        self._bell.send(b"stop")
 
     def _idle(self) -> bool:
         """Nobody has wanted anything for long, or can: the place of the leases is gone."""
@@ -78,12 +80,13 @@ class Server:
         return time.monotonic() - self._busy > IDLE or not os.path.exists(self._place)
 
     def _serve(self, caller: socket.socket) -> None:
-        with caller, caller.makefile("rwb") as stream:
-            answer = self._answer(stream.readline(_LARGEST))
-            with contextlib.suppress(OSError):  # who asked may have gone; netkit's journal knows what to release
-                stream.write(json.dumps(answer).encode() + b"\n")
-        self._open -= 1
-        self._ring()
+        try:
+            with caller, caller.makefile("rb") as stream:
+                answer = self._answer(stream.readline(_LARGEST))
+                with contextlib.suppress(OSError):  # who asked may have gone; netkit's journal knows what to release
+                    caller.sendall(json.dumps(answer).encode() + b"\n")
+        finally:
+            self._bell.send(_DONE)
 
     def _answer(self, line: bytes) -> dict[str, Any]:
         try:
@@ -95,9 +98,6 @@ class Server:
             return {"error": {"message": error.message, "hint": error.hint}}
         except (ValueError, LookupError, TypeError) as error:
             return {"error": {"message": f"no request: {error}", "hint": ""}}
-
-    def _ring(self) -> None:
-        self._bell.send(b"!")
 
 
 def main() -> None:
