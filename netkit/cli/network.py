@@ -183,7 +183,7 @@ def _spare_ssh(engine: Engine, parent: str) -> None:
     import os
 
     server = os.environ.get("SSH_CONNECTION", "").split(" ")[2:3]
-    if server and server[0] in [address.partition("/")[0] for address in engine.addresses_of(parent)]:
+    if server and server[0] in [address.partition("/")[0] for address in engine.addresses(parent)]:
         raise UsageError(
             f"this session came by SSH to {server[0]}, which would move from {parent} to a bridge",
             "connections survive that; say --yes if you can reach the host in another way, should it go wrong",

@@ -181,15 +181,10 @@ class Engine:
             used = any(record.endpoint.network == network for record in session.records.all())
             return missing_of_networks(session, network, session.host()) if used else []
 
-    def addresses(self, dev: str, netns: NsRef) -> tuple[str, ...]:
-        """The addresses on a link inside a namespace, as they are now."""
+    def addresses(self, dev: str, netns: NsRef | None = None) -> tuple[str, ...]:
+        """The addresses on a link, of the host or inside a namespace, as they are now."""
         with self._session() as session:
             return session.host().addresses(dev, netns)
-
-    def addresses_of(self, dev: str) -> tuple[str, ...]:
-        """The addresses on a link of the host."""
-        with self._session() as session:
-            return session.host().addresses(dev)
 
     def macs(self, names: Sequence[str]) -> dict[str, str]:
         """The MAC addresses of links of the host, as far as they are there."""
