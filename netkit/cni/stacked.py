@@ -12,8 +12,7 @@ from netkit.cni.ipamconf import IpamConf
 from netkit.cni.ipamtype import delegate, ipam_of
 from netkit.cni.link import answer
 from netkit.cni.wish import Wish
-from netkit.drivers.ipvlan import Ipvlan
-from netkit.drivers.macvlan import Macvlan
+from netkit.drivers.registry import driver
 from netkit.model import Lease, Network
 from netkit.naming import check_ifname
 
@@ -23,9 +22,6 @@ if TYPE_CHECKING:
     from netkit.cni.result import Result
 
 __all__ = ["answer", "read"]
-
-#: The words of each role's key `mode`.
-MODES = {"macvlan": Macvlan.modes, "ipvlan": Ipvlan.modes}
 
 
 def read(call: Call) -> Wish:
@@ -60,7 +56,8 @@ def read(call: Call) -> Wish:
 
 
 def _mode(call: Call) -> dict[str, str]:
-    mode = call.conf.choice("mode", "", MODES[call.role])
+    words = driver(call.role).modes  # type: ignore[attr-defined]
+    mode = call.conf.choice("mode", "", words)
     return {"mode": mode} if mode else {}
 
 
