@@ -76,9 +76,9 @@ def lease(found: DhcpLease | None) -> Document | None:
     """A DHCP lease, as it stands now; times in seconds."""
     if found is None:
         return None
-    from time import CLOCK_BOOTTIME, clock_gettime
+    from netkit.ipam.dhcp import clock
 
-    now = clock_gettime(CLOCK_BOOTTIME)
+    now = clock()
     return {
         "server": found.server,
         "renews_in": max(round(found.granted + found.renew - now), 0),

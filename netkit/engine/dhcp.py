@@ -8,7 +8,7 @@ import sys
 from time import monotonic, sleep
 
 from netkit.errors import HostError, NetkitError, NotFoundError
-from netkit.ipam.dhcp import DhcpLink
+from netkit.ipam.dhcp import SOCKET, DhcpLink
 from netkit.jsontext import dumps, loads
 from netkit.kernel import spawn
 from netkit.plan.render import quote
@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 #: How long a helper may take to begin (it loads scapy), and to answer, in seconds.
 BEGIN, ANSWER = 20.0, 60.0
-_SOCKET = ".socket"
 #: What of our environment is the helper's, too: a lab knows its processes by its mark, and ends them.
 _KEPT = ("NETKIT_LAB", "NETKIT_BOOT_ID")
 _AF_UNIX, _SOCK_STREAM, _CLOEXEC = _socket.AF_UNIX, _socket.SOCK_STREAM, _socket.SOCK_CLOEXEC
@@ -99,7 +98,7 @@ class _Line:
 def _connect(session: Session) -> _socket.socket | None:
     line = _socket.socket(_AF_UNIX, _SOCK_STREAM | _CLOEXEC)
     try:
-        line.connect(f"/proc/self/fd/{session.root.dhcp.fd}/{_SOCKET}")
+        line.connect(f"/proc/self/fd/{session.root.dhcp.fd}/{SOCKET}")
     except OSError:
         line.close()
         return None

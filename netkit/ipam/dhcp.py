@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import time
+
 from netkit.model import NsRef
 from netkit.value import Value
 
+#: Where its keeper listens, in the directory of leases; a dot keeps it apart from them.
+SOCKET = ".socket"
 #: What has become of a lease.
 BOUND, LOST = "bound", "lost"
 
@@ -20,7 +24,7 @@ class DhcpLink(Value):
 
 
 class DhcpLease(Value):
-    """What a server granted. Times are in seconds of the boot's own clock, which nobody sets.
+    """What a server granted. Times are in seconds of `clock`.
 
     `address` has its prefix length. `routes` are (destination, gateway) pairs, `server_mac` is where the
     answer came from: the server, or the router that leads to it. `state` is BOUND, or LOST with `why`.
@@ -46,3 +50,8 @@ class DhcpLease(Value):
     def ends(self) -> float:
         """When nobody may use the address any more."""
         return self.granted + self.seconds
+
+
+def clock() -> float:
+    """Seconds since the machine began, also while it slept; nobody sets this clock."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)

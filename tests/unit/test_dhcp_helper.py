@@ -11,7 +11,7 @@ import pytest
 
 pytest.importorskip("scapy", reason="scapy is not installed")
 
-from netkit.agent.dhcp.helper import SOCKET
+from netkit.ipam.dhcp import SOCKET
 from netkit.state.root import Root
 
 TYPE_CHECKING = False

@@ -10,7 +10,7 @@ import time
 from netkit.agent.dhcp import messages
 from netkit.agent.dhcp.messages import BROADCAST, Answer
 from netkit.errors import HostError, NetkitError
-from netkit.ipam.dhcp import DhcpLease
+from netkit.ipam.dhcp import DhcpLease, clock
 from netkit.model import bare
 from netkit.value import Value
 
@@ -96,7 +96,7 @@ def extend(lease: DhcpLease, handle: Handle, rebinding: bool) -> DhcpLease | Ref
     to, server = (BROADCAST, messages.EVERYWHERE) if rebinding else (lease.server_mac, lease.server)
     fields = {"ciaddr": bare(lease.address), "server": server}
     with Wire(link, handle) as wire:
-        now = _clock()
+        now = clock()
         frame = messages.message(link, "request", number, to=to, **fields)
         answer, _ = _talk(wire, frame, number, ("ack", "nak"), PATIENCE[:3])
     if answer is None:
@@ -121,7 +121,7 @@ def _ask(wire: Wire) -> DhcpLease:
     if offer is None:
         raise _silent(link, "no DHCP server offers an address", nonsense)
     asked = (("requested_addr", bare(offer.address)), ("server_id", offer.server))
-    now = _clock()
+    now = clock()
     frame = messages.message(link, "request", number, *asked)
     answer, nonsense = _talk(wire, frame, number, ("ack", "nak"), PATIENCE[:3])
     if answer is None:
@@ -174,10 +174,6 @@ def _lease(link: DhcpLink, answer: Answer, now: float) -> DhcpLease:
 
 def _number() -> int:
     return int.from_bytes(os.urandom(4), "big")
-
-
-def _clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _open(ifname: str) -> socket.socket:

@@ -23,6 +23,7 @@ import time
 
 from netkit.agent.dhcp.keeper import Keeper
 from netkit.errors import BusyError, NetkitError
+from netkit.ipam.dhcp import SOCKET
 from netkit.state.locks import lock
 from netkit.state.root import Root
 from netkit.value import from_json, to_json
@@ -34,8 +35,6 @@ if TYPE_CHECKING:
 
 #: Without leases and requests for so long, it ends; in seconds.
 IDLE = 60.0
-#: The socket's name in the directory of leases; a dot keeps it apart from them.
-SOCKET = ".socket"
 _LARGEST = 1 << 16
 #: What a thread says on the bell when its caller is served.
 _DONE = b"!"

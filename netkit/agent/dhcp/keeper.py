@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
 from concurrent.futures import ThreadPoolExecutor
 
 from netkit.agent.dhcp import client
 from netkit.agent.dhcp.client import Refused
 from netkit.errors import NetkitError, NotFoundError
-from netkit.ipam.dhcp import BOUND, LOST, DhcpLease
+from netkit.ipam.dhcp import BOUND, LOST, DhcpLease, clock
 from netkit.kernel.apply import Kernel
 from netkit.kernel.firewall import open_backend
 from netkit.kernel.namespaces import Namespaces
@@ -144,8 +143,3 @@ class Keeper:
         with self._changing:
             bound = (lease for lease in self.leases.values() if lease.state == BOUND)
             return next((f"attachment {one.link.id}" for one in bound if bare(one.address) == address), "")
-
-
-def clock() -> float:
-    """Seconds since the machine began, also while it slept; nobody sets this clock."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
