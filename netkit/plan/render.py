@@ -34,9 +34,6 @@ from netkit.plan.ops import (
     SysctlSet,
     Together,
 )
-from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
-from netkit.plan.rare.tuning import LinkTune
-from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.rules import Publish
 from netkit.value import Value
 
@@ -122,11 +119,12 @@ def _words(*words: str | int) -> Command:
     return Command(tuple(str(word) for word in words))
 
 
-def _ip(ns: NsRef | None, *words: str | int) -> tuple[Command, ...]:
-    return (_inside(ns, "ip", *words),)
+def ip(ns: NsRef | None, *words: str | int) -> tuple[Command, ...]:
+    """`ip` in a namespace."""
+    return (within(ns, "ip", *words),)
 
 
-def _inside(ns: NsRef | None, tool: str, *words: str | int) -> Command:
+def within(ns: NsRef | None, tool: str, *words: str | int) -> Command:
     """A command of iproute2 in a namespace."""
     if ns is None:
         return _words(tool, *words)
@@ -155,7 +153,7 @@ def _link_add(op: LinkAdd) -> tuple[Command, ...]:
     words += _mtu(op.mtu)
     words += ["netns", op.ns.path] if op.ns and op.ns != op.netns else []
     words += ["type", op.kind, *(_KIND_WORDS[type(op.info)](op.info) if op.info else ())]
-    return _ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
+    return ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
 
 
 def _macvlan(info: Macvlan) -> tuple[str | int, ...]:
@@ -178,11 +176,11 @@ def _peer(peer: Peer) -> tuple[str | int, ...]:
 
 
 def _link_del(op: LinkDel) -> tuple[Command, ...]:
-    return _ip(op.ns, "link", "del", "dev", op.name)
+    return ip(op.ns, "link", "del", "dev", op.name)
 
 
 def _link_move(op: LinkMove) -> tuple[Command, ...]:
-    return _ip(None, "link", "set", "dev", op.dev, "netns", op.ns.path, "name", op.name, "alias", op.dev)
+    return ip(None, "link", "set", "dev", op.dev, "netns", op.ns.path, "name", op.name, "alias", op.dev)
 
 
 def _link_return(op: LinkReturn) -> tuple[Command, ...]:
@@ -199,28 +197,23 @@ def _link_reclaim(op: LinkReclaim) -> tuple[Command, ...]:
     return (Command(line=f"{named} && {back}; done; :"), *(command for part in parts for command in render(part)))
 
 
-def _link_set(op: LinkSet) -> tuple[Command, ...]:
+def link_set(op: LinkSet) -> tuple[Command, ...]:
+    """Port flags last: they need the master."""
     words: list[str | int] = [*_mtu(op.mtu)]
     words += ["addrgenmode", "none"] if op.no_addrgen else []
-    words += ["promisc", _switch(op.promisc)] if op.promisc is not None else []
+    words += ["promisc", switch(op.promisc)] if op.promisc is not None else []
     if op.master is not None:
         words += ["master", op.master] if op.master else ["nomaster"]
     if op.up is not None:
         words.append("up" if op.up else "down")
-    commands = list(_ip(op.ns, "link", "set", "dev", op.dev, *words)) if words else []
+    commands = list(ip(op.ns, "link", "set", "dev", op.dev, *words)) if words else []
     flags = (("isolated", op.isolated), ("hairpin", op.hairpin))
-    port = [word for name, on in flags if on is not None for word in (name, _switch(on))]
-    return (*commands, *((_inside(op.ns, "bridge", "link", "set", "dev", op.dev, *port),) if port else ()))
+    port = [word for name, on in flags if on is not None for word in (name, switch(on))]
+    return (*commands, *((within(op.ns, "bridge", "link", "set", "dev", op.dev, *port),) if port else ()))
 
 
-def _link_tune(op: LinkTune) -> tuple[Command, ...]:
-    words: list[str | int] = ["address", op.mac] if op.mac else []
-    words += ["txqueuelen", op.txqlen] if op.txqlen is not None else []
-    words += ["allmulticast", _switch(op.allmulti)] if op.allmulti is not None else []
-    return (*(_ip(op.ns, "link", "set", "dev", op.dev, *words) if words else ()), *_link_set(op))
-
-
-def _switch(on: bool) -> str:
+def switch(on: bool) -> str:
+    """A flag as iproute2 says it."""
     return "on" if on else "off"
 
 
@@ -230,7 +223,7 @@ def _heard(_: Heard) -> tuple[Command, ...]:
 
 
 def _loopback_up(op: LoopbackUp) -> tuple[Command, ...]:
-    return _ip(op.ns, "link", "set", "dev", "lo", "up")
+    return ip(op.ns, "link", "set", "dev", "lo", "up")
 
 
 def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
@@ -239,13 +232,13 @@ def _addr(verb: str) -> Callable[[Any], tuple[Command, ...]]:
         address, _, length = op.address.partition("/")
         words = (address, "peer", f"{peer}/{length}") if peer else (op.address,)
         if not isinstance(op, AddrAdd):
-            return _ip(op.ns, "addr", verb, *words, "dev", op.dev)
+            return ip(op.ns, "addr", verb, *words, "dev", op.dev)
         where, manner = (*words, "dev", op.dev), _manner(op)
         how = verb if op.exclusive else "replace"
         if op.like is None or ":" not in op.address or "nodad" in manner:
-            return _ip(op.ns, "addr", how, *where, *manner)
+            return ip(op.ns, "addr", how, *where, *manner)
         # as the kernel is told: without a look for duplicates, and without remembering that
-        return _ip(op.ns, "addr", how, *where, *manner, "nodad") + _ip(op.ns, "addr", "change", *where, *manner)
+        return ip(op.ns, "addr", how, *where, *manner, "nodad") + ip(op.ns, "addr", "change", *where, *manner)
 
     return render_addr
 
@@ -270,7 +263,7 @@ def _route(verb: str) -> Callable[[Any], tuple[Command, ...]]:
         words += ["table", op.table] if op.table != MAIN else []
         words += ["scope", op.scope] if op.scope >= 0 else []
         words += ["tos", op.tos] if op.tos else []
-        return _ip(op.ns, *words, *(_way(op) if isinstance(op, RouteAdd) else ()))
+        return ip(op.ns, *words, *(_way(op) if isinstance(op, RouteAdd) else ()))
 
     return render_route
 
@@ -336,43 +329,13 @@ def _ports(op: PortsReserve | PortsFree) -> tuple[Command, ...]:
     return (Command(line=f'sysctl -qw "{key}=$(sysctl -n {key} | {change})"'),)
 
 
-def _vlan_filter(op: VlanFilter) -> tuple[Command, ...]:
-    return _ip(op.ns, "link", "set", "dev", op.dev, "type", "bridge", "vlan_filtering", int(op.looks))
-
-
-def _vlan(op: VlanAdd | VlanDel) -> tuple[Command, ...]:
-    verb = "add" if isinstance(op, VlanAdd) else "del"
-    ids = str(op.first) if op.first == op.last else f"{op.first}-{op.last}"
-    access = ("pvid", "untagged") if isinstance(op, VlanAdd) and op.access else ()
-    own = ("self",) if op.own else ()
-    return (_inside(op.ns, "bridge", "vlan", verb, "dev", op.dev, "vid", ids, *access, *own),)
-
-
-def _bucket(op: TokenBucketAdd | TokenBucketDel) -> tuple[Command, ...]:
-    if isinstance(op, TokenBucketDel):
-        return (_inside(op.ns, "tc", "qdisc", "del", "dev", op.dev, "root", "handle", f"{HANDLE:x}:"),)
-    head = ("qdisc", "add", "dev", op.dev, "root", "handle", f"{HANDLE:x}:", "tbf")
-    return (_inside(op.ns, "tc", *head, "rate", f"{op.rate}bit", "burst", op.burst, "limit", op.limit),)
-
-
-def _ingress(op: IngressAdd | IngressDel) -> tuple[Command, ...]:
-    verb = "add" if isinstance(op, IngressAdd) else "del"
-    return (_inside(op.ns, "tc", "qdisc", verb, "dev", op.dev, "ingress"),)
-
-
-def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
-    every = ("protocol", "all", "prio", 1, "handle", "800::800", "u32", "match", "u32", 0, 0)
-    to = ("action", "mirred", "egress", "redirect", "dev", op.to)
-    return (_inside(op.ns, "tc", "filter", "replace", "dev", op.dev, "ingress", *every, *to),)
-
-
 _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     LinkAdd: _link_add,
     LinkDel: _link_del,
     LinkMove: _link_move,
     LinkReturn: _link_return,
     LinkReclaim: _link_reclaim,
-    LinkSet: _link_set,
+    LinkSet: link_set,
     LoopbackUp: _loopback_up,
     AddrAdd: _addr("add"),
     AddrDel: _addr("del"),
@@ -386,13 +349,4 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     RulesDel: _rules,
     PortsReserve: _ports,
     PortsFree: _ports,
-    LinkTune: _link_tune,
-    VlanFilter: _vlan_filter,
-    VlanAdd: _vlan,
-    VlanDel: _vlan,
-    TokenBucketAdd: _bucket,
-    TokenBucketDel: _bucket,
-    IngressAdd: _ingress,
-    IngressDel: _ingress,
-    RedirectAdd: _redirect,
 }

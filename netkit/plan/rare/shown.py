@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from netkit.plan.rare.dhcp import Dhcp, DhcpBind, DhcpRelease
 from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
-from netkit.plan.render import Command
+from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
+from netkit.plan.rare.tuning import LinkTune
+from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
+from netkit.plan.render import Command, ip, link_set, switch, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,9 +45,55 @@ def _dhcp_release(op: Dhcp) -> tuple[Command, ...]:
     return (Command(("pkill", "-USR2", "-f", f"udhcpc -i {op.ifname}"), may_fail=True),)
 
 
+def _link_tune(op: LinkTune) -> tuple[Command, ...]:
+    words: list[str | int] = ["address", op.mac] if op.mac else []
+    words += ["txqueuelen", op.txqlen] if op.txqlen is not None else []
+    words += ["allmulticast", switch(op.allmulti)] if op.allmulti is not None else []
+    return (*(ip(op.ns, "link", "set", "dev", op.dev, *words) if words else ()), *link_set(op))
+
+
+def _vlan_filter(op: VlanFilter) -> tuple[Command, ...]:
+    return ip(op.ns, "link", "set", "dev", op.dev, "type", "bridge", "vlan_filtering", int(op.looks))
+
+
+def _vlan(op: VlanAdd | VlanDel) -> tuple[Command, ...]:
+    verb = "add" if isinstance(op, VlanAdd) else "del"
+    ids = str(op.first) if op.first == op.last else f"{op.first}-{op.last}"
+    access = ("pvid", "untagged") if isinstance(op, VlanAdd) and op.access else ()
+    own = ("self",) if op.own else ()
+    return (within(op.ns, "bridge", "vlan", verb, "dev", op.dev, "vid", ids, *access, *own),)
+
+
+def _bucket(op: TokenBucketAdd | TokenBucketDel) -> tuple[Command, ...]:
+    if isinstance(op, TokenBucketDel):
+        return (within(op.ns, "tc", "qdisc", "del", "dev", op.dev, "root", "handle", f"{HANDLE:x}:"),)
+    head = ("qdisc", "add", "dev", op.dev, "root", "handle", f"{HANDLE:x}:", "tbf")
+    return (within(op.ns, "tc", *head, "rate", f"{op.rate}bit", "burst", op.burst, "limit", op.limit),)
+
+
+def _ingress(op: IngressAdd | IngressDel) -> tuple[Command, ...]:
+    verb = "add" if isinstance(op, IngressAdd) else "del"
+    return (within(op.ns, "tc", "qdisc", verb, "dev", op.dev, "ingress"),)
+
+
+def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
+    every = ("protocol", "all", "prio", 1, "handle", "800::800", "u32", "match", "u32", 0, 0)
+    to = ("action", "mirred", "egress", "redirect", "dev", op.to)
+    return (within(op.ns, "tc", "filter", "replace", "dev", op.dev, "ingress", *every, *to),)
+
+
 RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     PluginAdd: _plugin("ADD"),
     PluginDel: _plugin("DEL"),
     DhcpBind: _dhcp("-n", "-b"),
     DhcpRelease: _dhcp_release,
+    LinkTune: _link_tune,
+    VlanFilter: _vlan_filter,
+    VlanAdd: _vlan,
+    VlanDel: _vlan,
+    TokenBucketAdd: _bucket,
+    TokenBucketDel: _bucket,
+    IngressAdd: _ingress,
+    IngressDel: _ingress,
+    RedirectAdd: _redirect,
 }
