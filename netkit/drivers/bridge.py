@@ -10,10 +10,10 @@ Between siblings: the bridge alone. Between networks: dropped in forward.
 
 from __future__ import annotations
 
-from netkit.drivers.options import PUBLISHING, only, switch, way
+from netkit.drivers.options import PUBLISHING, bridge_named, only, switches, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
-from netkit.naming import ROUTED, bridge_name, check_ifname
+from netkit.naming import bridge_name
 from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
@@ -87,19 +87,14 @@ class Bridge:
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> BridgeOptions:
         only(raw, ("bridge", *SWITCHES, *VLANS, *PUBLISHING), self.name, at)
-        name = str(raw.get("bridge", ""))
-        if name:
-            check_ifname(name, f"{at}.bridge")
-        if name.startswith(ROUTED):
-            raise ConfigError(f"{at}.bridge", f"{ROUTED}... are the names of routed cables", "choose another name")
-        switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
+        name, chosen = bridge_named(raw, at), switches(raw, SWITCHES, at)
         access, tagged = (str(raw.get(key) or "") for key in VLANS)
         if access or tagged:
             from netkit.parts import vlans
 
             vlans.vlan(access, f"{at}.vlan")
             vlans.trunk(tagged, f"{at}.trunk")
-        return BridgeOptions(name, **switches, vlan=access, trunk=tagged, way=way(raw, at))
+        return BridgeOptions(name, **chosen, vlan=access, trunk=tagged, way=way(raw, at))
 
     def device(self, net: Network) -> str:
         chosen = self._options(net).bridge

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
-from netkit.drivers.options import only, switch
+from netkit.drivers.options import only, switches
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, HostError
 from netkit.ipam.pool import overlaps
@@ -71,7 +71,7 @@ class OnParent(ABC):
             raise ConfigError(
                 f"{at}.mode", f"{self.name} has no mode {mode[:40]!r}", f"there are {', '.join(self.modes)}"
             )
-        return {"mode": mode, **{key: switch(raw, key, default, at) for key, default in SWITCHES.items()}}
+        return {"mode": mode, **switches(raw, SWITCHES, at)}
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> ParentOptions:
         """Check the options."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.errors import ConfigError
+from netkit.naming import ROUTED, check_ifname
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +33,21 @@ def switch(raw: Mapping[str, object], key: str, default: bool, at: str) -> bool:
     if isinstance(value, str) and value.lower() in _SWITCH:
         return _SWITCH[value.lower()]
     raise ConfigError(f"{at}.{key}", f"{value!r} is neither on nor off", "say on or off")
+
+
+def switches(raw: Mapping[str, object], defaults: Mapping[str, bool], at: str) -> dict[str, bool]:
+    """On/off options, each with what it is without a word."""
+    return {key: switch(raw, key, default, at) for key, default in defaults.items()}
+
+
+def bridge_named(raw: Mapping[str, object], at: str) -> str:
+    """The name of a network's bridge, "" when none is said; never one that the rules take for a routed cable."""
+    name = str(raw.get("bridge", ""))
+    if name:
+        check_ifname(name, f"{at}.bridge")
+    if name.startswith(ROUTED):
+        raise ConfigError(f"{at}.bridge", f"{ROUTED}... are the names of routed cables", "choose another name")
+    return name
 
 
 def number(raw: Mapping[str, object], key: str, at: str) -> int:

@@ -14,7 +14,7 @@ What a container sends from an address that is not routed back to it is dropped 
 
 from __future__ import annotations
 
-from netkit.drivers.options import PUBLISHING, only, switch, way
+from netkit.drivers.options import PUBLISHING, only, switches, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
 from netkit.model import alone, family
@@ -62,8 +62,7 @@ class Ptp:
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> PtpOptions:
         only(raw, (*SWITCHES, *PUBLISHING), self.name, at)
-        switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
-        return PtpOptions(**switches, way=way(raw, at))
+        return PtpOptions(**switches(raw, SWITCHES, at), way=way(raw, at))
 
     def device(self, net: Network) -> str:
         return bundle(net.name)

@@ -11,10 +11,10 @@ every port is reachable, so none is published. The host reaches its containers, 
 from __future__ import annotations
 
 from netkit.drivers.onparent import in_subnets
-from netkit.drivers.options import only, switch
+from netkit.drivers.options import bridge_named, only, switches
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, UsageError
-from netkit.naming import bridge_name, check_ifname
+from netkit.naming import bridge_name
 from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import frame
 from netkit.parts.egress import egress_mtu
@@ -61,11 +61,7 @@ class Underlay:
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> UnderlayOptions:
         only(raw, ("bridge", *SWITCHES), self.name, at)
-        name = str(raw.get("bridge", ""))
-        if name:
-            check_ifname(name, f"{at}.bridge")
-        switches = {key: switch(raw, key, default, at) for key, default in SWITCHES.items()}
-        return UnderlayOptions(name, **switches)
+        return UnderlayOptions(bridge_named(raw, at), **switches(raw, SWITCHES, at))
 
     def device(self, net: Network) -> str:
         return self._options(net).bridge or bridge_name(net.name)

@@ -142,8 +142,9 @@ def test_beside_a_firewall_that_drops_what_it_does_not_know(scene: Scene, words:
     assert scene.host.run("nft", "list", "table", "inet", "other").stdout == before
 
 
-def test_a_bridge_cannot_be_called_like_a_cable(host: HostNs) -> None:
-    done = host.netkit("network", "create", "blue", "-o", "bridge=nkpblue")
+@pytest.mark.parametrize("mode", ["bridge", "underlay"])
+def test_a_bridge_cannot_be_called_like_a_cable(host: HostNs, mode: str) -> None:
+    done = host.netkit("network", "create", "blue", "--mode", mode, "-o", "bridge=nkpblue")
     assert (done.returncode, "choose another name" in done.stderr) == (2, True)
 
 
