@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netkit.ipam.pool import overlaps
 from netkit.model import bare
-from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, RulesAdd, SysctlSet
+from netkit.plan.ops import AddrAdd, LinkAdd, RulesAdd, SysctlSet
 from netkit.plan.rules import Admit, NetworkRules
 from netkit.plan.steps import Plan, Step
 from netkit.state.networks import HOST
@@ -42,9 +42,7 @@ def fit(session: Session, name: str, plan: Plan) -> Plan:
             return rule.replace(subnets=tuple(each for each in rule.subnets if each not in subnets), guest=True)
         return None if rule in there else rule
 
-    promiscuous = any(isinstance(op, LinkSet) and op.promisc for up in others for op in up.plan.ops)
-    steps = (step for step in _with_rules(plan, rest) if not (promiscuous and _is_promiscuous(step)))
-    return Plan(tuple(steps))
+    return _with_rules(plan, rest)
 
 
 def leave(session: Session, up: Up) -> Plan:
@@ -130,7 +128,3 @@ def _changed(plan: Plan, change: Callable[[Rule], Rule | None]) -> Iterator[Step
         rules = tuple(changed for rule in step.op.rules if (changed := change(rule)) is not None)
         if rules:
             yield step.replace(op=step.op.replace(rules=rules))
-
-
-def _is_promiscuous(step: Step) -> bool:
-    return isinstance(step.op, LinkSet) and bool(step.op.promisc)

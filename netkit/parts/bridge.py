@@ -35,8 +35,9 @@ def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False
     present = host.addresses(net.device)
     plan = outspoken(net.device, link.mac, families, host)
     plan += _make_way(net.device, subnets, present, force) + _addresses(net.device, subnets, present)
-    was = LinkSet(net.device, up=None if link.up else False, promisc=False if promisc else None)
-    return plan if link.up and not promisc else plan + _up(net.device, promisc, was)
+    all_frames = promisc and not link.promisc
+    was = LinkSet(net.device, up=None if link.up else False, promisc=False if all_frames else None)
+    return plan if link.up and not all_frames else plan + _up(net.device, all_frames, was)
 
 
 def gateway_address(subnet: Subnet) -> str:

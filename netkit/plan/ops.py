@@ -158,6 +158,7 @@ class LinkSet(Op):
             (self.up is None or link.up == self.up)
             and (self.master is None or link.master == self.master)
             and (self.mtu is None or link.mtu == self.mtu)
+            and (self.promisc is None or link.promisc == self.promisc)
         )
 
 

@@ -86,6 +86,26 @@ def test_a_bridge_of_the_admin_is_used_and_left_as_it_was(
     assert diff(before, snapshot(host, (container,)), allowed) == ""
 
 
+@pytest.mark.parametrize("promiscuous", (True, False))
+def test_a_bridge_takes_frames_for_any_mac_as_long_as_someone_wants_it(host: HostNs, promiscuous: bool) -> None:
+    remote, wanted = Remote(host), ("promisc", "on")
+    bridge(host, "10.8.0.1/24")
+    host.run("ip", "link", "set", "br-own", "promisc", "on" if promiscuous else "off")
+    second = Network("more", "bridge", subnets=(Subnet("10.9.0.0/24", "10.9.0.1"),))
+    nets = [net.replace(options=(("bridge", "br-own"), wanted)) for net in (OWN, second)]
+    for net in nets:
+        remote.call("create", net=net)
+        assert takes_all_frames(host)
+    remote.call("rm", name="more")
+    assert takes_all_frames(host)
+    remote.call("rm", name="own")
+    assert takes_all_frames(host) == promiscuous
+
+
+def takes_all_frames(host: HostNs) -> bool:
+    return "PROMISC" in one(ip(host, "link", "show", "br-own"))["flags"]
+
+
 def one(found: list[dict[str, Any]]) -> dict[str, Any]:
     (only,) = found
     return only

@@ -22,7 +22,6 @@ class LinkTune(LinkSet):
             link is not None
             and super().holds(host)
             and self.mac in ("", link.mac)
-            and self.promisc in (None, link.promisc)
             and self.allmulti in (None, link.allmulti)
             and self.txqlen in (None, link.txqlen)
         )
