@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from netkit.cni import result
 from netkit.cni.failure import CONFIGURATION, DELEGATE, ENVIRONMENT, CniError
@@ -87,13 +86,8 @@ def _run(call: Call, plugin: str, command: str) -> bytes:
 def _find(plugin: str, directories: tuple[str, ...]) -> str:
     if not directories:
         raise CniError(ENVIRONMENT, "required env variables [CNI_PATH] missing", f"IPAM plugin {plugin} is found there")
-    for directory in directories:
-        path = f"{directory}/{plugin}"
-        try:
-            if stat.S_ISREG(os.stat(path).st_mode):
-                return os.path.abspath(path)
-        except (OSError, ValueError):
-            continue
+    if path := spawn.find_in(directories, plugin):
+        return path
     raise CniError(CONFIGURATION, f'failed to find plugin "{plugin}" in path {list(directories)}', "CNI_PATH names it")
 
 

@@ -179,9 +179,8 @@ class Runtime:
         return {**document, "runtimeConfig": given} if given else document
 
     def _find(self, plugin: str) -> str:
-        for place in self.places:
-            if os.path.isfile(path := f"{place}/{plugin}"):
-                return os.path.abspath(path)
+        if path := spawn.find_in(self.places, plugin):
+            return path
         raise NotFoundError(
             f"there is no plugin {plugin}", f"looked in {', '.join(self.places)}; --bin-dir names another"
         )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import stat
 
 from netkit.errors import HostError, NetkitError, NotFoundError
 from netkit.jsontext import loads
@@ -99,13 +98,8 @@ def _complaint(done: spawn.Finished) -> str:
 
 def find(kind: str, directories: tuple[str, ...]) -> str:
     """The executable of a plugin, or HostError."""
-    for directory in directories:
-        path = f"{directory}/{kind}"
-        try:
-            if stat.S_ISREG(os.stat(path).st_mode):
-                return path
-        except OSError:
-            continue
+    if path := spawn.find_in(directories, kind):
+        return path
     raise HostError(
         f"there is no CNI plugin {kind}", f"looked in {', '.join(directories)}; -o bin-dir=DIR names another place"
     )

@@ -14,7 +14,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
 
 #: Where helper programs are looked for, in this order; never the caller's PATH.
 DIRECTORIES = ("/usr/sbin", "/usr/bin", "/sbin", "/bin", "/usr/local/sbin", "/usr/local/bin")
@@ -46,6 +46,15 @@ def find(program: str) -> str | None:
     for directory in DIRECTORIES:
         path = f"{directory}/{program}"
         if os.access(path, os.X_OK):
+            return path
+    return None
+
+
+def find_in(directories: Iterable[str], name: str) -> str | None:
+    """The absolute path of a file of that name, as CNI finds its plugins: one that cannot be run is found, too."""
+    for directory in directories:
+        path = os.path.abspath(f"{directory}/{name}")
+        if os.path.isfile(path):
             return path
     return None
 
