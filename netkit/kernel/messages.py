@@ -22,7 +22,6 @@ from netkit.plan.ops import (
     LoopbackUp,
     RouteAdd,
     RouteDel,
-    Together,
 )
 
 TYPE_CHECKING = False
@@ -321,10 +320,6 @@ def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:
     return [(RTM_DELROUTE, 0, _route(op, numbers))]
 
 
-def _together(op: Together, numbers: Numbers) -> list[Message]:
-    return [message for part in op.ops for message in encode(part, numbers)]
-
-
 #: kind -> its IFLA_INFO_DATA: what it has beyond name, MAC, MTU and group. A new kind is a new line.
 LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
     "veth": _veth,
@@ -348,5 +343,4 @@ _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     AddrDel: _addr_del,
     RouteAdd: _route_add,
     RouteDel: _route_del,
-    Together: _together,
 }
