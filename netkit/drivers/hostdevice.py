@@ -17,7 +17,7 @@ from netkit.parts.addresses import addresses, loopback, routes
 from netkit.parts.endpoint import endpoint, free_ifname
 from netkit.parts.inside import inside
 from netkit.parts.nic import refuse_routes
-from netkit.parts.uplink import SETTINGS, belongings, give
+from netkit.parts.uplink import belongings, give, unusual
 from netkit.plan.ops import LinkMove, LinkSet
 from netkit.plan.steps import Plan
 
@@ -67,8 +67,6 @@ class HostDevice:
         ep = endpoint(net, req, leases, link.mtu).replace(host_ifname="", mac=link.mac)
         move = LinkMove(link.name, ep.ifname, ep.netns, link.alias, _restores(link, host), _settings(link, host))
         plan = Plan.of((move, f"the host's {link.name} is the container's from here on"))
-        if ep.mtu != link.mtu:
-            plan += Plan.of((LinkSet(ep.ifname, ep.netns, mtu=ep.mtu), "the MTU that was asked for"))
         plan += inside(ep, host) + loopback(req.netns, host) + addresses(ep) + routes(ep)
         return Attachment(plan, ep)
 
@@ -95,10 +93,6 @@ def _restores(link: Link, host: Host) -> tuple[Op, ...]:
 
 def _settings(link: Link, host: Host) -> tuple[tuple[str, str, str], ...]:
     """Its sysctls that are not the default ones, which it has when it comes back."""
-    found = []
-    for protocol, names in SETTINGS.items():
-        for name in names:
-            was, default = (host.sysctl(f"net/{protocol}/conf/{dev}/{name}") for dev in (link.name, "default"))
-            if was is not None and default is not None and was != default:
-                found.append((f"net/{protocol}/conf/{link.name}/{name}", was, default))
-    return tuple(found)
+    return tuple(
+        (f"net/{proto}/conf/{link.name}/{name}", was, default) for proto, name, was, default in unusual(link.name, host)
+    )

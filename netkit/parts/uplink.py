@@ -110,14 +110,21 @@ def _switch(device: str, nic: Link) -> Plan:
 
 def _settings(device: str, nic: str, host: Host) -> Plan:
     """What differs from the default on the NIC differs on the bridge."""
-    steps: list[tuple[Op, str]] = []
+    return Plan.of(
+        *(
+            (SysctlSet(f"net/{proto}/conf/{device}/{name}", value, default, dev=device), f"as on {nic}")
+            for proto, name, value, default in unusual(nic, host)
+        )
+    )
+
+
+def unusual(dev: str, host: Host) -> Iterator[tuple[str, str, str, str]]:
+    """(protocol, name, value, default value) of a link's settings that are not the default ones."""
     for proto, names in SETTINGS.items():
         for name in names:
-            was, wanted = (host.sysctl(f"net/{proto}/conf/{link}/{name}") for link in ("default", nic))
-            if was is not None and wanted is not None and was != wanted:
-                op = SysctlSet(f"net/{proto}/conf/{device}/{name}", wanted, was, dev=device)
-                steps.append((op, f"as on {nic}"))
-    return Plan.of(*steps)
+            value, default = (host.sysctl(f"net/{proto}/conf/{link}/{name}") for link in (dev, "default"))
+            if value is not None and default is not None and value != default:
+                yield proto, name, value, default
 
 
 def _silence(device: str, nic: Link, host: Host) -> tuple[Plan, Plan]:
