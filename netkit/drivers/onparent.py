@@ -35,6 +35,12 @@ SWITCHES = {
 }
 
 
+def taken_on(dev: str, net: Network, host: Host) -> tuple[str, ...]:
+    """Addresses of the network's subnets that are known on a link: the host's own, and its routers'."""
+    routers = [route.via for version in (4, 6) for route in host.routes(version) if route.dev == dev]
+    return in_subnets(net, (*host.addresses(dev), *routers))
+
+
 def in_subnets(net: Network, found: Sequence[str]) -> tuple[str, ...]:
     """Those of these addresses, bare, that lie in a subnet of the network and are not its gateway."""
     gateways = {subnet.gateway for subnet in net.subnets}
@@ -96,8 +102,7 @@ class OnParent(ABC):
         """The host's own addresses on the parent, and the routers that it knows there."""
         if self._options(net).inside:
             return ()
-        routers = [route.via for version in (4, 6) for route in host.routes(version) if route.dev == net.parent]
-        return in_subnets(net, (*host.addresses(net.parent), *routers))
+        return taken_on(net.parent, net, host)
 
     def network_up(self, net: Network, host: Host) -> Plan:
         """Nothing of the host is changed."""

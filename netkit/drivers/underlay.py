@@ -10,7 +10,7 @@ every port is reachable, so none is published. The host reaches its containers, 
 
 from __future__ import annotations
 
-from netkit.drivers.onparent import in_subnets
+from netkit.drivers.onparent import taken_on
 from netkit.drivers.options import bridge_named, only, switches
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, UsageError
@@ -76,8 +76,7 @@ class Underlay:
 
     def taken(self, net: Network, host: Host) -> tuple[str, ...]:
         """The host's own addresses in the LAN, and the routers that it knows there."""
-        routers = [route.via for version in (4, 6) for route in host.routes(version) if route.dev == net.device]
-        return in_subnets(net, (*host.addresses(net.device), *routers))
+        return taken_on(net.device, net, host)
 
     def host_up(self, net: Network, host: Host) -> Plan:
         return frame(host)
