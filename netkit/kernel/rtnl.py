@@ -106,8 +106,7 @@ class Rtnl(Netlink):
 
     def built_on(self, index: int) -> tuple[Link, ...]:
         """The links that are built on one: macvlan, VLAN, VXLAN..."""
-        payloads = self.dump((RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0) + _EXTENT))
-        return tuple(link for link, _ in map(decode.link, payloads) if link.below == index)
+        return tuple(link for link in self.links() if link.below == index)
 
     def hears(self, address: str, index: int) -> bool:
         """Whether packets for an IPv6 address of a link end on this host."""

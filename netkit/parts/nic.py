@@ -63,8 +63,9 @@ def refuse_mentions(name: str, device: str, host: Host) -> None:
 
 def refuse_routes(name: str, host: Host) -> None:
     """Routes that could not be put back exactly: unknown here, impossible by now, or one of several equals."""
-    direct = [route.dst for version in (4, 6) for route in host.routes(version) if route.dev == name and not route.via]
-    for route in (route for version in (4, 6) for route in host.routes(version) if route.dev == name):
+    own = [route for version in (4, 6) for route in host.routes(version) if route.dev == name]
+    direct = [route.dst for route in own if not route.via]
+    for route in own:
         if route.odd:
             raise ConflictError(
                 f"the route to {route.dst} by {name} has {route.odd}, which netkit cannot move",

@@ -8,6 +8,7 @@ from __future__ import annotations
 from netkit.errors import ConfigError
 from netkit.ipam.pool import subnet_of
 from netkit.model import bare, family
+from netkit.parts.addresses import EVERYWHERE
 from netkit.parts.ports import publish_all, rules
 from netkit.plan.conditions import in_words_of
 from netkit.plan.rules import Hairpin, KeepSource, PublishIf
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from netkit.plan.rules import Publish, Rule
     from netkit.plan.steps import Plan
 
-_EVERYBODY = {4: "0.0.0.0/0", 6: "::/0"}
 _LOCALHOST = "127.0.0.1/32"
 
 
@@ -61,7 +61,7 @@ class Way(Value):
         if not self.snat or self.mark_chain:
             yield KeepSource(bare(address))
         elif self.masquerade_all:
-            yield Hairpin(bare(address), _EVERYBODY[family(address)])
+            yield Hairpin(bare(address), EVERYWHERE[family(address) == 6])
 
     def _under(self, rule: Publish, ep: Endpoint, host: Host) -> Publish:
         number = family(rule.address)
@@ -78,6 +78,6 @@ class Way(Value):
         if not self.mark_chain or not self.snat:
             return ()
         if self.masquerade_all:
-            return (_EVERYBODY[number],)
+            return (EVERYWHERE[number == 6],)
         own = next(subnet_of(address) for address in ep.addresses if bare(address) == rule.address)
         return (own, _LOCALHOST) if number == 4 else (own,)

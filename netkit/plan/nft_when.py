@@ -16,7 +16,6 @@ if TYPE_CHECKING:
 
 #: What the name of a port's own chain begins with.
 OWN_CHAIN = "when_"
-_EVERYWHERE = {4: "0.0.0.0/0", 6: "::/0"}
 
 
 def chain(rule: PublishIf) -> str:
@@ -28,7 +27,7 @@ def element(rule: PublishIf) -> tuple[str, str, str]:
     """Map, key and value of the element that leads to the chain."""
     host, number = checked.address(rule.host_ip), family(rule.host_ip)
     first, last = checked.ports(rule.host_port, rule.count)
-    where = _EVERYWHERE[number] if host in ANY.values() else host
+    where = f"{host}/0" if host in ANY.values() else host
     ports = f"{first}-{last}" if last > first else str(first)
     return f"when{number}", f"{where} . {checked.protocol(rule.protocol)} . {ports}", f"goto {chain(rule)}"
 
