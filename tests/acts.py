@@ -63,10 +63,12 @@ CASES: dict[str, tuple[Network | None, str, tuple[PortMap, ...]]] = {
     "delegate-ports": (Network("theirs", "cni:cable", subnets=(V4,), options=(PLUGINS,)), "cni:cable", (TCP,)),
     "underlay": (Network("lan", "underlay", subnets=(LAN4, LAN6), parent="eth0", options=YES), "underlay", ()),
     "shaped": (None, "bridge", (TCP,)),
+    "shaped-inside": (Network("lan", "macvlan", subnets=(LAN,)), "macvlan", ()),
 }
 
 #: What is asked for besides.
-BESIDES: dict[str, dict[str, Any]] = {"shaped": {"rate_in": Rate(10**7), "rate_out": Rate(5 * 10**6, 512 * 10**3)}}
+LIMITS = {"rate_in": Rate(10**7), "rate_out": Rate(5 * 10**6, 512 * 10**3)}
+BESIDES: dict[str, dict[str, Any]] = {"shaped": LIMITS, "shaped-inside": LIMITS}
 
 #: The interface in the container, where it is not eth0.
 IFNAMES = {"second": "eth1"}

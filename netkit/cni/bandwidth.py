@@ -1,4 +1,4 @@
-"""The role `bandwidth`: limits on the host's end of a cable that an earlier plugin has laid."""
+"""The role `bandwidth`: limits on the link that an earlier plugin has made, on the cable's host end if it has one."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ def read(call: Call) -> Wish | None:
 
 
 def answer(call: Call, wish: Wish, record: Record, engine: Engine) -> Result:
-    """The link that what the container sends waits on, if there is one."""
-    if not wish.rate_out:
+    """The link that packets wait on, if there is one; of one inside the container nobody outside is told."""
+    if not (wish.rate_out and wish.link):
         return Result()
     queue = queue_ifname(record.id)
     return Result(({"name": queue, "mac": engine.macs([queue]).get(queue, "")},))

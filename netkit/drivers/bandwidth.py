@@ -1,6 +1,8 @@
 """The bandwidth driver: limits for a link that another tool has made.
 
 whatever the host sends --> [ tbf | the cable's host end ]==> eth0: no cable, no address of ours
+
+A link without an end on the host, a macvlan one for example, has its limits in the container's namespace.
 """
 
 from __future__ import annotations
@@ -32,13 +34,12 @@ class Bandwidth:
         return Plan()
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
-        if not req.link:
-            hint = "put bandwidth behind a plugin that lays a cable, as bridge and ptp do"
-            raise ConfigError("prevResult.interfaces", "no link of the host leads to the container", hint)
-        link = host.link(req.link)
+        name, ns = (req.link, None) if req.link else (req.ifname, req.netns)
+        link = host.link(name, ns)
         if link is None:
-            raise NotFoundError(f"the host has no link {req.link}", "is the plugin before this one to blame?")
-        if link.kind != "veth":
-            what = f"{req.link} is a {link.kind or 'physical'} link, which others use, too"
+            where = "the container" if ns else "the host"
+            raise NotFoundError(f"{where} has no link {name}", "is the plugin before this one to blame?")
+        if ns is None and link.kind != "veth":
+            what = f"{name} is a {link.kind or 'physical'} link, which others use, too"
             raise ConfigError("prevResult.interfaces", what, "a container's limits stand on the host's end of a cable")
         return Attachment(Plan(), endpoint(net, req, leases, link.mtu).replace(host_ifname=req.link, mac=""))

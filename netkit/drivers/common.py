@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from netkit.drivers.protocols import Attachment
-from netkit.errors import ConfigError
-from netkit.plan.steps import Plan
+from netkit.plan.ops import Errand
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -13,23 +12,26 @@ if TYPE_CHECKING:
 
 
 def furnished(attachment: Attachment, req: AttachRequest, host: Host) -> Attachment:
-    """A driver's answer with that which was asked for besides."""
-    ep, plan = attachment.endpoint, attachment.plan
-    if req.rate_in or req.rate_out:
-        plan += _shaped(attachment, req, host)
-        ep = ep.replace(rate_in=req.rate_in, rate_out=req.rate_out)
-    if req.sysctls:
-        from netkit.parts.sysctls import sysctls
+    """A driver's answer with that which was asked for besides.
 
-        plan += sysctls(ep, req.sysctls, host)
-    return Attachment(plan, ep)
+    Where an errand lays the cable nobody knows yet where its limits can stand: `limited` is asked when it is done.
+    """
+    if not any(isinstance(op, Errand) for op in attachment.plan.ops):
+        attachment = limited(attachment, req, host)
+    if not req.sysctls:
+        return attachment
+    from netkit.parts.sysctls import sysctls
+
+    return attachment.replace(plan=attachment.plan + sysctls(attachment.endpoint, req.sysctls, host))
 
 
-def _shaped(attachment: Attachment, req: AttachRequest, host: Host) -> Plan:
+def limited(attachment: Attachment, req: AttachRequest, host: Host) -> Attachment:
+    """A driver's answer with limits of bandwidth: on the host's end of the cable, else on the container's own link."""
+    if not (req.rate_in or req.rate_out):
+        return attachment
     from netkit.parts.shaping import shaping
 
     ep = attachment.endpoint
-    if not ep.host_ifname:
-        at = "rate_in" if req.rate_in else "rate_out"
-        raise ConfigError(at, f"{ep.mode} has no end on the host to hold it at", "leave it out, or use --mode bridge")
-    return shaping(ep.id, ep.host_ifname, ep.mtu, req.rate_in, req.rate_out, host)
+    device, ns = (ep.host_ifname, None) if ep.host_ifname else (ep.ifname, ep.netns)
+    limits = shaping(ep.id, device, ep.mtu, req.rate_in, req.rate_out, host, ns)
+    return Attachment(attachment.plan + limits, ep.replace(rate_in=req.rate_in, rate_out=req.rate_out))

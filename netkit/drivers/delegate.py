@@ -97,7 +97,7 @@ class Delegate:
     ) -> Attachment:
         result: Any = next(answers[op] for op in first.plan.ops if isinstance(op, PluginAdd))
         try:
-            ep = _told(first.endpoint, result)
+            ep = _told(first.endpoint, result, host)
         except (LookupError, TypeError, AttributeError, ValueError) as error:
             raise NetkitError(f"the CNI plugin {self.kind} answered with no result: {error!r}") from error
         if not ep.ports:
@@ -141,14 +141,19 @@ def _static(leases: Sequence[Lease], req: AttachRequest, internal: bool) -> dict
     return {"type": "static", "addresses": addresses, "routes": routes}
 
 
-def _told(ep: Endpoint, result: Any) -> Endpoint:
+def _told(ep: Endpoint, result: Any, host: Host) -> Endpoint:
     """The endpoint with what the plugin says of it: its MAC, its addresses, and the host's end of the cable."""
     links = [link for link in result.get("interfaces", []) if isinstance(link, dict)]
     inside = [link for link in links if link.get("sandbox") and link.get("name") == ep.ifname]
+    outside = [host.link(str(link["name"])) for link in links if not link.get("sandbox")]
+    ends = [link.name for link in outside if link and link.kind == "veth"]
+    made = host.link(ep.ifname, ep.netns)
     addresses = tuple(str(ip["address"]) for ip in result.get("ips", []))
     gateways = tuple(str(ip["gateway"]) for ip in result.get("ips", []) if ip.get("gateway"))
     return ep.replace(
+        host_ifname=ends[-1] if ends else "",
         mac=str(inside[0].get("mac", "")) if inside else ep.mac,
+        mtu=ep.mtu or (made.mtu if made else 0),
         addresses=addresses or ep.addresses,
         gateways=gateways or ep.gateways,
     )

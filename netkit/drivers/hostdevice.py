@@ -62,6 +62,9 @@ class HostDevice:
         link = _movable(req.link, host)
         if req.ports:
             raise ConfigError("publish", "no packet to a link of its own passes this host", "leave --publish out")
+        for at, limit in (("rate_in", req.rate_in), ("rate_out", req.rate_out)):
+            if limit:
+                raise ConfigError(at, f"{link.name} would come back with its limit on it", "use a macvlan link of it")
         refuse_routes(link.name, host)
         free_ifname(req, host)
         ep = endpoint(net, req, leases, link.mtu).replace(host_ifname="", mac=link.mac)

@@ -14,12 +14,13 @@ the link that has its destination's address; the host itself reaches none of the
 from __future__ import annotations
 
 from netkit.drivers.onparent import OnParent, ParentOptions
+from netkit.errors import ConfigError
 from netkit.parts.addresses import default_routes
 from netkit.plan.kinds import Ipvlan as Kind
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.model import Endpoint, Network, NsRef
+    from netkit.model import AttachRequest, Endpoint, Network, NsRef
     from netkit.plan.host import Host
     from netkit.plan.kinds import Stacked
     from netkit.plan.steps import Plan
@@ -45,6 +46,12 @@ class Ipvlan(OnParent):
 
     def words(self, options: ParentOptions) -> str:
         return _WORDS[options.mode]
+
+    def _refuse(self, req: AttachRequest, options: ParentOptions) -> None:
+        super()._refuse(req, options)
+        if req.rate_in and options.mode == "l3s":
+            what = "what arrives in mode l3s is the parent's as far as queues know, and cannot wait for its turn"
+            raise ConfigError("rate_in", what, "use -o mode=l3, or --rate-out alone")
 
     def way_out(self, ep: Endpoint, options: ParentOptions, host: Host) -> Plan:
         """Where the parent routes there is no gateway to ask for: everything goes out by the link."""

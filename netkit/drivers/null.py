@@ -34,11 +34,11 @@ class Null:
         return Plan()
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
-        for word, given in (("publish", req.ports), ("ip", req.ips), ("mac", req.mac), ("mtu", req.mtu)):
+        links = {"publish": req.ports, "ip": req.ips, "mac": req.mac, "mtu": req.mtu}
+        for word, given in {**links, "rate_in": req.rate_in, "rate_out": req.rate_out}.items():
             if given:
-                raise ConfigError(
-                    word, "a null network has only a loopback", f"leave --{word} out, or use --mode bridge"
-                )
+                hint = f"leave --{word.replace('_', '-')} out, or use --mode bridge"
+                raise ConfigError(word, "a null network has only a loopback", hint)
         ident = attachment_id(net.name, req.container, "lo")
         ep = Endpoint(ident, net.name, net.mode, req.container, "lo", req.netns, req.name, req.pid, origin=req.origin)
         return Attachment(loopback(req.netns, host), ep)

@@ -18,13 +18,14 @@ from netkit.state.records import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from netkit.drivers.protocols import Attachment, Learning
     from netkit.engine.session import Session
     from netkit.ipam.dhcp import DhcpLease
     from netkit.model import AttachRequest, Network
     from netkit.plan.host import Host
+    from netkit.plan.ops import Op
 
 
 def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Plan, Attachment]:
@@ -88,10 +89,22 @@ def _learn(session: Session, net: Network, req: AttachRequest, first: Attachment
     """The whole attachment, now that the errands of its first half have answered: the same plan, and more."""
     answers = session.kernel.answers
     if net.ipam != pools.DHCP:
-        mode: Learning = driver(net.mode)  # type: ignore[assignment]
-        return mode.learn(net, req, first, answers, session.host())
+        return learned(net, req, first, answers, session.host())
     granted: DhcpLease = answers[first.plan.ops[-1]]  # type: ignore[assignment]
     return with_lease(net, req, first, granted, host)
+
+
+def learned(
+    net: Network, req: AttachRequest, first: Attachment, answers: Mapping[Op, object], host: Host
+) -> Attachment:
+    """The whole attachment by what its driver makes of the answers; `host` is the host as it is by now."""
+    mode: Learning = driver(net.mode)  # type: ignore[assignment]
+    whole = mode.learn(net, req, first, answers, host)
+    if not req.wants_more:
+        return whole
+    from netkit.drivers.common import limited
+
+    return limited(whole, req, host)
 
 
 def with_lease(net: Network, req: AttachRequest, first: Attachment, granted: DhcpLease, host: Host) -> Attachment:

@@ -11,20 +11,25 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Collection
 
+    from netkit.model import NsRef
     from netkit.plan.host import Host
 
 
 def quiet(device: str, mac: str, families: Collection[int], host: Host) -> Plan:
     """A new link believes no router advertisement, and where no IPv6 is among its families it has none at all."""
-    dual = 6 in families
     default = host.sysctl("net/ipv6/conf/default/accept_ra")
+    if 6 not in families:
+        return mute(device, host)
     if default is None:
-        if dual:
-            raise HostError("this kernel has no IPv6", "leave the IPv6 --subnet out")
+        raise HostError("this kernel has no IPv6", "leave the IPv6 --subnet out")
+    return deaf(device, default) + _link_local(device, mac)
+
+
+def mute(device: str, host: Host, ns: NsRef | None = None) -> Plan:
+    """A new link, of the host or of a namespace, has no IPv6."""
+    if host.sysctl("net/ipv6/conf/default/accept_ra", ns) is None:
         return Plan()
-    if dual:
-        return deaf(device, default) + _link_local(device, mac)
-    off = SysctlSet(f"net/ipv6/conf/{device}/disable_ipv6", "1", "0", dev=device)
+    off = SysctlSet(f"net/ipv6/conf/{device}/disable_ipv6", "1", "0", ns, dev=device)
     return Plan.of((off, "no IPv6 where none was asked for"))
 
 

@@ -6,7 +6,8 @@ import pytest
 
 from tests.cni.client import WEB, after
 from tests.cni.test_chains import BRIDGE
-from tests.features import requires
+from tests.cni.test_stacked import LAN
+from tests.features import need, requires
 from tests.netns.calls import ip
 from tests.netns.flow import rate
 from tests.oracle import diff, snapshot
@@ -86,6 +87,28 @@ def test_netkits_own_type_takes_limits_in_the_same_step(cni: Plugins, lab: Lab, 
     assert ip(host, "link", "show", "type", "ifb") == []
 
 
+@pytest.mark.parametrize("written", ["by a chain", "by netkit's own type"])
+def test_a_link_of_the_lan_is_limited_in_its_namespace(cni: Plugins, lab: Lab, host: HostNs, written: str) -> None:
+    need("macvlan")
+    container, lan = lab.container(), lab.host("lan")
+    lab.link(host, lan, ("192.0.2.1/24", "192.0.2.2/24"), ("fd00:2::1/64", "fd00:2::2/64"))
+    if written == "by a chain":
+        conf, first = asked(BANDWIDTH, LIMITS), cni.add(LAN, container)
+        found = cni.add(after(conf, first), container)
+        assert found["interfaces"] == first["interfaces"], "the queue is nobody's business outside"
+    else:
+        conf = asked({**LAN, "type": "netkit", "mode": "macvlan"}, LIMITS)
+        found = cni.add(conf, container)
+    assert (len(ip(container, "link", "show", "type", "ifb")), ip(host, "link", "show", "type", "ifb")) == (1, [])
+    assert rate(lan, container, "192.0.2.64") < 16.8 * MBIT
+    assert rate(container, lan, "192.0.2.2") < 8.4 * MBIT
+    cni.fine("CHECK", after(conf, found), container)
+    for _ in range(2):
+        cni.fine("DEL", after(conf, found), container)
+    assert ip(container, "link", "show", "type", "ifb") == []
+    assert '"tbf"' not in container.run("tc", "-j", "qdisc").stdout
+
+
 @pytest.mark.parametrize(
     ("keys", "code", "says"),
     [
@@ -110,7 +133,7 @@ def test_what_makes_no_limit_is_refused(
     assert (found["code"], says in found["msg"]) == (code, True), found
 
 
-def test_it_stands_behind_a_cable_only(cni: Plugins, lab: Lab) -> None:
+def test_it_stands_behind_a_link_only(cni: Plugins, lab: Lab) -> None:
     container = lab.container()
     assert "chained" in cni.error("ADD", {**BANDWIDTH, **LIMITS}, container)["msg"]
     alone = {"cniVersion": "1.1.0", "interfaces": [{"name": "eth0", "sandbox": container.path}]}

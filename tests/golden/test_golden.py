@@ -9,13 +9,13 @@ from __future__ import annotations
 import json
 import os
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import pytest
 
 from netkit.drivers.protocols import Attachment
 from netkit.drivers.registry import driver
-from netkit.engine.attach import ask_driver, with_lease
+from netkit.engine.attach import ask_driver, learned, with_lease
 from netkit.ipam.dhcp import DhcpLease, DhcpLink
 from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Rate, Subnet
 from netkit.plan.host import Address, Link, Route
@@ -53,9 +53,7 @@ def learnt(net: Network, req: AttachRequest, first: Attachment, told: dict[str, 
         grant = {**told, "routes": tuple(map(tuple, told.get("routes", ())))}
         link = DhcpLink(first.endpoint.id, req.netns, req.ifname, first.endpoint.mac)
         return with_lease(net, req, first, DhcpLease(link, **grant), host)
-    mode: Any = driver(net.mode)
-    answers = {op: told for op in first.plan.ops if isinstance(op, Errand)}
-    return cast("Attachment", mode.learn(net, req, first, answers, host))
+    return learned(net, req, first, {op: told for op in first.plan.ops if isinstance(op, Errand)}, host)
 
 
 def plans_of(case: Path) -> tuple[Plan, ...]:

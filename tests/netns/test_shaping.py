@@ -126,7 +126,7 @@ def test_what_is_missing_is_told_and_put_right(lab: Lab, host: HostNs, loss: str
         (("--rate-in", "0"), "--rate-in: '0' lets nothing through"),
         (("--rate-out", "900tbit"), "--rate-out: 900tbit is more than the kernel's queue holds"),
         (("--rate-out", "10mbps"), "--rate-out: '10mbps'"),
-        (("--rate-in", "1mbit", "--mode", "null"), "--rate-in: null has no end on the host"),
+        (("--rate-in", "1mbit", "--mode", "null"), "--rate-in: a null network has only a loopback"),
     ],
 )
 def test_what_cannot_be_held_is_refused_and_nothing_changes(
