@@ -5,6 +5,7 @@ from __future__ import annotations
 from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.shaping import Queueing
+from netkit.plan.rare.vxlan import FdbEntry, Neighbour
 from netkit.plan.rules import Rule
 
 _DEFAULTS = {
@@ -81,6 +82,12 @@ class FakeHost:
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         return Queueing()
+
+    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
+        return ()
+
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
+        return ()
 
     def filters_vlans(self) -> bool:
         return "vlan-filtering" not in self.lacks

@@ -27,6 +27,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         "Networks",
         (
             ("network", "network", "Make, list, show and remove networks."),
+            ("overlay", "overlay", "Join the containers of many hosts in one segment."),
             ("ipam", "ipam", "List, reserve and release addresses."),
             ("cni", "cni", "Install netkit as CNI plugins, or run CNI plugins without a runtime."),
         ),

@@ -22,6 +22,7 @@ BUILT_IN: dict[str, tuple[str, str]] = {
     "ipvlan": ("netkit.drivers.ipvlan", "Ipvlan"),
     "cni": ("netkit.drivers.delegate", "Delegate"),
     "underlay": ("netkit.drivers.underlay", "Underlay"),
+    "overlay": ("netkit.drivers.overlay", "Overlay"),
 }
 #: Modes that stand in for one link of another tool's chain; nobody types them.
 INNER: dict[str, tuple[str, str]] = {

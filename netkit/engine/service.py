@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
 
     from netkit.engine.doctor import Finding
+    from netkit.engine.overlay import Wish
     from netkit.engine.repair import Difference
     from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
@@ -224,6 +225,21 @@ class Engine:
         """Make a network and bring it up."""
         with self._session() as session:
             return networks.create(session, net)
+
+    def create_overlay(self, wish: Wish) -> Network:
+        """Make an overlay; what is left out is found on the host."""
+        from netkit.engine.overlay import overlay
+
+        with self._session() as session:
+            return networks.create(session, overlay(wish, session.host()))
+
+    def overlay_peers(self) -> list[tuple[str, int, str, str]]:
+        """Every peer of every overlay: network, VNI, address, and `ok`, `missing` or `unwanted` in the kernel."""
+        from netkit.engine.overlay import peers
+
+        with self._session() as session:
+            host = session.host()
+            return [each for net in session.networks.all() if net.mode == "overlay" for each in peers(net, host)]
 
     def remove_network(self, name: str) -> None:
         """Take a network down and forget it."""

@@ -190,6 +190,12 @@ def _ipvlan(op: LinkAdd, numbers: Numbers) -> bytes:
     return attr(_IFLA_IPVLAN_MODE, _IPVLAN_MODES[op.info.mode].to_bytes(2, byteorder))
 
 
+def _vxlan(op: LinkAdd, numbers: Numbers) -> bytes:
+    from netkit.kernel.vxlan import info  # only an overlay has one
+
+    return info(op.info, numbers)
+
+
 def set_link(name: str, attributes: bytes = b"", flags: int = 0, mask: int = 0) -> Message:
     """A change of the link of that name."""
     return RTM_SETLINK, 0, IFINFO.pack(0, 0, 0, flags, mask) + attr(IFLA_IFNAME, text(name)) + attributes
@@ -325,6 +331,7 @@ LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
     "veth": _veth,
     "macvlan": _macvlan,
     "ipvlan": _ipvlan,
+    "vxlan": _vxlan,
 }
 
 #: Modules of ops that few plans hold, and where each has its ENCODERS.
@@ -332,6 +339,7 @@ RARE = {
     "netkit.plan.rare.shaping": "netkit.kernel.tc",
     "netkit.plan.rare.tuning": "netkit.kernel.tune",
     "netkit.plan.rare.vlan": "netkit.kernel.vlans",
+    "netkit.plan.rare.vxlan": "netkit.kernel.vxlan",
 }
 
 _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {

@@ -134,5 +134,9 @@ _ENCODERS: dict[str, Callable[[str], bytes]] = {
     "inet_proto": lambda word: bytes([_PROTOCOLS[word]]),
     "inet_service": lambda word: int(word).to_bytes(2, "big"),
     "nf_proto": lambda word: bytes([_NF_PROTOCOLS[word]]),
+    "@th,96,24": lambda word: int(word, 16).to_bytes(3, "big"),
+    "udp dport": lambda word: int(word).to_bytes(2, "big"),
+    "ip saddr": lambda word: _socket.inet_pton(_socket.AF_INET, word),
+    "ip6 saddr": lambda word: _socket.inet_pton(_socket.AF_INET6, word),
     "@th,64,128": lambda word: int(word, 16).to_bytes(16, "big"),
 }

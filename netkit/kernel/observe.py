@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netkit.model import NsRef
     from netkit.plan.host import Address, Link, Route
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rules import Rule
 
     T = TypeVar("T")
@@ -119,6 +120,20 @@ class KernelHost:
             ("queueing", index, netns),
             lambda: self._inside(netns, lambda it: queueing(it.socket(), index), Queueing()),
         )
+
+    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
+        """The forwarding entries that lead through a link."""
+        from netkit.kernel.vxlan import forwards  # only an overlay has some
+
+        link, nothing = self.link(dev, netns), ()
+        return self._inside(netns, lambda it: forwards(it.socket(), link.index), nothing) if link else ()
+
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
+        """The neighbours that a link has for good."""
+        from netkit.kernel.vxlan import neighbours
+
+        link, nothing = self.link(dev, netns), ()
+        return self._inside(netns, lambda it: neighbours(it.socket(), link.index), nothing) if link else ()
 
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""

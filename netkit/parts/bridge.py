@@ -19,7 +19,9 @@ if TYPE_CHECKING:
     from netkit.plan.host import Host, Link
 
 
-def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False, force: bool = False) -> Plan:
+def bridge(
+    net: Network, host: Host, gateway: bool = True, promisc: bool = False, force: bool = False, own_mac: str = ""
+) -> Plan:
     """Create the bridge of a network, or adopt one that is already right; a link that is no bridge is a conflict.
 
     Without `gateway` it has no address: a switch and no more. `force` takes addresses of an adopted bridge away that
@@ -29,7 +31,8 @@ def bridge(net: Network, host: Host, gateway: bool = True, promisc: bool = False
     families = {family(subnet.cidr) for subnet in subnets}
     link = host.link(net.device)
     if link is None:
-        plan = _create(net, host) + quiet(net.device, _mac(net.device), families, host)
+        plan = _create(net, host, own_mac or _mac(net.device))
+        plan += quiet(net.device, own_mac or _mac(net.device), families, host)
         return plan + _addresses(net.device, subnets, ()) + _up(net.device, promisc)
     _check(net, link)
     present = host.addresses(net.device)
@@ -45,11 +48,11 @@ def gateway_address(subnet: Subnet) -> str:
     return f"{subnet.gateway}/{subnet.cidr.partition('/')[2]}"
 
 
-def _create(net: Network, host: Host) -> Plan:
+def _create(net: Network, host: Host, own_mac: str) -> Plan:
     mtu = network_mtu(net, host)
     return Plan.of(
         (
-            LinkAdd(net.device, "bridge", GROUP, mac=_mac(net.device), mtu=mtu - 1),
+            LinkAdd(net.device, "bridge", GROUP, mac=own_mac, mtu=mtu - 1),
             "the switch of the network; its own MAC, so that no port's coming or going changes it",
         ),
         (

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from netkit.model import NsRef
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rules import Rule
 else:
     Protocol = object
@@ -134,6 +135,12 @@ class Host(Protocol):
 
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""
+
+    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
+        """The forwarding entries that lead through a link."""
+
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
+        """The neighbours that a link has for good."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -33,6 +33,7 @@ from netkit.plan.rules import (
     Publish,
     PublishIf,
     Switched,
+    Tunnel,
 )
 from netkit.value import Value
 
@@ -216,6 +217,20 @@ def _admin(rule: AdminChain) -> Iterator[Chain | Line]:
         yield marked(owner, Line(number, "filter", rule.parent, f"-j {chain}", head=rule.parent == "FORWARD"))
 
 
+def _tunnel(rule: Tunnel) -> Iterator[Line]:
+    """Of the port as a whole: iptables sees no VNI."""
+    number, owner = family(rule.local), short_id("tunnel", str(rule.vni), str(rule.port))
+    what = f"-p udp -m udp --dport {rule.port} -m addrtype --dst-type"
+    sources = [f"-s {checked.address(peer)}/{32 if number == 4 else 128} " for peer in rule.peers]
+    sources += [""] if rule.anybody else []
+    for source in sources:
+        for kind in ("LOCAL", "MULTICAST"):
+            spec = f"{source}-i {checked.device(rule.device)} {what} {kind} -j RETURN"
+            yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec, head=True))
+    for kind in ("LOCAL", "MULTICAST"):
+        yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", f"{what} {kind} -j DROP"))
+
+
 def _guard(rule: PortGuard) -> Iterator[Line]:
     raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
 
@@ -231,5 +246,6 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     KeepSource: _keep,
     Neighbour: _neighbour,
     Switched: _switched,
+    Tunnel: _tunnel,
     PortGuard: _guard,
 }

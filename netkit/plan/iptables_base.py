@@ -7,6 +7,7 @@ from netkit.plan.nft_base import FOREIGN
 #: Chains that hold one marked line per network or port.
 GROWING = (
     ("raw", "NETKIT-DIRECT"),
+    ("raw", "NETKIT-TUNNEL"),
     ("filter", "NETKIT-FROM"),
     ("filter", "NETKIT-TO"),
     ("filter", "NETKIT-PAIRS"),
@@ -31,13 +32,14 @@ FIXED: tuple[tuple[tuple[int, ...], str, str, tuple[str, ...]], ...] = (
         "raw",
         "NETKIT-RAW",
         (
+            "-p udp -j NETKIT-TUNNEL",
             "! -i lo -d 127.0.0.0/8 -j DROP",
             "! -i lo -s 127.0.0.0/8 -j DROP",
             "-i lo -j RETURN",
             "-g NETKIT-DIRECT",
         ),
     ),
-    ((6,), "raw", "NETKIT-RAW", ("-i lo -j RETURN", "-g NETKIT-DIRECT")),
+    ((6,), "raw", "NETKIT-RAW", ("-p udp -j NETKIT-TUNNEL", "-i lo -j RETURN", "-g NETKIT-DIRECT")),
     (
         _BOTH,
         "filter",

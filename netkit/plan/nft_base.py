@@ -48,6 +48,10 @@ SETS = {
     "let": "type ifname",
     "walls": "type ifname",
     "selves": "type ifname . ifname",
+    "tunnels": "typeof udp dport . @th,96,24",  # port and VNI; nft 1.0.6 has no `vxlan vni`
+    "tunnel4": "typeof iifname . ip saddr . udp dport . @th,96,24",
+    "tunnel6": "typeof iifname . ip6 saddr . udp dport . @th,96,24",
+    "tunnel_any": "typeof iifname . udp dport . @th,96,24",
 }
 MAPS = {
     "fwd_from": "type ifname : verdict",
@@ -69,11 +73,22 @@ MAPS = {
 #: Chains in an order in which each is known before another names it: (name, hook, rules).
 CHAINS: Chains = (
     (
+        "tunnel",
+        "",
+        (
+            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 return",
+            "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 return",
+            "iifname . udp dport . @th,96,24 @tunnel_any return",
+            "drop",
+        ),
+    ),
+    (
         "first",
         "type filter hook prerouting priority raw; policy accept",
         (
             'iifname != "lo" ip daddr 127.0.0.0/8 drop',
             'iifname != "lo" ip saddr 127.0.0.0/8 drop',
+            "udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel",
             'iifname "lo" return',
             f"iifname {_CABLE} fib saddr . iif oif missing drop",
             f"iifname {_CABLE} return",

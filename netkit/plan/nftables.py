@@ -22,6 +22,7 @@ from netkit.plan.rules import (
     Publish,
     PublishIf,
     Switched,
+    Tunnel,
 )
 from netkit.value import Value
 
@@ -200,6 +201,15 @@ def _switched(rule: Switched) -> Iterator[Element]:
     yield Element("inet", "selves", f"{device} . {device}")
 
 
+def _tunnel(rule: Tunnel) -> Iterator[Element]:
+    what, device = f"{rule.port} . 0x{rule.vni:06x}", f'"{checked.device(rule.device)}"'
+    yield Element("inet", "tunnels", what)
+    for peer in map(checked.address, rule.peers):
+        yield Element("inet", f"tunnel{family(peer)}", f"{device} . {peer} . {what}")
+    if rule.anybody:
+        yield Element("inet", "tunnel_any", f"{device} . {what}")
+
+
 def _guard(rule: PortGuard) -> Iterator[Element]:
     device, mac = f'"{checked.device(rule.device)}"', checked.mac(rule.mac)
     yield Element("bridge", "ports", device)
@@ -220,5 +230,6 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     KeepSource: _keep,
     Neighbour: _neighbour,
     Switched: _switched,
+    Tunnel: _tunnel,
     PortGuard: _guard,
 }

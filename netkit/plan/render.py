@@ -152,7 +152,7 @@ def _link_add(op: LinkAdd) -> tuple[Command, ...]:
     words += ["address", op.mac] if op.mac else []
     words += _mtu(op.mtu)
     words += ["netns", op.ns.path] if op.ns and op.ns != op.netns else []
-    words += ["type", op.kind, *(_KIND_WORDS[type(op.info)](op.info) if op.info else ())]
+    words += ["type", op.kind, *(_kind_words(op.info) if op.info else ())]
     return ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
 
 
@@ -166,6 +166,15 @@ def _ipvlan(info: Ipvlan) -> tuple[str | int, ...]:
 
 #: What follows `type KIND`.
 _KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Macvlan: _macvlan, Ipvlan: _ipvlan}
+
+
+def _kind_words(info: Info) -> tuple[str | int, ...]:
+    known = _KIND_WORDS.get(type(info))
+    if known is None:
+        from netkit.plan.rare.shown import KIND_WORDS
+
+        known = KIND_WORDS[type(info)]
+    return known(info)
 
 
 def _peer(peer: Peer) -> tuple[str | int, ...]:

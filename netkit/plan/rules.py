@@ -136,6 +136,20 @@ class AdminChain(Rule):
     parent: str = "FORWARD"
 
 
+class Tunnel(Rule):
+    """What reaches this host's `port` for VXLAN network `vni` comes by `device`, from one of `peers`, or is dropped.
+
+    With `anybody` it may come from whoever is there. `local` is an address of the tunnel's family.
+    """
+
+    device: str
+    port: int
+    vni: int
+    peers: tuple[str, ...]
+    anybody: bool
+    local: str
+
+
 class ZoneSource(Rule):
     """What comes from `source` (a prefix) is of a firewalld `zone`. firewalld only."""
 

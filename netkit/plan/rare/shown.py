@@ -8,12 +8,14 @@ from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd
 from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.render import Command, ip, link_set, switch, within
+from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, NeighAdd, NeighDel, Vxlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from netkit.plan.kinds import Info
     from netkit.plan.ops import Op
 
 
@@ -81,6 +83,34 @@ def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
     to = ("action", "mirred", "egress", "redirect", "dev", op.to)
     return (within(op.ns, "tc", "filter", "replace", "dev", op.dev, "ingress", *every, *to),)
 
+def _vxlan(info: Vxlan) -> tuple[str | int, ...]:
+    group = ("group", info.group) if info.group else ()
+    learning = "learning" if info.learning else "nolearning"
+    return ("id", info.vni, "local", info.local, *group, "dev", info.dev, "dstport", info.port, learning)
+
+
+def _fdb_add(op: FdbAdd) -> tuple[Command, ...]:
+    verb = "append" if op.mac == FLOODED else "replace"
+    own = within(op.ns, "bridge", "fdb", verb, op.mac, "dev", op.dev, "dst", op.dst, "self", "permanent")
+    return (own, within(op.ns, "bridge", "fdb", verb, op.mac, "dev", op.dev, "master", "static"))[: 1 + op.in_bridge]
+
+
+def _fdb_del(op: FdbDel) -> tuple[Command, ...]:
+    own = within(op.ns, "bridge", "fdb", "del", op.mac, "dev", op.dev, "dst", op.dst, "self")
+    return (*([within(op.ns, "bridge", "fdb", "del", op.mac, "dev", op.dev, "master")] if op.in_bridge else []), own)
+
+
+def _neigh_add(op: NeighAdd) -> tuple[Command, ...]:
+    words = ("neigh", "replace", op.address, "lladdr", op.mac, "dev", op.dev, "nud", "permanent")
+    return (within(op.ns, "ip", *words),)
+
+
+def _neigh_del(op: NeighDel) -> tuple[Command, ...]:
+    return (within(op.ns, "ip", "neigh", "del", op.address, "dev", op.dev),)
+
+
+#: What follows `type KIND` of rare kinds of links.
+KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Vxlan: _vxlan}
 
 RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     PluginAdd: _plugin("ADD"),
@@ -96,4 +126,8 @@ RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     IngressAdd: _ingress,
     IngressDel: _ingress,
     RedirectAdd: _redirect,
+    FdbAdd: _fdb_add,
+    FdbDel: _fdb_del,
+    NeighAdd: _neigh_add,
+    NeighDel: _neigh_del,
 }

@@ -4,7 +4,9 @@ set -e
 iptables-restore --noflush -w <<'EOF'
 *raw
 :NETKIT-DIRECT - [0:0]
+:NETKIT-TUNNEL - [0:0]
 :NETKIT-RAW - [0:0]
+-A NETKIT-RAW -p udp -j NETKIT-TUNNEL
 -A NETKIT-RAW ! -i lo -d 127.0.0.0/8 -j DROP
 -A NETKIT-RAW ! -i lo -s 127.0.0.0/8 -j DROP
 -A NETKIT-RAW -i lo -j RETURN
@@ -78,7 +80,9 @@ EOF
 ip6tables-restore --noflush -w <<'EOF'
 *raw
 :NETKIT-DIRECT - [0:0]
+:NETKIT-TUNNEL - [0:0]
 :NETKIT-RAW - [0:0]
+-A NETKIT-RAW -p udp -j NETKIT-TUNNEL
 -A NETKIT-RAW -i lo -j RETURN
 -A NETKIT-RAW -g NETKIT-DIRECT
 -I PREROUTING -j NETKIT-RAW

@@ -1,0 +1,181 @@
+"""The overlay driver: one segment over many hosts, a bridge on each and a tunnel (VXLAN) between them.
+
+    eth0 ==veth== nk3f9c...==[ nk-overlay42 10.142.0.1 ]== forward, masquerade ==> egress
+                                     |
+                                   nkv42 == UDP 4789 ==> nkv42 ==[ nk-overlay42 10.142.128.1 ]== on another host
+
+To a container elsewhere: eth0, the cable, the bridge, the tunnel, and the same backwards; nothing is translated. To
+the world: as mode bridge does, by its own host, for each host has a gateway, with an address and a MAC of its own.
+So a gateway is never found on the wrong host, and each host reaches all containers.
+"""
+
+from __future__ import annotations
+
+from netkit import parse
+from netkit.drivers.options import number, only
+from netkit.drivers.protocols import Attachment, Options
+from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
+from netkit.model import bare, family
+from netkit.naming import bridge_name, check_ifname, mac
+from netkit.parts.addresses import addresses, default_routes, loopback, routes
+from netkit.parts.base import base
+from netkit.parts.bridge import bridge
+from netkit.parts.endpoint import endpoint, free_ifname
+from netkit.parts.isolation import admit, localhost, network_rules, port_guard
+from netkit.parts.ports import comes_back, publish
+from netkit.parts.tunnel import OVERHEAD, flooded_to, guarded, tunnel, tunnel_name
+from netkit.parts.veth import veth
+from netkit.plan.rare.vxlan import Vxlan
+from netkit.plan.steps import Plan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from netkit.model import AttachRequest, Lease, Network
+    from netkit.plan.host import Host
+
+#: The port that IANA gave to VXLAN.
+PORT = 4789
+_LARGEST_VNI = (1 << 24) - 1
+#: IPv6 takes no link that carries less.
+_SMALLEST = {4: 576, 6: 1280}
+
+
+class OverlayOptions(Options):
+    """`local` and `dev` are this host's end of the tunnels, `peers` the others'; `group` is for multicast instead."""
+
+    vni: int
+    local: str
+    dev: str
+    port: int
+    peers: tuple[str, ...]
+    group: str
+
+
+class Overlay:
+    """One segment over many hosts."""
+
+    name = "overlay"
+
+    def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
+        only(raw, ("vni", "local", "dev", "port", "peers", "group"), self.name, at)
+        if not all(key in raw for key in ("vni", "local", "dev")):
+            raise UsageError("an overlay has a VNI and an underlay", "make it with: netkit overlay up --vni N")
+        local = parse.address(raw["local"], f"{at}.local")
+        peers = tuple(parse.address(each, f"{at}.peers") for each in str(raw.get("peers", "")).split(",") if each)
+        group = parse.address(raw["group"], f"{at}.group") if raw.get("group") else ""
+        _check_peers(local, peers, group, at)
+        port = parse.port(raw.get("port", PORT), f"{at}.port")
+        dev = check_ifname(str(raw["dev"]), f"{at}.dev")
+        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group)
+
+    def device(self, net: Network) -> str:
+        return bridge_name(net.name)
+
+    def needs_subnet(self, net: Network) -> bool:
+        raise UsageError("an overlay has a subnet that all of its hosts agree on", "make it with: netkit overlay up")
+
+    def host_up(self, net: Network, host: Host) -> Plan:
+        return base(net, host)
+
+    def network_up(self, net: Network, host: Host) -> Plan:
+        options = self._options(net)
+        self._refuse(options, host)
+        net = net.replace(mtu=self._mtu(net, host))
+        flooding = bool(options.peers or options.group)
+        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, flooding, options.group)
+        return (
+            network_rules(net, host)
+            + guarded(vxlan, options.peers, host)
+            + bridge(net, host, own_mac=mac("overlay gateway", options.local, str(options.vni)))
+            + tunnel(vxlan, net.device, net.mtu, host)
+            + flooded_to(options.vni, options.peers)
+            + localhost(net, host)
+            + admit(net, host)
+        )
+
+    def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
+        """MACs hold the host's address: two hosts may have containers of one name, and the segment is one."""
+        if req.ports and net.internal:
+            raise ConfigError("publish", f"network {net.name} is internal", "leave --publish out")
+        free_ifname(req, host)
+        ep = endpoint(net, req, leases, self._mtu(net, host))
+        ep = ep.replace(mac=req.mac or mac("overlay", ep.id, self._options(net).local))
+        return Attachment(
+            (port_guard(ep, host) if ep.addresses else Plan())
+            + veth(ep, net.device, host, not net.icc)
+            + loopback(req.netns, host)
+            + addresses(ep)
+            + default_routes(ep, host)
+            + routes(ep)
+            + comes_back(ep, host)
+            + publish(ep, net.device, host),
+            ep,
+        )
+
+    def _mtu(self, net: Network, host: Host) -> int:
+        """What is left of the narrowest way to a peer; or the bridge's, once it stands."""
+        if standing := host.link(net.device):
+            return min(net.mtu or standing.mtu, standing.mtu)
+        options = self._options(net)
+        link = host.link(options.dev)
+        ways = [way.mtu for peer in options.peers if (way := host.way_to(peer)) and way.mtu]
+        room = min([*ways, *([link.mtu] if link else [])], default=1500) - OVERHEAD[family(options.local)]
+        smallest = _SMALLEST[max(family(subnet.cidr) for subnet in net.subnets)]
+        if net.mtu > room or room < smallest:
+            hint = f"use {room} or less, or leave it out" if net.mtu else f"its subnets need {smallest}"
+            raise ConfigError("mtu", f"{room} bytes are what the tunnel by {options.dev} carries", hint)
+        return net.mtu or room
+
+    def _refuse(self, options: OverlayOptions, host: Host) -> None:
+        """Whatever makes a tunnel that would not work, before anything is made."""
+        if not host.makes("vxlan"):
+            raise HostError("this kernel has no vxlan links", "load or build that driver: modprobe vxlan")
+        link = host.link(options.dev)
+        if link is None:
+            raise NotFoundError(f"this host has no link {options.dev}", "`ip link` lists them; name another with --dev")
+        if not link.up:
+            raise HostError(f"{options.dev} is down", f"put it up: ip link set dev {options.dev} up")
+        own = [bare(address) for address in host.addresses(options.dev)]
+        if options.local not in own:
+            raise ConfigError("local", f"{options.dev} has no address {options.local}", f"it has {', '.join(own)}")
+        for peer in options.peers:
+            if peer in own:
+                raise ConfigError("peer", f"{peer} is this host itself", "name the other hosts")
+            way = host.way_to(peer)
+            if way is None:
+                raise HostError(f"no route leads to the peer {peer}", f"see: ip route get {peer}")
+            if way.dev != options.dev:
+                raise ConfigError("peer", f"the way to {peer} is by {way.dev}, not {options.dev}", "see --dev, --local")
+        if host.link(tunnel_name(options.vni)):
+            raise ConflictError(f"VNI {options.vni} is in use by {tunnel_name(options.vni)}", "choose another --vni")
+
+    def _options(self, net: Network) -> OverlayOptions:
+        return self.parse_options(dict(net.options), f"networks.{net.name}.options")
+
+
+def _vni(raw: Mapping[str, object], at: str) -> int:
+    vni = number(raw, "vni", at)
+    if not 0 < vni <= _LARGEST_VNI:
+        raise ConfigError(f"{at}.vni", f"{vni} is no VNI", f"a number from 1 to {_LARGEST_VNI}")
+    return vni
+
+
+def _check_peers(local: str, peers: Sequence[str], group: str, at: str) -> None:
+    if peers and group:
+        raise ConfigError(f"{at}.group", "peers are named one by one, or by a group", "leave one of both out")
+    for peer in (*peers, *([group] if group else [])):
+        if family(peer) != family(local):
+            raise ConfigError(f"{at}.peers", f"{peer} is of another family than {local}", "see --local")
+        if peer == local:
+            raise ConfigError(f"{at}.peers", f"{peer} is this host itself", "name the other hosts")
+    if group and not is_multicast(group):
+        raise ConfigError(f"{at}.group", f"{group} is no multicast address", "for example 239.1.1.42, or ff05::42")
+    if odd := next((peer for peer in peers if is_multicast(peer)), ""):
+        raise ConfigError(f"{at}.peers", f"{odd} is a multicast address", "say --group for that")
+
+
+def is_multicast(address: str) -> bool:
+    """Whether an address is a group's."""
+    return address.startswith("ff") if ":" in address else 224 <= int(address.partition(".")[0]) < 240

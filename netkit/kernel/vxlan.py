@@ -1,0 +1,129 @@
+"""Tunnels, forwarding and neighbour entries as rtnetlink messages; numbers are from linux/{if_link,neighbour}.h.
+
+Without NTF_SELF the kernel would write the bridge's table instead of the tunnel's; NTF_MASTER asks for just that. An
+entry of a tunnel is not told apart from a learnt one but by NUD_PERMANENT; one of a bridge is static by NUD_NOARP, for
+with NUD_PERMANENT the bridge takes the MAC for its own and forwards nothing.
+"""
+
+from __future__ import annotations
+
+from _socket import AF_INET, AF_INET6, inet_ntop
+from struct import Struct
+
+from netkit.kernel.messages import address_bytes
+from netkit.kernel.wire import NLM_F_CREATE, NLM_F_REPLACE, attr, attributes, u32
+from netkit.model import family
+from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, FdbEntry, NeighAdd, Neighbour, NeighDel, Vxlan
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterator, Mapping
+    from typing import Any
+
+    from netkit.kernel.messages import Numbers
+    from netkit.kernel.rtnl import Rtnl
+    from netkit.kernel.wire import Message
+    from netkit.plan.kinds import Info
+    from netkit.plan.ops import Op
+
+#: Add to a list (NLM_F_APPEND).
+_APPEND = 0x800
+_NEWNEIGH, _DELNEIGH, _GETNEIGH = 28, 29, 30
+_AF_BRIDGE = 7
+_DST, _LLADDR = 1, 2
+_REACHABLE, _NOARP, _PERMANENT = 0x02, 0x40, 0x80
+_SELF, _MASTER = 0x02, 0x04
+_ID, _GROUP, _LINK, _LOCAL, _LEARNING, _PORT, _GROUP6, _LOCAL6 = 1, 2, 3, 4, 7, 15, 16, 17
+_FAMILIES = {4: AF_INET, 6: AF_INET6}
+#: struct ndmsg: family, ifindex, state, flags, type.
+NDMSG = Struct("=BxxxiHBB")
+
+
+def info(vxlan: Info | None, numbers: Numbers) -> bytes:
+    """The IFLA_INFO_DATA of a tunnel; its checksums, TTL and the like are left to the kernel."""
+    if not isinstance(vxlan, Vxlan):
+        return b""
+    local = (_LOCAL if family(vxlan.local) == 4 else _LOCAL6, vxlan.local)
+    data = attr(_ID, u32(vxlan.vni)) + attr(_LINK, u32(numbers.index(vxlan.dev)))
+    data += attr(local[0], address_bytes(local[1]))
+    if vxlan.group:
+        data += attr(_GROUP if family(vxlan.group) == 4 else _GROUP6, address_bytes(vxlan.group))
+    return data + attr(_LEARNING, bytes([vxlan.learning])) + attr(_PORT, vxlan.port.to_bytes(2, "big"))
+
+
+def _mac(text: str) -> bytes:
+    return bytes.fromhex(text.replace(":", ""))
+
+
+def _fdb(op: FdbAdd | FdbDel, numbers: Numbers, flags: int, state: int) -> bytes:
+    head = NDMSG.pack(_AF_BRIDGE, numbers.index(op.dev), state, flags, 0) + attr(_LLADDR, _mac(op.mac))
+    return head + (attr(_DST, address_bytes(op.dst)) if flags == _SELF else b"")
+
+
+def _fdb_add(op: FdbAdd, numbers: Numbers) -> list[Message]:
+    how = NLM_F_CREATE | (_APPEND if op.mac == FLOODED else NLM_F_REPLACE)
+    messages = [(_NEWNEIGH, how, _fdb(op, numbers, _SELF, _NOARP | _PERMANENT))]
+    if op.in_bridge:
+        messages.append((_NEWNEIGH, how, _fdb(op, numbers, _MASTER, _NOARP | _REACHABLE)))
+    return messages
+
+
+def _fdb_del(op: FdbDel, numbers: Numbers) -> list[Message]:
+    messages = [(_DELNEIGH, 0, _fdb(op, numbers, _SELF, 0))]
+    return [(_DELNEIGH, 0, _fdb(op, numbers, _MASTER, 0)), *messages] if op.in_bridge else messages
+
+
+def _neigh(op: NeighAdd | NeighDel, numbers: Numbers, state: int) -> bytes:
+    version = family(op.address)
+    head = NDMSG.pack(_FAMILIES[version], numbers.index(op.dev), state, 0, 0)
+    return head + attr(_DST, address_bytes(op.address))
+
+
+def _neigh_add(op: NeighAdd, numbers: Numbers) -> list[Message]:
+    payload = _neigh(op, numbers, _PERMANENT) + attr(_LLADDR, _mac(op.mac))
+    return [(_NEWNEIGH, NLM_F_CREATE | NLM_F_REPLACE, payload)]
+
+
+def _neigh_del(op: NeighDel, numbers: Numbers) -> list[Message]:
+    return [(_DELNEIGH, 0, _neigh(op, numbers, 0))]
+
+
+ENCODERS: Mapping[type[Op], Callable[[Any, Numbers], list[Message]]] = {
+    FdbAdd: _fdb_add,
+    FdbDel: _fdb_del,
+    NeighAdd: _neigh_add,
+    NeighDel: _neigh_del,
+}
+
+
+def forwards(rtnl: Rtnl, index: int) -> tuple[FdbEntry, ...]:
+    """The entries that lead through the link of that number, learnt ones too."""
+    found = []
+    for flags, _, entry in _entries(rtnl, _AF_BRIDGE, index):
+        mac = entry.get(_LLADDR, b"").hex(":")
+        if flags & _SELF:
+            found.append(FdbEntry(mac, _text(entry.get(_DST, b""))))
+        else:
+            found.append(FdbEntry(mac, in_bridge=True))
+    return tuple(found)
+
+
+def neighbours(rtnl: Rtnl, index: int) -> tuple[Neighbour, ...]:
+    """The permanent neighbours on the link of that number."""
+    return tuple(
+        Neighbour(_text(entry[_DST]), entry[_LLADDR].hex(":"))
+        for version in (AF_INET, AF_INET6)
+        for _, state, entry in _entries(rtnl, version, index)
+        if state & _PERMANENT and _LLADDR in entry
+    )
+
+
+def _entries(rtnl: Rtnl, version: int, index: int) -> Iterator[tuple[int, int, dict[int, bytes]]]:
+    for payload in rtnl.dump((_GETNEIGH, 0, NDMSG.pack(version, 0, 0, 0, 0))):
+        _, on, state, flags, _ = NDMSG.unpack_from(payload)
+        if on == index:
+            yield flags, state, attributes(payload, NDMSG.size)
+
+
+def _text(packed: bytes) -> str:
+    return inet_ntop(AF_INET if len(packed) == 4 else AF_INET6, packed) if packed else ""
