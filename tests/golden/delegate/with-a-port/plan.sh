@@ -3,6 +3,8 @@ set -e
 # netkit's own table: it drops first, and touches no other
 nft -f - <<'EOF'
 add table inet netkit
+add chain inet netkit tunnel
+flush chain inet netkit tunnel
 add chain inet netkit first { type filter hook prerouting priority raw; policy accept; }
 flush chain inet netkit first
 add chain inet netkit publish
@@ -43,6 +45,10 @@ table inet netkit {
 	set let { type ifname; }
 	set walls { type ifname; }
 	set selves { type ifname . ifname; }
+	set tunnels { typeof udp dport . @th,96,24; }
+	set tunnel4 { typeof iifname . ip saddr . udp dport . @th,96,24; }
+	set tunnel6 { typeof iifname . ip6 saddr . udp dport . @th,96,24; }
+	set tunnel_any { typeof iifname . udp dport . @th,96,24; }
 	map fwd_from { type ifname : verdict; }
 	map fwd_to { type ifname : verdict; }
 	map cable_from { type ifname . nf_proto : verdict; flags interval; }
@@ -57,9 +63,16 @@ table inet netkit {
 	map rhost6 { type ipv6_addr . inet_proto . inet_service : ipv6_addr; flags interval; }
 	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
 	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
+	chain tunnel {
+		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 return
+		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 return
+		iifname . udp dport . @th,96,24 @tunnel_any return
+		drop
+	}
 	chain first {
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
 		iifname != "lo" ip saddr 127.0.0.0/8 drop
+		udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel
 		iifname "lo" return
 		iifname "nkp*" fib saddr . iif oif missing drop
 		iifname "nkp*" return
