@@ -91,6 +91,24 @@ class PortMap(Value):
     count: int = 1
 
 
+class PeerHost(Value):
+    """Another host of a network, by its `node` id: where its tunnel ends, and what lies behind it.
+
+    `address` is where it is on the underlay, `address6` its IPv6 address where a network has both families; `mac` and
+    `mac6` are those of its tunnel's devices, `port` its UDP port, 0 for the network's own. `subnets` are routed to it,
+    `endpoints` are (address, MAC) pairs of single interfaces.
+    """
+
+    node: str
+    address: str
+    address6: str = ""
+    mac: str = ""
+    mac6: str = ""
+    port: int = 0
+    subnets: tuple[str, ...] = ()
+    endpoints: tuple[tuple[str, str], ...] = ()
+
+
 class Lease(Value):
     """An address that IPAM gave out: with its prefix length, and the gateway of its subnet."""
 

@@ -83,11 +83,14 @@ class FakeHost:
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         return Queueing()
 
-    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
-        return ()
+    def forwards(self, dev: str, netns: NsRef | None = None) -> frozenset[FdbEntry]:
+        return frozenset()
 
-    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
-        return ()
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> frozenset[Neighbour]:
+        return frozenset()
+
+    def port_flags(self, dev: str, netns: NsRef | None = None) -> dict[str, bool]:
+        return {}
 
     def filters_vlans(self) -> bool:
         return "vlan-filtering" not in self.lacks

@@ -60,7 +60,7 @@ def show_network(settings: Settings, engine: Engine, name: str) -> None:
         **document.network(net, up is not None),
         "attachments": [ep.id for ep in users],
         "reserved": engine.reservations(name),
-        **_plans(up.plan if up else Plan()),
+        **_plans(up.whole if up else Plan()),
     }
     show(settings, told, _network_text(net, up, told))
 

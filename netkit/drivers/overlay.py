@@ -15,7 +15,7 @@ from netkit import parse
 from netkit.drivers.options import number, only
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
-from netkit.model import bare, family
+from netkit.model import PeerHost, bare, family
 from netkit.naming import bridge_name, check_ifname, mac
 from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import base
@@ -23,7 +23,7 @@ from netkit.parts.bridge import bridge
 from netkit.parts.endpoint import endpoint, free_ifname
 from netkit.parts.isolation import admit, localhost, network_rules, port_guard
 from netkit.parts.ports import comes_back, publish
-from netkit.parts.tunnel import OVERHEAD, flooded_to, guarded, tunnel, tunnel_name
+from netkit.parts.tunnel import OVERHEAD, behind, flooded_to, guarded, let_in, silent, tunnel, tunnel_name
 from netkit.parts.veth import veth
 from netkit.plan.rare.vxlan import Vxlan
 from netkit.plan.steps import Plan
@@ -43,7 +43,7 @@ _SMALLEST = {4: 576, 6: 1280}
 
 
 class OverlayOptions(Options):
-    """`local` and `dev` are this host's end of the tunnels, `peers` the others'; `group` is for multicast instead."""
+    """`local` and `dev` are this host's end of the tunnels, `peers` the others', or `group`, or `store`."""
 
     vni: int
     local: str
@@ -51,6 +51,7 @@ class OverlayOptions(Options):
     port: int
     peers: tuple[str, ...]
     group: str
+    store: str
 
 
 class Overlay:
@@ -59,7 +60,7 @@ class Overlay:
     name = "overlay"
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
-        only(raw, ("vni", "local", "dev", "port", "peers", "group"), self.name, at)
+        only(raw, ("vni", "local", "dev", "port", "peers", "group", "store"), self.name, at)
         if not all(key in raw for key in ("vni", "local", "dev")):
             raise UsageError("an overlay has a VNI and an underlay", "make it with: netkit overlay up --vni N")
         local = parse.address(raw["local"], f"{at}.local")
@@ -68,7 +69,10 @@ class Overlay:
         _check_peers(local, peers, group, at)
         port = parse.port(raw.get("port", PORT), f"{at}.port")
         dev = check_ifname(str(raw["dev"]), f"{at}.dev")
-        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group)
+        store = str(raw.get("store") or "")
+        if store and (peers or group):
+            raise ConfigError(f"{at}.store", "a store tells who the other hosts are", "leave --peer and --group out")
+        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group, store)
 
     def device(self, net: Network) -> str:
         return bridge_name(net.name)
@@ -87,13 +91,25 @@ class Overlay:
         vxlan = Vxlan(options.vni, options.dev, options.local, options.port, flooding, options.group)
         return (
             network_rules(net, host)
-            + guarded(vxlan, options.peers, host)
+            + guarded(vxlan, host)
             + bridge(net, host, own_mac=mac("overlay gateway", options.local, str(options.vni)))
             + tunnel(vxlan, net.device, net.mtu, host)
-            + flooded_to(options.vni, options.peers)
+            + (silent(options.vni) if options.store else Plan())
+            + sum((self.peer(net, PeerHost(peer, peer), host) for peer in options.peers), Plan())
             + localhost(net, host)
             + admit(net, host)
         )
+
+    def peer(self, net: Network, peer: PeerHost, host: Host) -> Plan:
+        """A host that is named gets what is flooded; of one that the store knows, each interface is."""
+        options = self._options(net)
+        if family(peer.address) != family(options.local):
+            raise ConflictError(f"host {peer.node} is at {peer.address}, of another family than {options.local}")
+        there = flooded_to(options.vni, peer.address) if not options.store else behind(options.vni, net.device, peer)
+        return let_in(peer.address, options.dev, options.port, options.vni, host) + there
+
+    def own(self, net: Network) -> tuple[str, ...]:
+        return tunnel_name(self._options(net).vni), net.device
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         """MACs hold the host's address: two hosts may have containers of one name, and the segment is one."""

@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from typing import ClassVar, Protocol
 
     from netkit.errors import UsageError
-    from netkit.model import AttachRequest, Endpoint, Lease, Network
+    from netkit.model import AttachRequest, Endpoint, Lease, Network, PeerHost
     from netkit.plan.host import Host
     from netkit.plan.ops import Op
     from netkit.plan.steps import Plan
@@ -73,6 +73,16 @@ class Addressed(Protocol):
 
     def needs_subnet(self, net: Network) -> bool:
         """Whether a network without a subnet is to be given one."""
+
+
+class Meeting(Protocol):
+    """A driver whose networks span hosts."""
+
+    def peer(self, net: Network, peer: PeerHost, host: Host) -> Plan:
+        """What lets another host in, and leads to it; ConflictError or ConfigError when it cannot be."""
+
+    def own(self, net: Network) -> tuple[str, ...]:
+        """The links whose forwarding and neighbour entries are all the network's: what no plan has there is stale."""
 
 
 class Learning(Protocol):

@@ -60,7 +60,9 @@ def take_down_locked(session: Session, name: str) -> None:
     if up is not None:
         from netkit.engine.sharing import leave
 
-        executor.must_revert(session.kernel, leave(session, up).undo(), f"network {name} could not be taken down")
+        executor.must_revert(
+            session.kernel, (leave(session, up) + up.met).undo(), f"network {name} could not be taken down"
+        )
         session.networks.forget_up(name)
     take_down_unused_host(session)
 
@@ -78,7 +80,7 @@ def take_down_unused_host(session: Session) -> None:
     attached. When nothing is, it goes down with the host, to come up with both at its next attachment.
     """
     ups = [up for up in session.networks.all_up() if up.network != HOST and _needs_host(session, up.network)]
-    if any(up.plan.steps for up in ups) or any(session.records.on(up.network) for up in ups):
+    if any(up.whole.steps for up in ups) or any(session.records.on(up.network) for up in ups):
         return
     base = session.networks.up(HOST)
     if base is None:

@@ -91,7 +91,7 @@ def _admitted(session: Session) -> list[str]:
 def _differences(session: Session) -> Iterator[Finding]:
     """What was made and no longer stands."""
     host = session.host()
-    plans = [(f"network {up.network}" if up.network != HOST else "host", up.plan) for up in session.networks.all_up()]
+    plans = [(f"network {up.network}" if up.network != HOST else "host", up.whole) for up in session.networks.all_up()]
     alive = [record for record in session.records.all() if session.namespaces.alive(record.endpoint.netns)]
     for about, plan in [*plans, *((f"attachment {record.id}", record.plan) for record in alive)]:
         for step in missing(plan, host):

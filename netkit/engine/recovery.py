@@ -99,7 +99,8 @@ class Raising(Transaction):
         super().__init__(session, plan, f"bringing up {name}")
         boot = session.root.boot_id()
         self.intent = Intent(name, plan, boot)
-        self.up = Up(name, former + plan, boot_id=boot)
+        known = session.networks.up(name) if former.steps else None
+        self.up = Up(name, former + plan, boot, known.met if known else Plan())
         self.former = former
 
     def note(self) -> None:

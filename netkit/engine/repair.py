@@ -96,7 +96,7 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
     for name in sorted({*ups, *(r.endpoint.network for r in records)}, key=lambda name: (not _makes(ups, name), name)):
         with session.network_lock(name), session.host_lock():
             if up := session.networks.up(name):
-                mend(name, up.plan)
+                mend(name, up.whole)
             for record in (session.records.load(r.id) for r in records if r.endpoint.network == name):
                 if record and session.namespaces.alive(record.endpoint.netns):
                     mend(record.id, record.plan)

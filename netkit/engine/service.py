@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 
     from netkit.engine.doctor import Finding
     from netkit.engine.overlay import Wish
+    from netkit.engine.peers import Met
     from netkit.engine.repair import Difference
     from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
     from netkit.ipam.hostlocal import Holding
-    from netkit.model import AttachRequest, Endpoint, Network, NsRef
+    from netkit.model import AttachRequest, Endpoint, Network, NsRef, PeerHost
     from netkit.plan.ops import Op
     from netkit.plan.steps import Plan
     from netkit.state.networks import Up
@@ -154,7 +155,7 @@ class Engine:
         from netkit.engine.repair import check_plan, unreachable
 
         with self._session() as session:
-            plans = [] if ident else [(f"network {up.network}", up.plan) for up in session.networks.all_up()]
+            plans = [] if ident else [(f"network {up.network}", up.whole) for up in session.networks.all_up()]
             records = [session.records.find(ident)] if ident else session.records.all()
             found = [unreachable(r.id) for r in records if not session.namespaces.alive(r.endpoint.netns)]
             lost = {difference.owner for difference in found}
@@ -240,6 +241,13 @@ class Engine:
         with self._session() as session:
             host = session.host()
             return [each for net in session.networks.all() if net.mode == "overlay" for each in peers(net, host)]
+
+    def meet(self, name: str, peers: Sequence[PeerHost]) -> Met:
+        """See that the kernel leads to just these other hosts of a network, and to nobody who was one before."""
+        from netkit.engine.peers import meet
+
+        with self._session() as session:
+            return meet(session, name, peers)
 
     def remove_network(self, name: str) -> None:
         """Take a network down and forget it."""

@@ -34,7 +34,7 @@ def missing_of_networks(session: Session, network: str, host: Host) -> list[Diff
     """What is missing of the host's base and of a network, what others on its bridge have done for it included."""
     ups = [up for name in (HOST, network) if (up := session.networks.up(name))]
     ups += [each for up in ups if up.network == network for each in beside(session, network, up.plan)]
-    return [each for up in ups for each in check_plan(f"network {up.network}", up.plan, host)]
+    return [each for up in ups for each in check_plan(f"network {up.network}", up.whole, host)]
 
 
 def _lenient(plan: Plan) -> Plan:

@@ -121,19 +121,24 @@ class KernelHost:
             lambda: self._inside(netns, lambda it: queueing(it.socket(), index), Queueing()),
         )
 
-    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
+    def forwards(self, dev: str, netns: NsRef | None = None) -> frozenset[FdbEntry]:
         """The forwarding entries that lead through a link."""
-        from netkit.kernel.vxlan import forwards  # only an overlay has some
+        return self._once(("forwards", dev, netns), lambda: self._of_tunnel("forwards", dev, netns, frozenset()))
 
-        link, nothing = self.link(dev, netns), ()
-        return self._inside(netns, lambda it: forwards(it.socket(), link.index), nothing) if link else ()
-
-    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> frozenset[Neighbour]:
         """The neighbours that a link has for good."""
-        from netkit.kernel.vxlan import neighbours
+        return self._once(("neighbours", dev, netns), lambda: self._of_tunnel("neighbours", dev, netns, frozenset()))
 
-        link, nothing = self.link(dev, netns), ()
-        return self._inside(netns, lambda it: neighbours(it.socket(), link.index), nothing) if link else ()
+    def port_flags(self, dev: str, netns: NsRef | None = None) -> dict[str, bool]:
+        """What is flooded to a port of a bridge, and so on, by iproute2's names; {} when it is none."""
+        return self._of_tunnel("port_flags", dev, netns, {})
+
+    def _of_tunnel(self, what: str, dev: str, netns: NsRef | None, nothing: T) -> T:
+        from netkit.kernel import vxlan  # only an overlay has some
+
+        link = self.link(dev, netns)
+        ask: Callable[[Any, int], T] = getattr(vxlan, what)
+        return self._inside(netns, lambda it: ask(it.socket(), link.index), nothing) if link else nothing
 
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""

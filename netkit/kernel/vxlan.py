@@ -10,10 +10,21 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
 
-from netkit.kernel.messages import address_bytes
+from netkit.kernel.messages import IFINFO, IFLA_LINKINFO, RTM_GETLINK, RTM_SETLINK, address_bytes
 from netkit.kernel.wire import NLM_F_CREATE, NLM_F_REPLACE, attr, attributes, u32
 from netkit.model import family
-from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, FdbEntry, NeighAdd, Neighbour, NeighDel, Vxlan
+from netkit.plan.rare.vxlan import (
+    FLOODED,
+    QUIET,
+    FdbAdd,
+    FdbDel,
+    FdbEntry,
+    NeighAdd,
+    Neighbour,
+    NeighDel,
+    PortQuiet,
+    Vxlan,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -35,6 +46,10 @@ _REACHABLE, _NOARP, _PERMANENT = 0x02, 0x40, 0x80
 _SELF, _MASTER = 0x02, 0x04
 _ID, _GROUP, _LINK, _LOCAL, _LEARNING, _PORT, _GROUP6, _LOCAL6 = 1, 2, 3, 4, 7, 15, 16, 17
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
+_PROTINFO, _NESTED = 12, 0x8000
+_SLAVE_KIND, _SLAVE_DATA = 4, 5
+#: IFLA_BRPORT_*
+_FLAGS = {"learning": 8, "flood": 9, "mcast_flood": 27, "bcast_flood": 30, "neigh_suppress": 32}
 #: struct ndmsg: family, ifindex, state, flags, type.
 NDMSG = Struct("=BxxxiHBB")
 
@@ -88,29 +103,46 @@ def _neigh_del(op: NeighDel, numbers: Numbers) -> list[Message]:
     return [(_DELNEIGH, 0, _neigh(op, numbers, 0))]
 
 
+def _port_quiet(op: PortQuiet, numbers: Numbers) -> list[Message]:
+    flags = b"".join(attr(_FLAGS[name], bytes([on])) for name, on in QUIET)
+    head = IFINFO.pack(_AF_BRIDGE, 0, numbers.index(op.dev), 0, 0)
+    return [(RTM_SETLINK, 0, head + attr(_PROTINFO | _NESTED, flags))]
+
+
 ENCODERS: Mapping[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     FdbAdd: _fdb_add,
     FdbDel: _fdb_del,
     NeighAdd: _neigh_add,
     NeighDel: _neigh_del,
+    PortQuiet: _port_quiet,
 }
 
 
-def forwards(rtnl: Rtnl, index: int) -> tuple[FdbEntry, ...]:
-    """The entries that lead through the link of that number, learnt ones too."""
+def port_flags(rtnl: Rtnl, index: int) -> dict[str, bool]:
+    """What is flooded to a port of a bridge, and so on; {} when it is none."""
+    payload = rtnl.get((RTM_GETLINK, 0, IFINFO.pack(0, 0, index, 0, 0)))
+    info = attributes(attributes(payload, IFINFO.size).get(IFLA_LINKINFO, b""))
+    if info.get(_SLAVE_KIND, b"").rstrip(b"\0") != b"bridge":
+        return {}
+    flags = attributes(info.get(_SLAVE_DATA, b""))
+    return {name: flags.get(number, b"\0") != b"\0" for name, number in _FLAGS.items()}
+
+
+def forwards(rtnl: Rtnl, index: int) -> frozenset[FdbEntry]:
+    """The entries that lead through the link of that number and stay; what it has learned is left out."""
     found = []
-    for flags, _, entry in _entries(rtnl, _AF_BRIDGE, index):
+    for flags, state, entry in _entries(rtnl, _AF_BRIDGE, index):
         mac = entry.get(_LLADDR, b"").hex(":")
-        if flags & _SELF:
+        if flags & _SELF and state & _PERMANENT:
             found.append(FdbEntry(mac, _text(entry.get(_DST, b""))))
-        else:
+        elif not flags & _SELF and state & _NOARP:
             found.append(FdbEntry(mac, in_bridge=True))
-    return tuple(found)
+    return frozenset(found)
 
 
-def neighbours(rtnl: Rtnl, index: int) -> tuple[Neighbour, ...]:
+def neighbours(rtnl: Rtnl, index: int) -> frozenset[Neighbour]:
     """The permanent neighbours on the link of that number."""
-    return tuple(
+    return frozenset(
         Neighbour(_text(entry[_DST]), entry[_LLADDR].hex(":"))
         for version in (AF_INET, AF_INET6)
         for _, state, entry in _entries(rtnl, version, index)

@@ -7,15 +7,15 @@ from __future__ import annotations
 
 from netkit.naming import GROUP, mac
 from netkit.plan.ops import LinkAdd, LinkSet, RulesAdd, SysctlSet
-from netkit.plan.rare.vxlan import FLOODED, FdbAdd, Vxlan
-from netkit.plan.rules import Tunnel
+from netkit.plan.rare.vxlan import FLOODED, FdbAdd, NeighAdd, PortQuiet, Vxlan
+from netkit.plan.rules import Tunnel, TunnelFrom
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
+    from netkit.model import PeerHost
     from netkit.plan.host import Host
+    from netkit.plan.ops import Op
 
 #: What a tunnel adds to each packet: outer IP header, UDP, VXLAN and the inner Ethernet header.
 OVERHEAD = {4: 50, 6: 70}
@@ -26,10 +26,16 @@ def tunnel_name(vni: int) -> str:
     return f"nkv{vni}"
 
 
-def guarded(vxlan: Vxlan, peers: Sequence[str], host: Host) -> Plan:
-    """Nobody but the peers gets a frame in; before the tunnel is there."""
-    rule = Tunnel(vxlan.dev, vxlan.port, vxlan.vni, tuple(peers), bool(vxlan.group), vxlan.local)
+def guarded(vxlan: Vxlan, host: Host) -> Plan:
+    """Nobody gets a frame in who is not let in; before the tunnel is there."""
+    rule = Tunnel(vxlan.dev, vxlan.port, vxlan.vni, bool(vxlan.group), vxlan.local)
     return Plan.of((RulesAdd((rule,), host.firewall), "VXLAN trusts whoever sends: let in what its peers send alone"))
+
+
+def let_in(peer: str, dev: str, port: int, vni: int, host: Host) -> Plan:
+    """A peer's frames come in."""
+    rule = TunnelFrom(dev, port, vni, peer)
+    return Plan.of((RulesAdd((rule,), host.firewall), f"what {peer} sends is let in"))
 
 
 def tunnel(vxlan: Vxlan, master: str, mtu: int, host: Host) -> Plan:
@@ -43,7 +49,23 @@ def tunnel(vxlan: Vxlan, master: str, mtu: int, host: Host) -> Plan:
     return plan + Plan.of((LinkSet(name, master=master, up=True), "plug the tunnel into the bridge"))
 
 
-def flooded_to(vni: int, peers: Sequence[str]) -> Plan:
-    """What goes to everybody, or to nobody known, goes to each of these hosts."""
+def silent(vni: int) -> Plan:
+    """Everybody behind the tunnel is known: nothing is flooded into it, and nobody has to ask through it."""
+    return Plan.of(
+        (PortQuiet(tunnel_name(vni)), "whoever is behind the tunnel is known: nothing is flooded or learned")
+    )
+
+
+def flooded_to(vni: int, peer: str) -> Plan:
+    """What goes to everybody, or to nobody known, goes to that host, too."""
+    return Plan.of((FdbAdd(FLOODED, tunnel_name(vni), peer), "a peer gets what is sent to everybody"))
+
+
+def behind(vni: int, bridge: str, peer: PeerHost) -> Plan:
+    """Each interface on another host: where its frames go, and its MAC for those who ask."""
     name = tunnel_name(vni)
-    return Plan.of(*((FdbAdd(FLOODED, name, peer), "a peer gets what is sent to everybody") for peer in peers))
+    steps: list[tuple[Op, str]] = []
+    for address, its_mac in peer.endpoints:
+        steps.append((FdbAdd(its_mac, name, peer.address, in_bridge=True), f"{address} is on host {peer.address}"))
+        steps.append((NeighAdd(address, its_mac, bridge), f"nobody has to ask who {address} is"))
+    return Plan.of(*steps)

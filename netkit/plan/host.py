@@ -136,11 +136,14 @@ class Host(Protocol):
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""
 
-    def forwards(self, dev: str, netns: NsRef | None = None) -> tuple[FdbEntry, ...]:
+    def forwards(self, dev: str, netns: NsRef | None = None) -> frozenset[FdbEntry]:
         """The forwarding entries that lead through a link."""
 
-    def neighbours(self, dev: str, netns: NsRef | None = None) -> tuple[Neighbour, ...]:
+    def neighbours(self, dev: str, netns: NsRef | None = None) -> frozenset[Neighbour]:
         """The neighbours that a link has for good."""
+
+    def port_flags(self, dev: str, netns: NsRef | None = None) -> dict[str, bool]:
+        """What is flooded to a port of a bridge, learned from it and answered for it; {} when it is none."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -16,7 +16,7 @@ Chains of the frame are fixed and written whole; the others hold one marked line
 from __future__ import annotations
 
 from netkit.errors import ConfigError, HostError
-from netkit.model import ANY, family
+from netkit.model import ANY, alone, family
 from netkit.naming import short_id
 from netkit.plan import checked
 from netkit.plan.iptables_base import FIXED, GROWING, JUMPS
@@ -34,6 +34,7 @@ from netkit.plan.rules import (
     PublishIf,
     Switched,
     Tunnel,
+    TunnelFrom,
 )
 from netkit.value import Value
 
@@ -220,15 +221,23 @@ def _admin(rule: AdminChain) -> Iterator[Chain | Line]:
 def _tunnel(rule: Tunnel) -> Iterator[Line]:
     """Of the port as a whole: iptables sees no VNI."""
     number, owner = family(rule.local), short_id("tunnel", str(rule.vni), str(rule.port))
-    what = f"-p udp -m udp --dport {rule.port} -m addrtype --dst-type"
-    sources = [f"-s {checked.address(peer)}/{32 if number == 4 else 128} " for peer in rule.peers]
-    sources += [""] if rule.anybody else []
-    for source in sources:
-        for kind in ("LOCAL", "MULTICAST"):
-            spec = f"{source}-i {checked.device(rule.device)} {what} {kind} -j RETURN"
-            yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec, head=True))
+    if rule.anybody:
+        yield from _let_in(number, owner, "", rule)
     for kind in ("LOCAL", "MULTICAST"):
-        yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", f"{what} {kind} -j DROP"))
+        spec = f"-p udp -m udp --dport {rule.port} -m addrtype --dst-type {kind} -j DROP"
+        yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec))
+
+
+def _tunnel_from(rule: TunnelFrom) -> Iterator[Line]:
+    owner = short_id("tunnel", str(rule.vni), str(rule.port), rule.peer)
+    return _let_in(family(rule.peer), owner, f"-s {alone(checked.address(rule.peer))} ", rule)
+
+
+def _let_in(number: int, owner: str, source: str, rule: Tunnel | TunnelFrom) -> Iterator[Line]:
+    for kind in ("LOCAL", "MULTICAST"):
+        to = f"-p udp -m udp --dport {rule.port} -m addrtype --dst-type {kind}"
+        spec = f"{source}-i {checked.device(rule.device)} {to} -j RETURN"
+        yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec, head=True))
 
 
 def _guard(rule: PortGuard) -> Iterator[Line]:
@@ -247,5 +256,6 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     Neighbour: _neighbour,
     Switched: _switched,
     Tunnel: _tunnel,
+    TunnelFrom: _tunnel_from,
     PortGuard: _guard,
 }

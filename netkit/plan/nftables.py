@@ -23,6 +23,7 @@ from netkit.plan.rules import (
     PublishIf,
     Switched,
     Tunnel,
+    TunnelFrom,
 )
 from netkit.value import Value
 
@@ -204,10 +205,13 @@ def _switched(rule: Switched) -> Iterator[Element]:
 def _tunnel(rule: Tunnel) -> Iterator[Element]:
     what, device = f"{rule.port} . 0x{rule.vni:06x}", f'"{checked.device(rule.device)}"'
     yield Element("inet", "tunnels", what)
-    for peer in map(checked.address, rule.peers):
-        yield Element("inet", f"tunnel{family(peer)}", f"{device} . {peer} . {what}")
     if rule.anybody:
         yield Element("inet", "tunnel_any", f"{device} . {what}")
+
+
+def _tunnel_from(rule: TunnelFrom) -> Iterator[Element]:
+    device, peer = f'"{checked.device(rule.device)}"', checked.address(rule.peer)
+    yield Element("inet", f"tunnel{family(peer)}", f"{device} . {peer} . {rule.port} . 0x{rule.vni:06x}")
 
 
 def _guard(rule: PortGuard) -> Iterator[Element]:
@@ -231,5 +235,6 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     Neighbour: _neighbour,
     Switched: _switched,
     Tunnel: _tunnel,
+    TunnelFrom: _tunnel_from,
     PortGuard: _guard,
 }

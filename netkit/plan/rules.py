@@ -137,7 +137,7 @@ class AdminChain(Rule):
 
 
 class Tunnel(Rule):
-    """What reaches this host's `port` for VXLAN network `vni` comes by `device`, from one of `peers`, or is dropped.
+    """What reaches this host's `port` for VXLAN network `vni` comes by `device`, from a host let in, or is dropped.
 
     With `anybody` it may come from whoever is there. `local` is an address of the tunnel's family.
     """
@@ -145,9 +145,17 @@ class Tunnel(Rule):
     device: str
     port: int
     vni: int
-    peers: tuple[str, ...]
     anybody: bool
     local: str
+
+
+class TunnelFrom(Rule):
+    """The host `peer` is let in: to this host's `port`, by `device`, for VXLAN network `vni`."""
+
+    device: str
+    port: int
+    vni: int
+    peer: str
 
 
 class ZoneSource(Rule):

@@ -16,11 +16,20 @@ HOST = "@host"
 
 
 class Up(Value):
-    """What bringing a network up has made, and what takes it down again: its plan, reversed."""
+    """What bringing a network up has made, and what takes it down again: its plan, reversed.
+
+    `met` is what leads to the network's other hosts; it changes as they come and go, and the plan does not.
+    """
 
     network: str
     plan: Plan
     boot_id: str = ""
+    met: Plan = Plan()
+
+    @property
+    def whole(self) -> Plan:
+        """All that stands of it."""
+        return self.plan + self.met
 
 
 class Networks:

@@ -7,8 +7,8 @@ from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
+from netkit.plan.rare.vxlan import FLOODED, QUIET, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
 from netkit.plan.render import Command, ip, link_set, switch, within
-from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, NeighAdd, NeighDel, Vxlan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -83,6 +83,7 @@ def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
     to = ("action", "mirred", "egress", "redirect", "dev", op.to)
     return (within(op.ns, "tc", "filter", "replace", "dev", op.dev, "ingress", *every, *to),)
 
+
 def _vxlan(info: Vxlan) -> tuple[str | int, ...]:
     group = ("group", info.group) if info.group else ()
     learning = "learning" if info.learning else "nolearning"
@@ -109,6 +110,11 @@ def _neigh_del(op: NeighDel) -> tuple[Command, ...]:
     return (within(op.ns, "ip", "neigh", "del", op.address, "dev", op.dev),)
 
 
+def _port_quiet(op: PortQuiet) -> tuple[Command, ...]:
+    words = [word for name, on in QUIET for word in (name, switch(on))]
+    return (within(op.ns, "bridge", "link", "set", "dev", op.dev, *words),)
+
+
 #: What follows `type KIND` of rare kinds of links.
 KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Vxlan: _vxlan}
 
@@ -130,4 +136,5 @@ RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     FdbDel: _fdb_del,
     NeighAdd: _neigh_add,
     NeighDel: _neigh_del,
+    PortQuiet: _port_quiet,
 }

@@ -52,6 +52,29 @@ class Neighbour(Value):
     mac: str
 
 
+#: The flags of a port of a bridge behind which everything is known: (name of iproute2, wanted).
+QUIET = (
+    ("neigh_suppress", True),
+    ("learning", False),
+    ("flood", False),
+    ("mcast_flood", False),
+    ("bcast_flood", False),
+)
+
+
+class PortQuiet(Op):
+    """Nothing is flooded to the port `dev` of a bridge nor learned from it; the bridge itself answers ARP and ND.
+
+    A port that leaves its bridge loses that.
+    """
+
+    dev: str
+    ns: NsRef | None = None
+
+    def holds(self, host: Host) -> bool:
+        return host.port_flags(self.dev, self.ns) == dict(QUIET)
+
+
 class FdbAdd(Op):
     """Frames for `mac` go through the tunnel `dev` to the host `dst`; `in_bridge` tells its bridge so, too."""
 

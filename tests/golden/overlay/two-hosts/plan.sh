@@ -214,10 +214,7 @@ add element inet netkit fwd_from { "nk-overlay42" : goto from_nat }
 add element inet netkit fwd_to { "nk-overlay42" : goto to_nat }
 EOF
 # VXLAN trusts whoever sends: let in what its peers send alone
-nft -f - <<'EOF'
-add element inet netkit tunnels { 4789 . 0x00002a }
-add element inet netkit tunnel4 { "nic" . 192.0.2.2 . 4789 . 0x00002a }
-EOF
+nft add element inet netkit tunnels '{ 4789 . 0x00002a }'
 # the switch of the network; its own MAC, so that no port's coming or going changes it
 ip link add name nk-overlay42 group 28267 address 02:c5:40:0d:cb:ce mtu 1449 type bridge
 # pin its MTU: a bridge fits it to its ports until someone changes it, hence born one short
@@ -234,6 +231,8 @@ ip link add name nkv42 group 28267 address 02:50:98:0f:ae:08 mtu 1450 type vxlan
 sysctl -qw net/ipv6/conf/nkv42/disable_ipv6=1
 # plug the tunnel into the bridge
 ip link set dev nkv42 master nk-overlay42 up
+# what 192.0.2.2 sends is let in
+nft add element inet netkit tunnel4 '{ "nic" . 192.0.2.2 . 4789 . 0x00002a }'
 # a peer gets what is sent to everybody
 bridge fdb append 00:00:00:00:00:00 dev nkv42 dst 192.0.2.2 self permanent
 # localhost:PORT on the host reaches published ports

@@ -13,10 +13,12 @@ ip link del dev nkbd66c49d2ef8
 ip link set dev nk-overlay42 down
 ip link set dev nkv42 down
 nft -f - <<'EOF'
-add element inet netkit tunnels { 4789 . 0x00002a }
 add element inet netkit tunnel4 { "nic" . 192.0.2.2 . 4789 . 0x00002a }
-delete element inet netkit tunnels { 4789 . 0x00002a }
 delete element inet netkit tunnel4 { "nic" . 192.0.2.2 . 4789 . 0x00002a }
+EOF
+nft -f - <<'EOF'
+add element inet netkit tunnels { 4789 . 0x00002a }
+delete element inet netkit tunnels { 4789 . 0x00002a }
 EOF
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-overlay42" }

@@ -1,0 +1,131 @@
+"""The other hosts of a network: made what they ought to be, again and again, from one list of them.
+
+What leads to them is recorded beside the network's own plan, so `check`, `reload` and taking down work from the record
+alone. It is noted before it is done: of a process that dies midway the record says too much rather than too little, and
+the next round puts it right.
+"""
+
+from __future__ import annotations
+
+from netkit.drivers.registry import driver
+from netkit.engine import executor, networks
+from netkit.engine.repair import missing
+from netkit.errors import NetkitError, NotFoundError
+from netkit.naming import PROTOCOL
+from netkit.plan.ops import RouteAdd, RouteDel, RulesAdd
+from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, FdbEntry, NeighAdd, NeighDel
+from netkit.plan.steps import Plan, Step, undo
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from netkit.drivers.protocols import Meeting
+    from netkit.engine.session import Session
+    from netkit.model import Network, PeerHost
+    from netkit.plan.host import Host
+    from netkit.plan.ops import Op
+    from netkit.state.networks import Up
+
+
+class Met(Value):
+    """What a round came to: steps that are new, were missing, are no longer wanted; what could not be, and why."""
+
+    new: tuple[Step, ...] = ()
+    mended: tuple[Step, ...] = ()
+    dropped: tuple[Step, ...] = ()
+    failed: tuple[str, ...] = ()
+
+
+def meet(session: Session, name: str, peers: Sequence[PeerHost]) -> Met:
+    """See that the kernel leads to just these hosts, and no entry of the network's own links is anybody else's.
+
+    Goes on past what fails and tells it. NotFoundError when the network is not up.
+    """
+    with session.network_lock(name), session.host_lock():
+        up = session.networks.up(name)
+        if up is None:
+            raise NotFoundError(f"network {name} is not up", "its first attachment brings it up")
+        net, host = networks.find(session, name), session.host()
+        wanted, failed = _wanted(net, peers, host)
+        return _settle(session, net, up, wanted, host).replace(failed=failed)
+
+
+def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:
+    """What the record has of other hosts and the kernel has not (`missing`), and the other way round (`stale`)."""
+    up = session.networks.up(name)
+    if up is None:
+        return
+    net, host = networks.find(session, name), session.host()
+    yield from (("missing", step) for step in missing(up.met, host))
+    yield from (("stale", step) for step in _strangers(net, up, host))
+
+
+def _wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
+    """The plan for all of them, rules first; no op twice."""
+    mode: Meeting = driver(net.mode)  # type: ignore[assignment]
+    steps: dict[Op, Step] = {}
+    failed = []
+    for peer in peers:
+        try:
+            steps |= {step.op: step for step in mode.peer(net, peer, host) if step.op not in steps}
+        except NetkitError as error:
+            failed.append(error.message)
+    return Plan(tuple(sorted(steps.values(), key=lambda step: not isinstance(step.op, RulesAdd)))), tuple(failed)
+
+
+def _settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> Met:
+    former, now = set(up.met.ops), set(wanted.ops)
+    gone = [step for step in up.met if step.op not in now]
+    lost = missing(wanted, host)
+    aim = up.replace(met=wanted)
+    dropped = (*_leaving(gone, wanted), *_strangers(net, aim, host))
+    if gone or wanted.steps != up.met.steps:
+        session.networks.save_up(aim.replace(met=wanted + Plan(tuple(gone))))
+    left = executor.revert(session.kernel, Plan(dropped))
+    left += executor.revert(session.kernel, Plan(tuple(lost)))
+    if wanted.steps != up.met.steps:
+        session.networks.save_up(aim)
+    return Met(
+        tuple(step for step in lost if step.op not in former),
+        tuple(step for step in lost if step.op in former),
+        tuple(dropped),
+        tuple(f"{error.message} ({step.why})" for step, error in left),
+    )
+
+
+def _leaving(gone: Sequence[Step], wanted: Plan) -> tuple[Step, ...]:
+    """What takes away what is no longer wanted; an entry that only leads elsewhere now is replaced instead."""
+    kept = {_key(op) for op in wanted.ops}
+    return undo(step for step in gone if _key(step.op) is None or _key(step.op) not in kept).steps
+
+
+def _key(op: Op) -> tuple[str, str] | None:
+    """What the kernel has one of, and replaces."""
+    if isinstance(op, FdbAdd):
+        return (op.mac, op.dev) if op.mac != FLOODED else None
+    return (op.address, op.dev) if isinstance(op, NeighAdd) else None
+
+
+def _strangers(net: Network, up: Up, host: Host) -> tuple[Step, ...]:
+    """What takes away entries of the network's own links, and routes through them, that no plan has."""
+    mode: Meeting = driver(net.mode)  # type: ignore[assignment]
+    ops = up.whole.ops
+    mine = {FdbEntry(op.mac, op.dst) for op in ops if isinstance(op, FdbAdd)}
+    macs = {op.mac for op in ops if isinstance(op, FdbAdd)} - {FLOODED}  # what leads elsewhere is replaced
+    known = {(op.address, op.dev) for op in ops if isinstance(op, NeighAdd)}
+    found: list[Op] = []
+    for dev in mode.own(net):
+        entries = [e for e in host.forwards(dev) if e.dst and e not in mine and e.mac not in macs]
+        found += [FdbDel(e.mac, dev, e.dst, e.mac != FLOODED) for e in entries]
+        found += [NeighDel(e.address, e.mac, dev) for e in host.neighbours(dev) if (e.address, dev) not in known]
+    found += _stray_routes(mode.own(net), {(op.dst, op.dev) for op in ops if isinstance(op, RouteAdd)}, host)
+    return tuple(Step(op, "no host of this network has that") for op in found)
+
+
+def _stray_routes(devices: Sequence[str], known: set[tuple[str, str]], host: Host) -> Iterator[RouteDel]:
+    for version in (4, 6):
+        for r in host.routes(version):
+            if r.dev in devices and r.protocol == PROTOCOL and (r.dst, r.dev) not in known:
+                yield RouteDel(r.dst, r.dev, r.via, None, version, PROTOCOL, r.metric, r.table)
