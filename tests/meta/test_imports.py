@@ -21,7 +21,7 @@ PYRAMID: tuple[tuple[str, ...], ...] = (
     ("netkit.plan", "netkit.ipam.pool", "netkit.parse"),
     ("netkit.parts",),
     ("netkit.drivers", "netkit.kernel", "netkit.state"),
-    ("netkit.ipam",),
+    ("netkit.ipam", "netkit.agent.stores"),
     ("netkit.engine",),
     ("netkit.cni", "netkit.agent", "netkit.lab", "netkit.probe"),
     ("netkit.cli",),
