@@ -18,7 +18,7 @@ import pytest
 from netkit.agent.stores import patience, records, shared
 from netkit.agent.stores.choice import lease_subnet
 from netkit.agent.stores.directory import DirectoryStore
-from netkit.agent.stores.model import Claim, Endpoint, Host, Settings
+from netkit.agent.stores.model import GRACE, Claim, Endpoint, Host, Settings
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
 from tests import forks
@@ -171,6 +171,41 @@ def test_a_store_that_was_mounted_anew_is_entered_again(store: DirectoryStore, w
     assert (web / "subnets" / "10.5.73.0-24.g1").exists()
 
 
+def test_a_silent_host_whose_file_is_deleted_as_well_has_no_longer_than_others(tmp_path: Path, web: Path) -> None:
+    now = [1000.0]
+    a, b = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "ab")
+    a.acquire(SUBNET)
+    a.renew(A)
+    b.snapshot()
+    (web / "nodes" / "a").unlink()
+    for _ in range(int((SETTINGS.ttl + GRACE) / 20) + 4):
+        now[0] += 20
+        b.renew(B)
+        b.snapshot()
+    assert [seen.host.node for seen in b.snapshot().hosts] == ["b"]
+    assert b.acquire(SUBNET) == Claim(SUBNET, 2, "b")
+
+
+@pytest.mark.parametrize("doing", ["acquire", "renew"])
+def test_a_store_that_hangs_while_it_is_written_to_stops_nobody_for_long(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, doing: str
+) -> None:
+    waiting = threading.Event()
+    real = os.fsync
+    monkeypatch.setattr(os, "fsync", lambda fd: waiting.wait() and real(fd))
+    monkeypatch.setattr(store._patience, "seconds", 0.1)
+    before = store._last
+    with pytest.raises(StateError, match="does not answer"):
+        store.acquire("subnets/10.5.73.0-24") if doing == "acquire" else store.renew(B)
+    away = store.snapshot()
+    assert not away.reachable
+    assert away.claims == before.claims
+    waiting.set()
+    while not store.snapshot().reachable:
+        time.sleep(0.01)
+    assert store.acquire("subnets/10.5.73.0-24").node == "b"
+
+
 def test_a_store_that_hangs_is_unreachable_and_is_asked_once_at_a_time() -> None:
     waiting = threading.Event()
     patient = patience.Patience(0.05)
@@ -267,11 +302,12 @@ def _sealed(body: dict[str, Any]) -> bytes:
     return json.dumps({"netkit": 1, "crc": crc, "value": body}).encode()
 
 
-def test_ten_thousand_forged_records_change_nothing_but_their_own(store: DirectoryStore, web: Path) -> None:
-    chance = random.Random(20261124)  # noqa: S311 - the same every time
+@pytest.mark.parametrize("seed", range(4))
+def test_ten_thousand_forged_records_change_nothing_but_their_own(store: DirectoryStore, web: Path, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same every time
     before = store.snapshot()
     believed = 0
-    for number in range(10_000):
+    for number in range(2500):
         if number % 2:
             place = web / "nodes" / f"e{number % 7}"
             body: dict[str, Any] = {"node": place.name, "public": "192.0.2.66", "vni": 7, "vtep": "02:00:00:00:66:66"}
@@ -290,7 +326,7 @@ def test_ten_thousand_forged_records_change_nothing_but_their_own(store: Directo
         for one in seen.hosts[len(before.hosts) :]:
             believed += 1
             records.host(dump(one.host), one.host.node, SETTINGS.replace(id="x"))
-    assert believed > 100
+    assert believed > 25
 
 
 @pytest.fixture
@@ -354,12 +390,13 @@ def holders(place: Path) -> dict[str, str]:
     return {name: node for name, (_, node) in found.items() if node}
 
 
-def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(tmp_path: Path) -> None:
-    """500 rounds; in each, five hosts lease one of seven subnets at once, and a kill hits at a random instant."""
-    chance = random.Random(500)  # noqa: S311 - the same every time
+@pytest.mark.parametrize("seed", range(5))
+def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(tmp_path: Path, seed: int) -> None:
+    """In each of 500 rounds, five hosts lease one of seven subnets at once, and a kill hits at a random instant."""
+    chance = random.Random(seed)  # noqa: S311 - the same every time
     settings = SETTINGS.replace(length=19)
     killed = told = 0
-    for number in range(500):
+    for number in range(100):
         place = tmp_path / str(number)
         place.mkdir()
         ends = [os.pipe() for _ in range(5)]
@@ -385,8 +422,8 @@ def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(tmp_p
         assert again not in (subnet for node, subnet in said.items() if node != f"n{victim}")
         assert said[f"n{victim}"] in ("", again)
         shutil.rmtree(place)
-    assert told >= 2000
-    assert killed > 10
+    assert told >= 400
+    assert killed
 
 
 def _said(end: tuple[int, int]) -> str:

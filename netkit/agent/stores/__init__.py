@@ -7,6 +7,7 @@ from netkit.errors import ConfigError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.agent.stores.model import LeaseStore, Settings
+    from netkit.state.files import Directory
 
 _WAYS = "write dir:///path or etcd://host:2379/prefix"
 
@@ -20,11 +21,24 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
     scheme, _, rest = url.partition("://") if "://" in url else ("dir", "", url)
     if scheme == "dir":
         from netkit.agent.stores.directory import DirectoryStore
+        from netkit.agent.stores.patience import PATIENCE, Patience
 
-        return DirectoryStore(_path(url, rest), network, node, settings)
+        path = _path(url, rest)
+        return Patience(PATIENCE).within(lambda: DirectoryStore(path, network, node, settings), path)
     if scheme == "etcd":
         raise ConfigError("store", f"{url}: etcd is not there yet", "write dir:///path")
     raise ConfigError("store", f"{url!r} is no store", _WAYS)
+
+
+def kept(url: str, network: str, node: str, settings: Settings | None, files: Directory) -> LeaseStore:
+    """As `open`, with what is known of the network kept in this host's `files` under its name.
+
+    A store that is away at the start is then no error: its `settings`, hosts and claims are those of before. Nor is
+    anything made in a place that does not hold the store of before: that is what an unmounted directory looks like.
+    """
+    from netkit.agent.stores.memory import Kept
+
+    return Kept(lambda agreed: open(url, network, node, agreed), node, settings, files, network)
 
 
 def _path(url: str, path: str) -> str:

@@ -20,7 +20,7 @@ from netkit.agent.stores.claims import Claims
 from netkit.agent.stores.hint import Hint
 from netkit.agent.stores.members import Members
 from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
-from netkit.agent.stores.patience import Patience
+from netkit.agent.stores.patience import PATIENCE, Patience
 from netkit.agent.stores.shared import Shared
 from netkit.agent.stores.sightings import Sightings
 from netkit.agent.stores.subnets import check_resource
@@ -30,10 +30,12 @@ from netkit.state.files import dump
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
+    from typing import TypeVar
+
+    T = TypeVar("T")
 
 #: Seconds between two looks, give or take a fifth.
 POLL = 3.0
-_PATIENCE = 10.0
 _MARKER = "network.json"
 
 
@@ -61,7 +63,7 @@ class DirectoryStore:
         self.path = path
         self._network = records.node(network, "network")
         self._clock = clock
-        self._patience = Patience(_PATIENCE)
+        self._patience = Patience(PATIENCE)
         self._last = Snapshot()
         self._sightings = Sightings(clock)
         self._renewed = clock()
@@ -70,6 +72,39 @@ class DirectoryStore:
         self._enter(home)
 
     def acquire(self, resource: str, reserved: bool = False) -> Claim:
+        return self._within(lambda: self._acquire(resource, reserved))
+
+    def renew(self, host: Host) -> tuple[Claim, ...]:
+        return self._within(lambda: self._renew(host))
+
+    def release(self, claim: Claim) -> bool:
+        return self._within(lambda: self._release(claim))
+
+    def snapshot(self) -> Snapshot:
+        try:
+            self._last = self._within(self._look)
+        except StateError as error:
+            self._sightings.pause()
+            self._last = self._last.replace(reachable=False, why=error.message, warnings=())
+        return self._last
+
+    def watch(self, seconds: float) -> Snapshot:
+        before = self._last.told()
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self.snapshot()
+            left = deadline - time.monotonic()
+            if found.told() != before or left <= 0:
+                return found
+            self._hint.wait(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
+
+    def fenced(self) -> bool:
+        return self._clock() - self._renewed > self.settings.fence
+
+    def _within(self, work: Callable[[], T]) -> T:
+        return self._patience.within(work, self.path)
+
+    def _acquire(self, resource: str, reserved: bool) -> Claim:
         resource = records.resource(resource)
         check_resource(self.settings, resource)
         if self.fenced():
@@ -88,7 +123,7 @@ class DirectoryStore:
             raise ConflictError(f"{resource} is {_holder(now)} by now", "choose another")
         return now
 
-    def renew(self, host: Host) -> tuple[Claim, ...]:
+    def _renew(self, host: Host) -> tuple[Claim, ...]:
         if host.node != self.node:
             raise ConfigError("node", f"{host.node} is another host than {self.node}")
         self._check()
@@ -99,32 +134,11 @@ class DirectoryStore:
             return ()  # someone may be about to take what we had: the next renewal tells
         return tuple(one for kind in self._claims.values() for one in kind.all() if one.node == self.node)
 
-    def release(self, claim: Claim) -> bool:
+    def _release(self, claim: Claim) -> bool:
         claims = self._of(claim.resource)
         if claim.node != self.node or claims.at(claim.resource) != claim:
             return False
         return claims.make(Claim(claim.resource, records.next_generation(claim.generation)))
-
-    def snapshot(self) -> Snapshot:
-        try:
-            self._last = self._patience.within(self._look, self.path)
-        except StateError as error:
-            self._sightings.pause()
-            self._last = self._last.replace(reachable=False, why=error.message, warnings=())
-        return self._last
-
-    def watch(self, seconds: float) -> Snapshot:
-        before = _told(self._last)
-        deadline = time.monotonic() + seconds
-        while True:
-            found = self.snapshot()
-            left = deadline - time.monotonic()
-            if _told(found) != before or left <= 0:
-                return found
-            self._hint.wait(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
-
-    def fenced(self) -> bool:
-        return self._clock() - self._renewed > self.settings.ttl - min(self.settings.ttl / 10, 3600)
 
     def _enter(self, home: Shared) -> None:
         self._home = home
@@ -207,8 +221,3 @@ def _read_settings(home: Shared) -> Settings:
 def _holder(claim: Claim) -> str:
     word = "reserved for" if claim.reserved else "leased to"
     return f"{word} {claim.node or 'nobody'}"
-
-
-def _told(snapshot: Snapshot) -> Snapshot:
-    """A snapshot without what changes all the time and means nothing."""
-    return snapshot.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in snapshot.hosts))

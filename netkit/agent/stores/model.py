@@ -42,6 +42,11 @@ class Settings(Value):
     first6: str = ""
     last6: str = ""
 
+    @property
+    def fence(self) -> float:
+        """For so long a host may be silent before it must withdraw, in seconds."""
+        return self.ttl - min(self.ttl / 10, 3600)
+
 
 class Claim(Value):
     """A resource, and who has it: nobody when `node` is "".
@@ -116,6 +121,10 @@ class Snapshot(Value):
     def of(self, node: str) -> tuple[Claim, ...]:
         """What a host has."""
         return tuple(one for one in self.claims if one.node == node)
+
+    def told(self) -> Snapshot:
+        """The same without what changes all the time and means nothing."""
+        return self.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in self.hosts))
 
 
 class LeaseStore(Protocol):

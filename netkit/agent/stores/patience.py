@@ -14,6 +14,10 @@ if TYPE_CHECKING:
     T = TypeVar("T")
 
 
+#: For so long, in seconds, a store may let us wait.
+PATIENCE = 10.0
+
+
 class Patience:
     """Does one thing at a time, in a thread of its own, and waits for it only so long (in seconds)."""
 

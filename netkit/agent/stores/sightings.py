@@ -16,7 +16,7 @@ _LONGEST = 30.0
 
 
 class Sightings:
-    """What the beats of others were at our last look."""
+    """What the beats of others were at our last look; to have none any more is no sign of life."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
@@ -27,11 +27,12 @@ class Sightings:
     def look(self, beats: Mapping[str, int | None]) -> None:
         """Take in the beat of each host that is known of, None when it has none; the others are forgotten."""
         gap = self._gap()
-        silence = {}
+        silence, heard = {}, {}
         for node, beat in beats.items():
-            same = node in self._beats and self._beats[node] == beat
+            heard[node] = self._beats.get(node) if beat is None else beat
+            same = node in self._beats and self._beats[node] == heard[node]
             silence[node] = self._silence[node] + gap if same else 0.0
-        self._beats, self._silence = dict(beats), silence
+        self._beats, self._silence = heard, silence
 
     def pause(self) -> None:
         """Nothing could be seen: the time until now counts for nothing."""

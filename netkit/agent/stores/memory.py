@@ -1,0 +1,120 @@
+"""What a host knows of a network, kept in its own files: who restarts while the store is away still knows its peers."""
+
+from __future__ import annotations
+
+import time
+
+from netkit.agent.stores.model import Claim, Settings, Snapshot
+from netkit.errors import ConflictError, HostError, StateError
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.agent.stores.model import Host, LeaseStore
+    from netkit.state.files import Directory
+
+#: Seconds between two writes of what is kept, and between two looks whether the store is back.
+_PAUSE = 10.0
+_POLL = 3.0
+
+
+class Memory(Value):
+    """The last snapshot of a store that could be reached, and which store it was."""
+
+    settings: Settings
+    snapshot: Snapshot
+
+
+class Kept:
+    """A store that may be away when we begin; then it is what `files` say under `name`, and unreachable.
+
+    `open_store` opens it with the settings that make it, or with None where it must be there already. A store of
+    another id counts as away, and so does one whose directory is not mounted: nothing is made in its place.
+    """
+
+    def __init__(
+        self,
+        open_store: Callable[[Settings | None], LeaseStore],
+        node: str,
+        settings: Settings | None,
+        files: Directory,
+        name: str,
+    ) -> None:
+        self.node = node
+        self._open = open_store
+        self._files = files
+        self._name = name
+        self._begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._saved = -_PAUSE
+        self._store: LeaseStore | None = None
+        memory = files.load(name, Memory)
+        if memory is None:
+            self._store = open_store(settings)
+            memory = Memory(self._store.settings, Snapshot())
+            files.save(name, memory)
+        self._memory, self.settings = memory, memory.settings
+        self._last = memory.snapshot.replace(reachable=False)
+        if settings is not None and settings.replace(id=self.settings.id) != self.settings:
+            hint = f"use these, or forget them: remove {files.where(name)}"
+            raise ConflictError(f"this host was in {name} with other settings: {self.settings}", hint)
+
+    def acquire(self, resource: str, reserved: bool = False) -> Claim:
+        return self._reach().acquire(resource, reserved)
+
+    def renew(self, host: Host) -> tuple[Claim, ...]:
+        return self._reach().renew(host)
+
+    def release(self, claim: Claim) -> bool:
+        return self._reach().release(claim)
+
+    def snapshot(self) -> Snapshot:
+        return self._look(lambda store: store.snapshot())
+
+    def watch(self, seconds: float) -> Snapshot:
+        deadline = time.monotonic() + seconds
+        while True:
+            found = self._look(lambda store: store.watch(max(deadline - time.monotonic(), 0.0)))
+            left = deadline - time.monotonic()
+            if self._store or left <= 0:
+                return found
+            time.sleep(min(left, _POLL))
+
+    def fenced(self) -> bool:
+        if self._store:
+            return self._store.fenced()
+        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._begun > self.settings.fence
+
+    def _reach(self) -> LeaseStore:
+        if self._store is None:
+            found = self._open(None)
+            if found.settings != self.settings:
+                hint = f"see what is mounted there; if all hosts moved, remove {self._files.where(self._name)}"
+                raise StateError(f"the store of {self._name} is not the one that it was", hint)
+            self._store = found
+        return self._store
+
+    def _look(self, ask: Callable[[LeaseStore], Snapshot]) -> Snapshot:
+        try:
+            found = ask(self._reach())
+        except (StateError, HostError, ConflictError) as error:
+            found = Snapshot(False, error.message)
+        if found.reachable:
+            self._last = found
+            return self._keep(found)
+        self._last = self._last.replace(reachable=False, why=found.why, warnings=())
+        return self._last
+
+    def _keep(self, found: Snapshot) -> Snapshot:
+        """Write down what differs from what is written; where that fails, the snapshot says so and nothing else."""
+        told = found.told().replace(warnings=())
+        if told == self._memory.snapshot or time.monotonic() - self._saved < _PAUSE:
+            return found
+        memory = Memory(self.settings, told)
+        try:
+            self._files.save(self._name, memory)
+        except StateError as error:
+            return found.replace(warnings=(*found.warnings, error.message))
+        self._memory, self._saved = memory, time.monotonic()
+        return found
