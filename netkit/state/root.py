@@ -9,6 +9,7 @@
       ipam/NETWORK/               address claims        netkit.ipam.files
       cni/                        results of plugins    netkit.cni.runtime
       dhcp/                       leases of DHCP        netkit.agent.dhcp
+      udp/                        sockets of proxies    netkit.agent.udp
       lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
@@ -93,6 +94,11 @@ class Root:
     def dhcp(self) -> Directory:
         """Leases that DHCP servers granted, by attachment."""
         return self._volatile("dhcp")
+
+    @property
+    def udp(self) -> Directory:
+        """The control sockets of proxies that carry packets in UDP, by device."""
+        return self._volatile("udp")
 
     @property
     def labs(self) -> Directory:

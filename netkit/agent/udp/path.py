@@ -1,0 +1,149 @@
+"""The way of packets: from the TUN device to peers, and from peers to the TUN device."""
+
+from __future__ import annotations
+
+import errno
+import os
+import select
+
+from netkit.agent.udp.batch import Slots, runs
+from netkit.agent.udp.merge import alike, dissect, merged
+from netkit.agent.udp.sockets import datagram_size, segments
+from netkit.agent.udp.tun import GSO_UDP_L4, HEADER
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    import socket
+    from collections.abc import Sequence
+
+    from netkit.agent.udp.merge import Shape
+    from netkit.agent.udp.table import Peer, Table
+    from netkit.agent.udp.tun import Tun
+
+#: What is dropped is counted, by reason.
+REASONS = {
+    "no_route": "no peer has the destination",
+    "multicast": "a packet for many, which no peer takes: the kernel's own discovery",
+    "send_failed": "the kernel did not take a datagram, or has no route to the peer",
+    "unknown_peer": "a datagram from an address that is no peer's",
+    "malformed": "a datagram that is no IP packet",
+    "spoofed": "the source is not in a subnet of the peer that sent it",
+    "astray": "the destination is in no subnet of this host",
+    "not_taken": "the TUN device did not take a packet: it is down",
+}
+#: The first bytes of multicast addresses, by how many bytes an address has.
+_MULTICAST = {4: (224, 255), 16: (255, 255)}
+_PLAIN = bytes(HEADER.size)
+_LARGEST = 1 << 16
+_ANCILLARY = 64
+#: How long a full send buffer is waited for, in milliseconds.
+_PATIENCE = 20
+#: Errors that say that datagrams cannot be sent together: one is too long for the way, or the device sums nothing.
+_ONE_BY_ONE = (errno.EMSGSIZE, errno.EINVAL, errno.EIO)
+
+
+class Path:
+    """Both directions; each call carries on what one read gives."""
+
+    def __init__(self, tun: Tun, udp: socket.socket, mtu: int, table: Table) -> None:
+        self.table = table
+        self.dropped = dict.fromkeys(REASONS, 0)
+        self._tun, self._udp = tun, udp
+        self._slots = Slots(mtu)
+        self._buffer = bytearray(_LARGEST)
+        self._view = memoryview(self._buffer)
+        self._segments: dict[int, list[tuple[int, int, bytes]]] = {}
+
+    def outward(self) -> None:
+        """Send what containers have for peers."""
+        slots = self._slots
+        lengths = slots.fill(self._tun.fd)
+        destinations = slots.destinations(len(lengths))
+        hops = self.table.hops(destinations)
+        for start, stop in runs(lengths, hops):
+            peer = hops[start]
+            if peer is None:
+                self._drop(destinations[start:stop])
+            else:
+                self._send(peer, slots.views(start, stop, lengths), lengths[start])
+                peer.packets_out += stop - start
+                peer.bytes_out += sum(lengths[start:stop])
+
+    def _drop(self, destinations: Sequence[bytes]) -> None:
+        for destination in destinations:
+            first, last = _MULTICAST[len(destination)]
+            self.dropped["multicast" if first <= destination[0] <= last else "no_route"] += 1
+
+    def _send(self, peer: Peer, packets: Sequence[memoryview], size: int) -> None:
+        together = self._cut(size) if len(packets) > 1 else []
+        try:
+            self._udp.sendmsg(packets, together, 0, peer.address)
+        except BlockingIOError:
+            self._send_later(peer, packets, together)
+        except OSError as error:
+            if len(packets) > 1 and error.errno in _ONE_BY_ONE:
+                for packet in packets:
+                    self._send(peer, [packet], size)
+            else:
+                self.dropped["send_failed"] += len(packets)
+
+    def _send_later(self, peer: Peer, packets: Sequence[memoryview], together: list[tuple[int, int, bytes]]) -> None:
+        """The send buffer is full: wait a little, as a packet lost costs more."""
+        room = select.poll()
+        room.register(self._udp, select.POLLOUT)
+        room.poll(_PATIENCE)
+        try:
+            self._udp.sendmsg(packets, together, 0, peer.address)
+        except OSError:
+            self.dropped["send_failed"] += len(packets)
+
+    def _cut(self, size: int) -> list[tuple[int, int, bytes]]:
+        if size not in self._segments:
+            self._segments[size] = segments(size)
+        return self._segments[size]
+
+    def inward(self) -> None:
+        """Give the kernel what a peer has sent."""
+        try:
+            length, ancillary, _, sender = self._udp.recvmsg_into([self._buffer], _ANCILLARY)
+        except OSError:  # nothing there after all, or a datagram with a wrong checksum
+            return
+        peer = self.table.peers.get(sender[:2])
+        size = datagram_size(ancillary, length)
+        if peer is None:
+            self.dropped["unknown_peer"] += -(-length // size) if size else 1
+            return
+        at = self._accept(peer, self._view[:length], size)
+        while at < length:
+            at += self._accept(peer, self._view[at:length], size)
+
+    def _accept(self, peer: Peer, packets: memoryview, size: int) -> int:
+        """Carry on the first of these packets, and those that go with it; how many bytes they had."""
+        first = packets[:size]
+        shape = dissect(first)
+        if shape is None or (reason := self._refuses(peer, first, shape)):
+            self.dropped["malformed" if shape is None else reason] += 1
+            return len(first)
+        buffers: list[memoryview | bytes] = [_PLAIN, first]
+        count, pushed = 1, False
+        if len(packets) > size and shape.kind and (shape.kind != GSO_UDP_L4 or self._tun.takes_udp):
+            count, pushed = alike(packets, size, shape)
+            if count > 1:
+                buffers = merged(packets, size, count, shape, pushed)
+        self._write(buffers, count)
+        length = min(count * size, len(packets))
+        peer.packets_in += count
+        peer.bytes_in += length
+        return length
+
+    def _refuses(self, peer: Peer, packet: memoryview, shape: Shape) -> str:
+        """Why this packet may not come from this peer, "" when it may."""
+        if not self.table.is_from(peer, bytes(packet[shape.source])):
+            return "spoofed"
+        return "" if self.table.is_here(bytes(packet[shape.destination])) else "astray"
+
+    def _write(self, buffers: Sequence[memoryview | bytes], count: int) -> None:
+        try:
+            os.writev(self._tun.fd, buffers)
+        except OSError:
+            self.dropped["not_taken"] += count

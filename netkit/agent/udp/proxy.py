@@ -1,0 +1,194 @@
+"""What an agent holds of a proxy: find it or start it, tell it the routes, ask what it did, end it.
+
+    proxy = Proxy(root, Settings("flannel0", 1472, ("192.0.2.1", 8285), ("10.5.1.0/24",)))
+    proxy.start()                                        # the one that runs, if its settings are these
+    proxy.table({"10.5.2.0/24": ("192.0.2.2", 8285)})    # all routes at once, as often as they change
+
+The device, its addresses and the kernel's routes to it stay when a proxy dies, so that the next one goes on from
+there; packets are lost in between. Routes in the kernel are the agent's: one for each remote subnet, and an unreachable
+one for the whole network behind them, so that the kernel itself tells containers what nobody has.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import json
+import os
+import select
+import socket
+import sys
+
+from netkit.agent.udp.process import socket_name
+from netkit.agent.udp.settings import Settings, check_routes
+from netkit.agent.udp.tun import Tun
+from netkit.errors import BusyError, ConflictError, HostError, NetkitError, NotFoundError, StateError
+from netkit.kernel.apply import Kernel
+from netkit.kernel.firewall import open_backend
+from netkit.kernel.namespaces import Namespaces
+from netkit.plan.ops import AddrAdd
+from netkit.plan.rare.tuning import LinkTune
+from netkit.value import from_json, to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+    from typing import Any
+
+    from netkit.agent.udp.table import Endpoint
+    from netkit.state.root import Root
+
+#: How long a proxy may take to begin, to answer, and to end, in seconds.
+BEGIN, ANSWER, END = 20.0, 20.0, 5.0
+#: So many packets wait in the device for the proxy: some bursts of 64 KB, each cut into packets.
+QUEUE = 4000
+_FAILURES = {kind.kind: kind for kind in (BusyError, ConflictError, HostError, StateError)}
+_CODE = "import sys; sys.path[:0] = {path!r}; from netkit.agent.udp.process import main; main()"
+
+
+class Proxy:
+    """The proxy of one device, whoever started it."""
+
+    def __init__(self, root: Root, settings: Settings) -> None:
+        self.root = root
+        self.settings = settings.check()
+        self._child = 0
+
+    def start(self) -> bool:
+        """Have a proxy with these settings; whether one had to be started. A running one with others is ended first.
+
+        ConflictError when the port or the device is somebody else's, HostError where the host cannot.
+        """
+        running = self.running()
+        if running is not None and running[0] == self.settings:
+            return False
+        if running is not None:
+            self.stop(remove=False)
+        self._reap()
+        self._launch()
+        self._dress()
+        return True
+
+    def running(self) -> tuple[Settings, int] | None:
+        """The settings and the PID of the proxy that runs for this device, None when none does."""
+        try:
+            answer = self._ask({"do": "settings"})
+        except NotFoundError:
+            return None
+        return from_json(answer["settings"]), answer["pid"]
+
+    def table(self, routes: Mapping[str, Endpoint]) -> None:
+        """Replace all routes: remote subnet -> the peer's address and port. NotFoundError when no proxy runs."""
+        checked = check_routes(routes, self.settings.listen)
+        self._ask({"do": "table", "routes": {subnet: list(peer) for subnet, peer in checked.items()}})
+
+    def counters(self) -> dict[str, Any]:
+        """What was dropped, by reason, and `peers`: packets and bytes each way. NotFoundError when no proxy runs."""
+        found: dict[str, Any] = self._ask({"do": "counters"})["counters"]
+        return found
+
+    def stop(self, remove: bool = True) -> bool:
+        """End the proxy, and remove the device unless told otherwise; False when none runs."""
+        running = self.running()
+        if running is None:
+            if remove:
+                self._remove_device()
+                self.root.udp.unlink(socket_name(self.settings.device))
+            return False
+        process = os.pidfd_open(running[1])
+        try:
+            self._ask({"do": "stop", "remove": remove})
+            if not select.select([process], [], [], END)[0]:
+                raise NetkitError(f"the proxy of {self.settings.device} does not end", f"end process {running[1]}")
+        finally:
+            os.close(process)
+        self._reap()
+        return True
+
+    def _remove_device(self) -> None:
+        """The device of a proxy that was killed: it goes with its last user once it is told so."""
+        if os.path.exists(f"/sys/class/net/{self.settings.device}"):
+            tun = Tun(self.settings.device)
+            tun.persist(False)
+            tun.close()
+
+    def _reap(self) -> None:
+        """Take leave of a proxy that we started and that has ended."""
+        if self._child and os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOHANG) is not None:
+            self._child = 0
+
+    def _dress(self) -> None:
+        """MTU, queue and addresses; what is there already stays."""
+        device = self.settings.device
+        ops: list[LinkTune | AddrAdd] = [
+            LinkTune(device, mtu=self.settings.mtu, no_addrgen=True, txqlen=QUEUE),
+            *(AddrAdd(str(_own(subnet)), device) for subnet in self.settings.local),
+            LinkTune(device, up=True),
+        ]
+        with Namespaces() as namespaces:
+            outcomes = Kernel(namespaces, open_backend).apply(ops, tolerant=True)
+        for outcome in outcomes:
+            if isinstance(outcome, NetkitError):
+                raise outcome
+
+    def _launch(self) -> None:
+        reading, writing = os.pipe2(os.O_CLOEXEC)
+        try:
+            self._spawn(writing)
+        finally:
+            os.close(writing)
+        with open(reading, "rb") as pipe:
+            line = pipe.readline()
+        if not line:
+            raise HostError(f"the proxy of {self.settings.device} does not begin", f"run: {self._by_hand()}")
+        if failure := line.strip():
+            told = json.loads(failure)
+            raise _FAILURES.get(told["kind"], NetkitError)(told["message"], told["hint"])
+
+    def _spawn(self, told: int) -> None:
+        """A session of its own, which signals of our terminal do not reach, with nothing of ours open."""
+        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
+        try:
+            actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in ((0, nothing), (1, told), (2, nothing))]
+            words = self._command()
+            self._child = os.posix_spawn(words[0], words, {}, file_actions=actions, setsid=True, setsigmask=())
+        except OSError as error:
+            raise HostError(f"cannot start the proxy: {error.strerror}", "is there memory left?") from error
+        finally:
+            os.close(nothing)
+
+    def _command(self) -> list[str]:
+        """Modules are found where we find ours, whatever the environment says."""
+        code = _CODE.format(path=sys.path)
+        return [sys.executable, "-I", "-S", "-c", code, self.root.path, json.dumps(to_json(self.settings))]
+
+    def _ask(self, request: dict[str, Any]) -> dict[str, Any]:
+        try:
+            with socket.socket(socket.AF_UNIX) as line:
+                line.settimeout(ANSWER)
+                line.connect(self._socket_path())
+                line.sendall(json.dumps(request).encode() + b"\n")
+                answer = json.loads(line.makefile("rb").readline() or b"null")
+        except (OSError, ValueError) as error:
+            raise self._absent() from error
+        if answer is None:
+            raise self._absent()
+        if "error" in answer:
+            raise NetkitError(answer["error"]["message"], answer["error"]["hint"])
+        return dict(answer)
+
+    def _absent(self) -> NotFoundError:
+        return NotFoundError(f"no proxy carries packets for {self.settings.device}", "start it")
+
+    def _socket_path(self) -> str:
+        return f"/proc/self/fd/{self.root.udp.fd}/{socket_name(self.settings.device)}"
+
+    def _by_hand(self) -> str:
+        from netkit.plan.render import quote
+
+        return " ".join(quote(word) for word in self._command())
+
+
+def _own(subnet: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
+    """The host's own address on the device: the subnet's first, alone, as flannel has it."""
+    net = ipaddress.ip_network(subnet)
+    return ipaddress.ip_interface((net.network_address, net.max_prefixlen))
