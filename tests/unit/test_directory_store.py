@@ -186,6 +186,22 @@ def test_a_silent_host_whose_file_is_deleted_as_well_has_no_longer_than_others(t
     assert b.acquire(SUBNET) == Claim(SUBNET, 2, "b")
 
 
+def test_a_host_that_speaks_at_the_last_instant_keeps_its_claim(tmp_path: Path) -> None:
+    now = [1000.0]
+    a, b = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "ab")
+    claim = a.acquire(SUBNET)
+    a.renew(A)
+    b.snapshot()
+    for _ in range(int((SETTINGS.ttl + GRACE) / 20) + 3):
+        now[0] += 20
+        b.renew(B)
+        b.snapshot()
+    assert a.renew(A) == ()
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+    assert a.renew(A) == (claim,)
+
+
 @pytest.mark.parametrize("doing", ["acquire", "renew"])
 def test_a_store_that_hangs_while_it_is_written_to_stops_nobody_for_long(
     store: DirectoryStore, monkeypatch: pytest.MonkeyPatch, doing: str

@@ -15,8 +15,11 @@ _WAYS = "write dir:///path or etcd://host:2379/prefix"
 def open(url: str, network: str, node: str, settings: Settings | None = None) -> LeaseStore:  # noqa: A001
     """The store at `url`, as `node` sees it; `settings` make the network where it is missing.
 
-    `dir:///path`, or a path alone, is a directory that hosts share. ConfigError when the URL is none, HostError when
-    this host lacks what it takes, StateError when the store is not there, ConflictError when other settings are agreed.
+    `dir:///path`, or a path alone, is a directory that hosts share; `etcd://host:2379/prefix` is etcd in the layout of
+    flannel, with `network` as one more part of the prefix: "" for a prefix that is flannel's own.
+
+    ConfigError when the URL is none, HostError when this host lacks what it takes, StateError when the store is not
+    there, ConflictError when other settings are agreed.
     """
     scheme, _, rest = url.partition("://") if "://" in url else ("dir", "", url)
     if scheme == "dir":
@@ -25,8 +28,11 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
 
         path = _path(url, rest)
         return Patience(PATIENCE).within(lambda: DirectoryStore(path, network, node, settings), path)
-    if scheme == "etcd":
-        raise ConfigError("store", f"{url}: etcd is not there yet", "write dir:///path")
+    if scheme in ("etcd", "etcds"):
+        from netkit.agent.stores.etcd.store import EtcdStore
+        from netkit.agent.stores.etcd.url import location
+
+        return EtcdStore(location(url, network), node, settings)
     raise ConfigError("store", f"{url!r} is no store", _WAYS)
 
 

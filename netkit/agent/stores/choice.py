@@ -27,8 +27,16 @@ def lease_subnet(store: LeaseStore, reserved: bool = False, prefer: str = "") ->
     settings = store.settings
     if not subnets.ranges(settings):
         raise ConfigError("cidr", "this network leases no subnets", "give it a cidr and a length")
+    seen = store.snapshot()
+    mine = [claim for claim in seen.of(store.node) if claim.subnets]
+    for claim in mine:
+        if subnets.fits(settings, claim.subnets):
+            return store.acquire(claim.resource, reserved)
     order = _order(store.node, subnets.count(settings), subnets.place(settings, prefer))
-    return _lease(store, [subnets.resource(settings, index) for index in order], reserved, keep=True)
+    fresh = _lease(store, seen, [subnets.resource(settings, index) for index in order], reserved)
+    for claim in mine:
+        store.release(claim)  # what it had does not fit the network any more
+    return fresh
 
 
 def lease_address(store: LeaseStore, subnet: Subnet, wanted: str = "") -> Claim:
@@ -40,19 +48,11 @@ def lease_address(store: LeaseStore, subnet: Subnet, wanted: str = "") -> Claim:
     if wanted:
         return store.acquire(f"addresses/{pool.check(wanted)}")
     order = _order(store.node, pool.size)
-    return _lease(store, [f"addresses/{pool.address(index)}" for index in order])
+    return _lease(store, store.snapshot(), [f"addresses/{pool.address(index)}" for index in order])
 
 
-def _lease(store: LeaseStore, names: list[str], reserved: bool = False, keep: bool = False) -> Claim:
-    """The first of those resources that can be had: a free one, one of a host that is gone.
-
-    To `keep` is to go on having one of them that is this host's already.
-    """
-    seen = store.snapshot()
-    wanted = set(names)
-    for claim in seen.of(store.node) if keep else ():
-        if claim.resource in wanted:
-            return store.acquire(claim.resource, reserved)
+def _lease(store: LeaseStore, seen: Snapshot, names: list[str], reserved: bool = False) -> Claim:
+    """The first of those resources that can be had: a free one, one of a host that is gone."""
     for name in _by_promise(names, seen, store.node):
         try:
             return store.acquire(name, reserved)

@@ -22,7 +22,7 @@ from netkit.agent.stores.members import Members
 from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
 from netkit.agent.stores.patience import PATIENCE, Patience
 from netkit.agent.stores.shared import Shared
-from netkit.agent.stores.sightings import Sightings
+from netkit.agent.stores.sightings import Sightings, boottime
 from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
@@ -37,11 +37,6 @@ if TYPE_CHECKING:
 #: Seconds between two looks, give or take a fifth.
 POLL = 3.0
 _MARKER = "network.json"
-
-
-def boottime() -> float:
-    """Seconds since the host started, a suspend included."""
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class DirectoryStore:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 
 from netkit.agent.stores import records
-from netkit.agent.stores.model import Host
+from netkit.agent.stores.distinct import distinct
 from netkit.errors import ConfigError, StateError
 from netkit.state.files import dump
 
@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
-    from netkit.agent.stores.model import Settings
+    from netkit.agent.stores.model import Host, Settings
     from netkit.agent.stores.shared import Shared
 
 #: The most hosts of one network; those beyond are passed over.
@@ -45,7 +45,7 @@ class Members:
             self._warn("", f"there are more than {HOSTS} hosts")
         for name in list(known)[:HOSTS]:
             self._take(name)
-        return tuple(self._distinct())
+        return tuple(distinct(self._good.values(), self._warn))
 
     def beat(self, node: str) -> int | None:
         """The beat of a host as its file says this instant, None when it has none that can be read."""
@@ -85,25 +85,6 @@ class Members:
         if data is None:
             raise ValueError("it has vanished")
         return records.host(data, name, self.settings)
-
-    def _distinct(self) -> Iterable[Host]:
-        taken: dict[str, str] = {}
-        for host in self._good.values():
-            if host.left:
-                yield host
-                continue
-            if host.vtep and taken.setdefault(host.vtep, host.node) != host.node:
-                self._warn(host.node, f"{host.vtep} is the tunnel of {taken[host.vtep]}")
-                continue
-            endpoints = []
-            for one in host.endpoints:
-                other = taken.get(one.address) or taken.get(one.mac)
-                if other:
-                    self._warn(host.node, f"{one.address} at {one.mac} is behind {other}")
-                    continue
-                taken[one.address] = taken[one.mac] = host.node
-                endpoints.append(one)
-            yield host.replace(endpoints=tuple(endpoints))
 
     def _warn(self, name: str, why: str) -> None:
         if len(self.warnings) < 100:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from netkit.agent.stores.model import Claim, Settings, Snapshot
+from netkit.agent.stores.sightings import boottime
 from netkit.errors import ConflictError, HostError, StateError
 from netkit.value import Value
 
@@ -46,7 +47,7 @@ class Kept:
         self._open = open_store
         self._files = files
         self._name = name
-        self._begun = time.clock_gettime(time.CLOCK_BOOTTIME)
+        self._begun = boottime()
         self._saved = -_PAUSE
         self._store: LeaseStore | None = None
         memory = files.load(name, Memory)
@@ -84,7 +85,7 @@ class Kept:
     def fenced(self) -> bool:
         if self._store:
             return self._store.fenced()
-        return time.clock_gettime(time.CLOCK_BOOTTIME) - self._begun > self.settings.fence
+        return boottime() - self._begun > self.settings.fence
 
     def _reach(self) -> LeaseStore:
         if self._store is None:

@@ -7,12 +7,19 @@ for a little: we have not seen that the host was silent meanwhile.
 
 from __future__ import annotations
 
+import time
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
 #: The most that one look can add to a silence, in seconds.
 _LONGEST = 30.0
+
+
+def boottime() -> float:
+    """Seconds since the host started, a suspend included."""
+    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 class Sightings:

@@ -51,6 +51,13 @@ class Range(Value):
         """The subnet of that place, as it stands in a resource: 10.5.72.0-24."""
         return f"{text(self.ends[0] + index * self.size, family(self.cidr))}-{self.length}"
 
+    def has(self, cidr: str) -> bool:
+        """Whether a subnet is one of these."""
+        if family(cidr) != family(self.cidr) or prefix_length(cidr) != self.length:
+            return False
+        first, last = self.ends
+        return first <= span(cidr)[0] <= last and not (span(cidr)[0] - first) % self.size
+
     def check(self) -> None:
         """ConfigError when at least four of such subnets cannot be leased, or the ends are none of them."""
         at = self.at
@@ -95,10 +102,16 @@ def resource(settings: Settings, index: int) -> str:
 def place(settings: Settings, cidr: str) -> int | None:
     """Which lease that subnet is of, None when it is of none."""
     for one in ranges(settings):
-        if cidr and family(cidr) == family(one.cidr) and prefix_length(cidr) == one.length:
-            index, odd = divmod(span(cidr)[0] - one.ends[0], one.size)
-            return None if odd or not 0 <= index < count(settings) else index
+        if cidr and one.has(cidr):
+            index = (span(cidr)[0] - one.ends[0]) // one.size
+            return index if index < count(settings) else None
     return None
+
+
+def fits(settings: Settings, leased: tuple[str, ...]) -> bool:
+    """Whether these subnets are one of each family that the network has now, and could be leased."""
+    found = ranges(settings)
+    return len(leased) == len(found) and all(one.has(cidr) for one, cidr in zip(found, leased, strict=True))
 
 
 def check_resource(settings: Settings, name: str) -> None:

@@ -1,0 +1,59 @@
+"""Nobody takes what another host has: two claims to one tunnel, address or subnet are judged by who was there first."""
+
+from __future__ import annotations
+
+import bisect
+
+from netkit.ipam.pool import span
+from netkit.model import family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable, Iterator
+
+    from netkit.agent.stores.model import Endpoint, Host
+
+
+def distinct(hosts: Iterable[Host], warn: Callable[[str, str], None]) -> Iterator[Host]:
+    """The hosts, those first that were there first, without what is another's; `warn` is told of a node, and why."""
+    taken: dict[str, str] = {}
+    for host in hosts:
+        if host.left:
+            yield host
+            continue
+        tunnels = [mac for mac in (host.vtep, host.vtep6) if mac]
+        other = next((taken[mac] for mac in tunnels if taken.get(mac, host.node) != host.node), "")
+        if other:
+            warn(host.node, f"its tunnel's MAC is that of {other}")
+            continue
+        taken.update(dict.fromkeys(tunnels, host.node))
+        yield host.replace(endpoints=tuple(_endpoints(host, taken, warn)))
+
+
+def _endpoints(host: Host, taken: dict[str, str], warn: Callable[[str, str], None]) -> Iterator[Endpoint]:
+    for one in host.endpoints:
+        other = taken.get(one.address) or taken.get(one.mac)
+        if other:
+            warn(host.node, f"{one.address} at {one.mac} is behind {other}")
+            continue
+        taken[one.address] = taken[one.mac] = host.node
+        yield one
+
+
+class Taken:
+    """Subnets of which no two overlap, of both families."""
+
+    def __init__(self) -> None:
+        self._spans: dict[int, list[tuple[int, int, str]]] = {4: [], 6: []}
+
+    def overlap(self, cidr: str) -> str:
+        """The subnet in here that shares an address with that one, "" when there is none."""
+        first, last = span(cidr)
+        spans = self._spans[family(cidr)]
+        place = bisect.bisect_right(spans, (last, 1 << 128, ""))
+        return spans[place - 1][2] if place and spans[place - 1][1] >= first else ""
+
+    def add(self, cidr: str) -> None:
+        """Take in a subnet that overlaps none."""
+        first, last = span(cidr)
+        bisect.insort(self._spans[family(cidr)], (first, last, cidr))

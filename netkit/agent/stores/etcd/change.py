@@ -1,0 +1,85 @@
+"""Leases in etcd that keep keys alive: one for what a host has, and a short one that says that it lives.
+
+To keep a lease alive changes no key, so nobody is told of a heartbeat, and etcd's history does not grow by it.
+"""
+
+from __future__ import annotations
+
+from netkit.agent.stores.etcd.gateway import RefusedError, encode
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from netkit.agent.stores.etcd.gateway import Gateway
+    from netkit.agent.stores.etcd.mirror import Entry
+
+_NOT_FOUND = 5
+
+
+class Alive:
+    """One lease, of `ttl` seconds by etcd's clock; `id` is 0 until there is one."""
+
+    def __init__(self, gateway: Gateway, ttl: int) -> None:
+        self.gateway = gateway
+        self.ttl = ttl
+        self.id = 0
+
+    def keep(self, known: int = 0) -> int:
+        """The lease, made to last for its whole time again: ours, or the `known` one, or a new one."""
+        for lease in (self.id, known):
+            if lease and self._extend(lease):
+                self.id = lease
+                return lease
+        self.id = int(self.gateway.call("lease/grant", {"TTL": str(self.ttl), "ID": "0"})["ID"])
+        return self.id
+
+    def end(self) -> None:
+        """Let it go, and the keys that it holds with it."""
+        if not self.id:
+            return
+        try:
+            self.gateway.call("lease/revoke", {"ID": str(self.id)})
+        except RefusedError as error:
+            if error.code != _NOT_FOUND:
+                raise
+        self.id = 0
+
+    def _extend(self, lease: int) -> bool:
+        answer = self.gateway.call("lease/keepalive", {"ID": str(lease)})
+        return int(answer.get("result", {}).get("TTL", 0)) > 0
+
+
+class Change:
+    """Changes of keys that are made together, or not at all when a key is not any more as we saw it."""
+
+    def __init__(self) -> None:
+        self._compare: list[dict[str, Any]] = []
+        self._then: list[dict[str, Any]] = []
+
+    def put(self, key: str, seen: Entry | None, value: bytes, lease: int) -> None:
+        """Write a key that is as it was seen, None when it was not there; it lasts as long as the lease, 0 for ever."""
+        self._unchanged(key, seen)
+        self._then.append({"request_put": {"key": encode(key), "value": encode(value), "lease": str(lease)}})
+
+    def delete(self, seen: Entry) -> None:
+        """Remove a key that is as it was seen."""
+        self._unchanged(seen.key, seen)
+        self._then.append({"request_delete_range": {"key": encode(seen.key)}})
+
+    def none_since(self, first: str, end: str, revision: int) -> None:
+        """Only if none of the keys from `first` to before `end` was written after that revision."""
+        self._require(first, "MOD", "LESS", "mod_revision", revision + 1, {"range_end": encode(end)})
+
+    def make(self, gateway: Gateway) -> bool:
+        """Whether it was made; nothing to change is made at once."""
+        if not self._then:
+            return True
+        answer = gateway.call("kv/txn", {"compare": self._compare, "success": self._then, "failure": []})
+        return answer.get("succeeded") is True
+
+    def _unchanged(self, key: str, seen: Entry | None) -> None:
+        self._require(key, "MOD", "EQUAL", "mod_revision", seen.changed if seen else 0, {})
+
+    def _require(self, key: str, target: str, result: str, name: str, value: int, more: dict[str, str]) -> None:
+        self._compare.append({"key": encode(key), "target": target, "result": result, name: str(value), **more})

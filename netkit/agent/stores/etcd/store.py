@@ -1,0 +1,246 @@
+"""A network in etcd, as one host sees it.
+
+    PREFIX/config                         what all agree on, as flannel's net-conf.json
+    PREFIX/subnets/10.5.72.0-24           who leases a subnet, as flannel writes it
+    PREFIX/netkit/addresses/10.5.72.7     who has an address
+    PREFIX/netkit/nodes/4c1f...           what a host says of itself
+    PREFIX/netkit/alive/4c1f...           there while the host says that it lives
+
+Whose time is over, etcd decides by its own clock. Every write is made only if the key is as it was seen.
+"""
+
+from __future__ import annotations
+
+import binascii
+import os
+import time
+
+from netkit.agent.stores import records
+from netkit.agent.stores.etcd import flannel
+from netkit.agent.stores.etcd.change import Alive, Change
+from netkit.agent.stores.etcd.gateway import Gateway, after
+from netkit.agent.stores.etcd.mirror import Mirror
+from netkit.agent.stores.etcd.reading import Reading
+from netkit.agent.stores.model import LIVELINESS, Claim, Snapshot
+from netkit.agent.stores.sightings import boottime
+from netkit.agent.stores.subnets import check_resource
+from netkit.errors import ConfigError, ConflictError, StateError
+from netkit.jsontext import dumps
+from netkit.state.files import dump
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.agent.stores.etcd.mirror import Entry
+    from netkit.agent.stores.etcd.url import Location
+    from netkit.agent.stores.model import Host, Settings
+
+#: How often a write is tried again, when others write at the same time.
+_TRIES = 16
+#: Seconds between two looks when etcd does not answer: the first, and the most.
+_SOON, _LATE = 0.1, 5.0
+
+
+class EtcdStore:
+    """One network below a prefix, as `node` sees it; `settings` makes it where it is missing.
+
+    For one thread. A host that has spoken (`renew`) also has the leases that flannel wrote for its address.
+    """
+
+    def __init__(
+        self,
+        location: Location,
+        node: str,
+        settings: Settings | None = None,
+        clock: Callable[[], float] = boottime,
+    ) -> None:
+        self.node = records.node(node)
+        self.prefix = location.prefix
+        self._clock = clock
+        self._gateway = Gateway(location)
+        self._config = location.key_of("config")
+        self._subnets, self._addresses, self._nodes, self._alive = (
+            location.key_of(f"{name}/") for name in ("subnets", "netkit/addresses", "netkit/nodes", "netkit/alive")
+        )
+        prefixes = (self._config, self._subnets, self._addresses, self._nodes, self._alive)
+        self._mirror = Mirror(self._gateway, prefixes)
+        self.settings = self._agree(settings)
+        self._reading = Reading(self.node, self.settings)
+        self._lease = Alive(self._gateway, self.settings.ttl)
+        self._life = Alive(self._gateway, int(LIVELINESS))
+        self._said: Host | None = None
+        self._last = Snapshot()
+        self._renewed = clock()
+
+    def acquire(self, resource: str, reserved: bool = False) -> Claim:
+        resource = records.resource(resource)
+        if self.fenced():
+            raise StateError("this host has been silent for too long to claim anything", "renew first")
+        for _ in range(_TRIES):
+            self._refresh()
+            found, mine = self._claims(), self._entry(resource)
+            claim = next((one for one in found if one.resource == resource), None)
+            if claim and claim.node != self.node:
+                word = "reserved for" if claim.reserved else "leased to"
+                raise ConflictError(f"{resource} is {word} {claim.node}", "choose another")
+            if claim and claim.reserved >= reserved:
+                return claim
+            if claim is None:
+                check_resource(self.settings, resource)
+                self._check_free(resource, mine)
+            self._claim(resource, mine, reserved)
+        raise ConflictError(f"{resource} could not be had: others write all the time", "try again")
+
+    def renew(self, host: Host) -> tuple[Claim, ...]:
+        if host.node != self.node:
+            raise ConfigError("node", f"{host.node} is another host than {self.node}")
+        said = host.replace(beat=0)
+        data = dump(said)
+        records.host(data, host.node, self.settings)
+        self._said = said
+        for _ in range(_TRIES):
+            self._refresh()
+            if self._speak(said, data):
+                self._renewed = self._clock()
+                self._refresh()
+                return tuple(claim for claim in self._claims() if claim.node == self.node)
+        raise StateError("this host's keys are written by others all the time", "see which other host has its id")
+
+    def release(self, claim: Claim) -> bool:
+        self._refresh()
+        entry = self._entry(claim.resource)
+        if entry is None or claim.node != self.node or claim not in self._claims():
+            return False
+        change = Change()
+        change.delete(entry)
+        return change.make(self._gateway)
+
+    def snapshot(self) -> Snapshot:
+        try:
+            self._refresh()
+        except StateError as error:
+            self._last = self._last.replace(reachable=False, why=error.message, warnings=())
+            return self._last
+        leases, nodes = self._mirror.under(self._subnets), self._mirror.under(self._nodes)
+        claims = self._claims()
+        living = {key.removeprefix(self._alive) for key in self._mirror.under(self._alive)}
+        hosts = self._reading.hosts(leases, nodes, living)
+        self._last = Snapshot(True, "", hosts, claims, tuple(self._reading.warnings))
+        return self._last
+
+    def watch(self, seconds: float) -> Snapshot:
+        before, pause = self._last.told(), _SOON
+        deadline = time.monotonic() + seconds
+        while True:
+            begun = time.monotonic()
+            found = self.snapshot()
+            left = deadline - time.monotonic()
+            if found.told() != before or left <= 0:
+                return found
+            if found.reachable:
+                self._gateway.changed(f"{self.prefix}/", self._mirror.revision, left)
+            pause = _SOON if time.monotonic() - begun > _SOON else min(2 * pause, _LATE)
+            time.sleep(min(pause if not found.reachable or pause > _SOON else 0.0, left))
+
+    def fenced(self) -> bool:
+        return self._clock() - self._renewed > self.settings.fence
+
+    def _refresh(self) -> None:
+        """Know what etcd says now; StateError when it does not say it, or is another network than it was."""
+        self._mirror.refresh()
+        if self._agreed() != self.settings:
+            raise StateError(f"{self._config} is not what it was", "start netkit again on all hosts if that is meant")
+
+    def _agree(self, wanted: Settings | None) -> Settings:
+        """The network's settings, made if need be; ConflictError when others were agreed on."""
+        self._mirror.refresh()
+        if wanted is not None and not self._mirror.under(self._config):
+            records.check_settings(wanted)
+            fresh = wanted.replace(id=binascii.hexlify(os.urandom(8)).decode())
+            change = Change()
+            change.put(self._config, None, flannel.config(fresh), 0)
+            change.make(self._gateway)
+            self._mirror.refresh()
+        found = self._agreed()
+        if wanted is not None and found.replace(id=wanted.id) != wanted:
+            raise ConflictError(f"{self.prefix} is a network with other settings: {found}", "use these, or another")
+        return found
+
+    def _agreed(self) -> Settings:
+        entry = self._mirror.under(self._config).get(self._config)
+        if entry is None:
+            raise StateError(f"{self._config} is missing: no network is there", "see whether the prefix is right")
+        try:
+            return flannel.settings(entry.value, f"{int(self._mirror.cluster):x}-{entry.created:x}")
+        except (ValueError, ConfigError) as error:
+            raise StateError(f"{self._config} in etcd makes no sense: {error}", "ask who wrote it") from error
+
+    def _claims(self) -> tuple[Claim, ...]:
+        leases, addresses = self._mirror.under(self._subnets), self._mirror.under(self._addresses)
+        self._reading.begin({*leases, *addresses, *self._mirror.under(self._nodes)})
+        self._reading.public = tuple(filter(None, (self._said.public, self._said.public6))) if self._said else ()
+        return (*self._reading.leases(leases, self._subnets), *self._reading.addresses(addresses, self._addresses))
+
+    def _entry(self, resource: str) -> Entry | None:
+        """What stands under the key of a resource."""
+        return self._mirror.under(self._place(resource)).get(self._key(resource))
+
+    def _place(self, resource: str) -> str:
+        return self._subnets if resource.startswith("subnets/") else self._addresses
+
+    def _key(self, resource: str) -> str:
+        return self._place(resource) + resource.partition("/")[2]
+
+    def _check_free(self, resource: str, entry: Entry | None) -> None:
+        """ConflictError when a key stands there that is no claim, or when the subnets are partly another's."""
+        if entry is not None:
+            raise ConflictError(f"nobody can tell who has {resource}: see {entry.key} in etcd", "remove that key")
+        if other := self._reading.overlap(Claim(resource, 0)):
+            raise ConflictError(f"{resource} overlaps {other}, which is leased", "choose another")
+
+    def _claim(self, resource: str, seen: Entry | None, reserved: bool) -> None:
+        """Write the key of a resource, unless something changed since we looked: the caller looks again either way."""
+        change = Change()
+        change.put(self._key(resource), seen, self._value(resource), 0 if reserved else self._hold())
+        if resource.startswith("subnets/"):
+            change.none_since(self._subnets, after(self._subnets), self._mirror.revision)
+        change.make(self._gateway)
+
+    def _value(self, resource: str) -> bytes:
+        if resource.startswith("subnets/"):
+            return flannel.lease(self._said, self.node)
+        return dumps({"Netkit": {"Node": self.node}}).encode()
+
+    def _hold(self) -> int:
+        """The lease that our keys last with: the one of our last life, as long as that is not over."""
+        record = self._mirror.under(self._nodes).get(self._nodes + self.node)
+        return self._lease.keep(record.lease if record else 0)
+
+    def _speak(self, said: Host, data: bytes) -> bool:
+        """Say who we are in our record and our leases, and that we live; False when something changed meanwhile."""
+        change, hold = Change(), self._hold()
+        _put(change, self._nodes + self.node, self._mirror.under(self._nodes), data, hold)
+        sign = self._alive + self.node
+        if said.left:
+            self._life.end()
+        else:
+            life = self._mirror.under(self._alive).get(sign)
+            _put(change, sign, self._mirror.under(self._alive), b"", self._life.keep(life.lease if life else 0))
+        for claim in self._claims():
+            entry = self._entry(claim.resource)
+            if claim.node != self.node or entry is None:
+                continue
+            if said.left and not claim.reserved:
+                change.delete(entry)
+            else:
+                place = self._mirror.under(self._place(claim.resource))
+                _put(change, entry.key, place, self._value(claim.resource), 0 if claim.reserved else hold)
+        return change.make(self._gateway)
+
+
+def _put(change: Change, key: str, place: dict[str, Entry], value: bytes, lease: int) -> None:
+    """Have a key say that, and last as long as that lease; nothing is written when it does."""
+    seen = place.get(key)
+    if seen is None or seen.value != value or seen.lease != lease:
+        change.put(key, seen, value, lease)
