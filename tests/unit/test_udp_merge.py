@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from netkit.agent.udp.merge import alike, dissect, merged
+from netkit.agent.udp.received import Received
 
 scapy = pytest.importorskip("scapy.all")
 
@@ -46,27 +47,30 @@ def pieces(count: int, last: int = MSS) -> list[bytes]:
     return [bytes((number + byte) % 251 for byte in range(length)) for number, length in enumerate(lengths)]
 
 
-def joined(packets: list[bytes]) -> tuple[memoryview, int]:
-    return memoryview(bytearray(b"".join(packets))), len(packets[0])
+def joined(packets: list[bytes]) -> Received:
+    received, data = Received(), b"".join(packets)
+    received.memory[: len(data)] = data
+    received.filled(len(data), len(packets[0]))
+    return received
 
 
 def together(packets: list[bytes]) -> int:
     """How many of the packets go as one."""
-    buffer, size = joined(packets)
-    shape = dissect(buffer[:size])
+    received = joined(packets)
+    shape = dissect(received.packet(0))
     assert shape is not None
     assert shape.kind
-    return alike(buffer, size, shape)[0]
+    return alike(received, 0, shape)[0]
 
 
 def large(packets: list[bytes]) -> tuple[tuple[int, ...], bytes]:
     """The virtio header and the packet that all of these make."""
-    buffer, size = joined(packets)
-    shape = dissect(buffer[:size])
+    received = joined(packets)
+    shape = dissect(received.packet(0))
     assert shape is not None
-    count, pushed = alike(buffer, size, shape)
+    count, pushed = alike(received, 0, shape)
     assert count == len(packets)
-    vnet, *rest = merged(buffer, size, count, shape, pushed)
+    vnet, *rest = merged(received, 0, count, shape, pushed)
     return struct.unpack("=BBHHHH", vnet), b"".join(rest)
 
 

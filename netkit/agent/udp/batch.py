@@ -2,46 +2,42 @@
 
 from __future__ import annotations
 
-import os
-
 from netkit.agent.udp.tun import HEADER
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
+    from io import FileIO
 
 #: The most that one send may hold: datagrams, and bytes without headers; UDP_SEGMENT's limits.
 DATAGRAMS, BYTES = 64, 65_000
 #: Views of so many lengths are kept.
 _LENGTHS = 64
 _VERSION6 = 0x60
+_LESS_HEADER = (-HEADER.size).__add__
 
 
 class Slots:
     """Room for packets that one send could hold."""
 
     def __init__(self, mtu: int) -> None:
-        count = max(1, min(DATAGRAMS, BYTES // mtu))
-        self._memory, self._stride = memoryview(bytearray(count * mtu)), mtu
-        self.packets = [self._memory[at : at + mtu] for at in range(0, count * mtu, mtu)]
+        count, size = max(1, min(DATAGRAMS, BYTES // mtu)), HEADER.size + mtu
+        memory = memoryview(bytearray(count * size))
+        self._slots = [memory[at : at + size] for at in range(0, count * size, size)]
+        self._versions = memory[HEADER.size :: size]
+        self.packets = [slot[HEADER.size :] for slot in self._slots]
         self._destinations4 = [packet[16:20] for packet in self.packets]
-        self._buffers = [[memoryview(bytearray(HEADER.size)), packet] for packet in self.packets]
         self._views: dict[int, list[memoryview]] = {}
 
-    def fill(self, fd: int) -> list[int]:
-        """Read what there is from a TUN device; the lengths of packets."""
-        read, lengths = os.readv, []
-        try:
-            for buffers in self._buffers:
-                lengths.append(read(fd, buffers))  # noqa: PERF401 - those before the error count
-        except BlockingIOError:
-            pass
-        return [length - HEADER.size for length in lengths]
+    def fill(self, device: FileIO) -> list[int]:
+        """Read what there is from a TUN device; the lengths of packets. `map` loops without bytecode."""
+        reads = map(device.readinto, self._slots)
+        return list(map(_LESS_HEADER, iter(reads.__next__, None)))
 
     def destinations(self, count: int) -> list[bytes]:
         """The inner destinations of the first packets; in IPv4 and IPv6 they are not at the same place."""
-        found = [destination.tobytes() for destination in self._destinations4[:count]]
-        versions = self._memory[: count * self._stride : self._stride].tobytes()
+        found = list(map(memoryview.tobytes, self._destinations4[:count]))
+        versions = self._versions[:count].tobytes()
         if versions and max(versions) >= _VERSION6:
             for place, version in enumerate(versions):
                 if version >= _VERSION6:
@@ -70,6 +66,9 @@ def runs(lengths: Sequence[int], hops: Sequence[object]) -> Iterator[tuple[int, 
     They go to one hop and are of one length, but for the last one, which may be shorter.
     """
     start, count = 0, len(lengths)
+    if count and hops.count(hops[0]) == count == lengths.count(lengths[0]):
+        yield 0, count
+        return
     while start < count:
         length, hop, stop = lengths[start], hops[start], start + 1
         while stop < count and lengths[stop] <= length and hops[stop] is hop:

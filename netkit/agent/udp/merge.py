@@ -1,9 +1,8 @@
 """Many packets of one flow as one large packet, for the kernel to carry on as one; all pure.
 
-A buffer holds packets of equal size end to end, the last may be shorter: what UDP_GRO gives. Packets of one TCP
-or UDP flow that follow each other differ in what is counted or summed alone, so a whole buffer is compared at once: the
-headers that would follow from the first one are made and set against those that are there. What differs from packet to
-packet is a column, every n-th byte of the headers, which Python moves in one step.
+Packets of one TCP or UDP flow that follow each other differ in what is counted or summed alone, so all are compared at
+once: the headers that would follow from the first one are made, and set against those that are there. What differs from
+packet to packet is a column, every n-th byte of the headers, which Python moves in one step.
 
 The inner checksums of merged packets are not verified: the kernel fills them in anew. The datagrams around them were
 summed, by the sender over what its kernel had summed, and verified here; a datagram without a checksum is not taken.
@@ -19,6 +18,8 @@ from netkit.agent.udp.tun import GSO_TCPV4, GSO_TCPV6, GSO_UDP_L4, HEADER, NEEDS
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NamedTuple
+
+    from netkit.agent.udp.received import Received
 
     class Shape(NamedTuple):
         """Where the parts of a packet are; `kind` is a GSO type, or 0 when it must go alone."""
@@ -70,11 +71,12 @@ def _shape(packet: memoryview, size: int, protocol: int, l4: int, source: slice,
     return Shape(0, source, destination, l4, size)
 
 
-def alike(packets: memoryview, size: int, shape: Shape) -> tuple[int, bool]:
-    """How many packets from the first one on make one large packet, and whether TCP is pushed in one of them."""
-    header, tail = shape.payload, len(packets) % size
-    count = len(packets) // size + (tail > header)
-    heads = bytearray().join(_layout(header, size, count).unpack_from(packets))
+def alike(received: Received, place: int, shape: Shape) -> tuple[int, bool]:
+    """How many packets from this place on make one large packet, and whether TCP is pushed in one of them."""
+    header, size, at = shape.payload, received.size, place * received.size
+    count, tail = divmod(received.length - at, size)
+    count += tail > header
+    heads = bytearray().join(_layout(header, size, count).unpack_from(received.view, at))
     flags = b"" if shape.kind == GSO_UDP_L4 else _take_flags(heads, header, shape.l4 + 13)
     wanted = _wanted(heads, count, size, shape)
     if tail > header:
@@ -123,13 +125,11 @@ def _shorten(heads: bytearray, at: int, size: int, shape: Shape) -> None:
         heads[at + l4 + 4 : at + l4 + 6] = (size - l4).to_bytes(2, "big")
 
 
-def merged(packets: memoryview, size: int, count: int, shape: Shape, pushed: bool) -> list[memoryview | bytes]:
-    """The first `count` packets as one, in buffers for the TUN device."""
-    header, end = shape.payload, min(count * size, len(packets))
-    payloads = [packets[at + header : at + size] for at in range(0, count * size, size)]
-    payloads[-1] = packets[(count - 1) * size + header : end]
-    large = bytearray(packets[:header])
-    length = end - (count - 1) * header
+def merged(received: Received, place: int, count: int, shape: Shape, pushed: bool) -> list[memoryview | bytes]:
+    """So many packets from this place on as one, in buffers for the TUN device."""
+    header, at = shape.payload, place * received.size
+    length = min(count * received.size, received.length - at) - (count - 1) * header
+    large = bytearray(received.view[at : at + header])
     _shorten(large, 0, length, shape)
     if shape.l4 == 20:
         large[10:12] = b"\0\0"
@@ -140,8 +140,8 @@ def merged(packets: memoryview, size: int, count: int, shape: Shape, pushed: boo
     large[checksum : checksum + 2] = _fold(pseudo).to_bytes(2, "big")
     if pushed:
         large[shape.l4 + 13] |= _PUSH
-    vnet = HEADER.pack(NEEDS_CSUM, shape.kind, header, size - header, shape.l4, checksum - shape.l4)
-    return [vnet, bytes(large), *payloads]
+    vnet = HEADER.pack(NEEDS_CSUM, shape.kind, header, received.size - header, shape.l4, checksum - shape.l4)
+    return [vnet, bytes(large), *received.payloads(place, count, header)]
 
 
 def _sum(data: bytes | bytearray) -> int:

@@ -8,6 +8,7 @@ import select
 
 from netkit.agent.udp.batch import Slots, runs
 from netkit.agent.udp.merge import alike, dissect, merged
+from netkit.agent.udp.received import Received
 from netkit.agent.udp.sockets import datagram_size, segments
 from netkit.agent.udp.tun import GSO_UDP_L4, HEADER
 
@@ -34,7 +35,6 @@ REASONS = {
 #: The first bytes of multicast addresses, by how many bytes an address has.
 _MULTICAST = {4: (224, 255), 16: (255, 255)}
 _PLAIN = bytes(HEADER.size)
-_LARGEST = 1 << 16
 _ANCILLARY = 64
 #: How long a full send buffer is waited for, in milliseconds.
 _PATIENCE = 20
@@ -50,14 +50,13 @@ class Path:
         self.dropped = dict.fromkeys(REASONS, 0)
         self._tun, self._udp = tun, udp
         self._slots = Slots(mtu)
-        self._buffer = bytearray(_LARGEST)
-        self._view = memoryview(self._buffer)
+        self._received = Received()
         self._segments: dict[int, list[tuple[int, int, bytes]]] = {}
 
     def outward(self) -> None:
         """Send what containers have for peers."""
         slots = self._slots
-        lengths = slots.fill(self._tun.fd)
+        lengths = slots.fill(self._tun.file)
         destinations = slots.destinations(len(lengths))
         hops = self.table.hops(destinations)
         for start, stop in runs(lengths, hops):
@@ -77,7 +76,10 @@ class Path:
     def _send(self, peer: Peer, packets: Sequence[memoryview], size: int) -> None:
         together = self._cut(size) if len(packets) > 1 else []
         try:
-            self._udp.sendmsg(packets, together, 0, peer.address)
+            if together:
+                self._udp.sendmsg(packets, together, 0, peer.address)
+            else:
+                self._udp.sendto(packets[0], peer.address)
         except BlockingIOError:
             self._send_later(peer, packets, together)
         except OSError as error:
@@ -104,37 +106,38 @@ class Path:
 
     def inward(self) -> None:
         """Give the kernel what a peer has sent."""
+        received = self._received
         try:
-            length, ancillary, _, sender = self._udp.recvmsg_into([self._buffer], _ANCILLARY)
+            length, ancillary, _, sender = self._udp.recvmsg_into([received.memory], _ANCILLARY)
         except OSError:  # nothing there after all, or a datagram with a wrong checksum
             return
+        received.filled(length, datagram_size(ancillary, length))
         peer = self.table.peers.get(sender[:2])
-        size = datagram_size(ancillary, length)
         if peer is None:
-            self.dropped["unknown_peer"] += -(-length // size) if size else 1
+            self.dropped["unknown_peer"] += received.count
             return
-        at = self._accept(peer, self._view[:length], size)
-        while at < length:
-            at += self._accept(peer, self._view[at:length], size)
+        place = 0
+        while place < received.count:
+            place += self._accept(peer, place)
 
-    def _accept(self, peer: Peer, packets: memoryview, size: int) -> int:
-        """Carry on the first of these packets, and those that go with it; how many bytes they had."""
-        first = packets[:size]
-        shape = dissect(first)
-        if shape is None or (reason := self._refuses(peer, first, shape)):
+    def _accept(self, peer: Peer, place: int) -> int:
+        """Carry on the packet at this place, and those that go with it; how many they are."""
+        received = self._received
+        packet = received.packet(place)
+        shape = dissect(packet)
+        if shape is None or (reason := self._refuses(peer, packet, shape)):
             self.dropped["malformed" if shape is None else reason] += 1
-            return len(first)
-        buffers: list[memoryview | bytes] = [_PLAIN, first]
+            return 1
+        buffers: list[memoryview | bytes] = [_PLAIN, packet]
         count, pushed = 1, False
-        if len(packets) > size and shape.kind and (shape.kind != GSO_UDP_L4 or self._tun.takes_udp):
-            count, pushed = alike(packets, size, shape)
+        if place + 1 < received.count and shape.kind and (shape.kind != GSO_UDP_L4 or self._tun.takes_udp):
+            count, pushed = alike(received, place, shape)
             if count > 1:
-                buffers = merged(packets, size, count, shape, pushed)
+                buffers = merged(received, place, count, shape, pushed)
         self._write(buffers, count)
-        length = min(count * size, len(packets))
         peer.packets_in += count
-        peer.bytes_in += length
-        return length
+        peer.bytes_in += min(count * received.size, received.length - place * received.size)
+        return count
 
     def _refuses(self, peer: Peer, packet: memoryview, shape: Shape) -> str:
         """Why this packet may not come from this peer, "" when it may."""

@@ -65,9 +65,8 @@ class Table:
 
     def hops(self, destinations: Sequence[bytes]) -> list[Peer | None]:
         """The peers that have these addresses, None where nobody has."""
-        known = self._hops
         try:
-            return [known[destination] for destination in destinations]
+            return list(map(self._hops.__getitem__, destinations))
         except KeyError:
             return [self._hop(destination) for destination in destinations]
 
