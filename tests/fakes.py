@@ -70,6 +70,9 @@ class FakeHost:
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         return tuple(r for r in (self.inside_routes if netns else self.host_routes) if r.family == family)
 
+    def ways(self, family: int, netns: NsRef | None = None) -> frozenset[tuple[str, str, str, int]]:
+        return frozenset((r.dst, r.via, r.dev, r.table) for r in self.routes(family, netns))
+
     def way_to(self, address: str) -> Route | None:
         defaults = [r for r in self.routes(6 if ":" in address else 4) if r.dst == "default" and r.table == 254]
         return min(defaults, key=lambda route: route.metric, default=None)

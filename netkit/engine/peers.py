@@ -81,11 +81,11 @@ def _settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) ->
     lost = missing(wanted, host)
     aim = up.replace(met=wanted)
     dropped = (*_leaving(gone, wanted), *_strangers(net, aim, host))
-    if gone or wanted.steps != up.met.steps:
+    if changed := wanted.steps != up.met.steps:
         session.networks.save_up(aim.replace(met=wanted + Plan(tuple(gone))))
     left = executor.revert(session.kernel, Plan(dropped))
     left += executor.revert(session.kernel, Plan(tuple(lost)))
-    if wanted.steps != up.met.steps:
+    if changed and gone:
         session.networks.save_up(aim)
     return Met(
         tuple(step for step in lost if step.op not in former),

@@ -92,6 +92,13 @@ class KernelHost:
             lambda: self._inside(netns, lambda it: it.socket().routes(family), nothing),
         )
 
+    def ways(self, family: int, netns: NsRef | None = None) -> frozenset[tuple[str, str, str, int]]:
+        """The same routes by what tells them apart: destination, next hop, link and table."""
+        return self._once(
+            ("ways", family, netns),
+            lambda: frozenset((each.dst, each.via, each.dev, each.table) for each in self.routes(family, netns)),
+        )
+
     def way_to(self, address: str) -> Route | None:
         """The route that the kernel chooses for an address, None where there is none."""
         return self._once(("way", address), lambda: self._inside(None, lambda it: it.socket().way_to(address), None))

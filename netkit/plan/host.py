@@ -121,6 +121,9 @@ class Host(Protocol):
     def routes(self, family: int, netns: NsRef | None = None) -> tuple[Route, ...]:
         """The routes of one family (4 or 6), the `local` table left out."""
 
+    def ways(self, family: int, netns: NsRef | None = None) -> frozenset[tuple[str, str, str, int]]:
+        """The same routes by what tells them apart: destination, next hop, link and table."""
+
     def way_to(self, address: str) -> Route | None:
         """The route of the host that the kernel chooses for an address, None where there is none."""
 

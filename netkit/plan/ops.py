@@ -308,10 +308,7 @@ class RouteAdd(Op):
         return (RouteDel(self.dst, self.dev, self.via, self.ns, self.family, self.protocol, self.metric, self.table),)
 
     def holds(self, host: Host) -> bool:
-        wanted = (self.dst, self.via, self.dev, self.table)
-        return bool(self.expires) or any(
-            (r.dst, r.via, r.dev, r.table) == wanted for r in host.routes(self.family, self.ns)
-        )
+        return bool(self.expires) or (self.dst, self.via, self.dev, self.table) in host.ways(self.family, self.ns)
 
 
 class RouteDel(Op):
