@@ -1,0 +1,151 @@
+"""One etcd, a netkit host and a real flanneld: each takes the other's leases for those of its own kind.
+
+flanneld is looked for in NETKIT_FLANNELD, then on the PATH; CONTRIBUTING.md says how to build it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+
+import pytest
+
+from tests.hosts import HostNs, Lab, wait_until
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from subprocess import Popen
+    from typing import Any
+
+pytestmark = [pytest.mark.root, pytest.mark.requires("etcd", "etcd3gw", "vxlan"), pytest.mark.limit(120)]
+
+#: Does what the arguments say in the network, and tells what there is then.
+ACT = """
+import json, sys
+from netkit.agent import stores
+from netkit.agent.stores.choice import lease_subnet
+from netkit.agent.stores.model import Host, Settings
+from netkit.value import to_json
+node, public, *acts = sys.argv[1:]
+settings = Settings("10.5.0.0/16", 24, 1, backend="vxlan")
+store = stores.open("etcd://192.0.2.1:2379/coreos.com/network", "", node, settings)
+if public:
+    store.renew(Host(node, public, 1, "02:00:00:00:00:0a"))
+for act in acts:
+    claim = lease_subnet(store)
+    if act == "release":
+        store.release(claim)
+print(json.dumps(to_json(store.snapshot())))
+"""
+
+
+class Mixed:
+    """Host `one` with etcd and netkit, host `two` with flanneld; a cable between them."""
+
+    def __init__(self, lab: Lab, flanneld: str) -> None:
+        self.flanneld = flanneld
+        self.one, self.two = lab.host("one"), lab.host("two")
+        lab.link(self.one, self.two, ("192.0.2.1/24", "192.0.2.2/24"))
+        self.two.run("ip", "route", "add", "default", "via", "192.0.2.1")
+        where, data = "http://192.0.2.1:2379", str(lab.directory / "etcd")
+        self.one.popen(
+            *("etcd", "--data-dir", data, "--log-level", "error", "--listen-peer-urls", "http://127.0.0.1:2380"),
+            *("--listen-client-urls", where, "--advertise-client-urls", where),
+        )
+        wait_until(lambda: self.ctl("get", "x", check=False).returncode == 0)
+
+    def ctl(self, *words: str, check: bool = True) -> Any:
+        argv = ("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://192.0.2.1:2379", *words)
+        return self.one.run(*argv, check=check)
+
+    def start(self) -> Popen[str]:
+        """flanneld, ready."""
+        self.two.run("rm", "-f", "/run/flannel/subnet.env")
+        words = (
+            "-etcd-endpoints",
+            "http://192.0.2.1:2379",
+            "-etcd-prefix",
+            "/coreos.com/network",
+            "-iface",
+            "192.0.2.2",
+        )
+        with open(os.devnull, "w") as nowhere:
+            daemon = self.two.popen(self.flanneld, *words, stdout=nowhere, stderr=nowhere)
+        wait_until(lambda: self.two.run("test", "-s", "/run/flannel/subnet.env", check=False).returncode == 0)
+        return daemon
+
+    def netkit(self, node: str, public: str = "", *acts: str, where: HostNs | None = None) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((where or self.one).python(ACT, node, public, *acts).stdout)
+        return found
+
+    def routes(self) -> list[str]:
+        """The subnets that flannel leads through its tunnel."""
+        told = json.loads(self.two.run("ip", "-j", "route", "show", "dev", "flannel.1").stdout)
+        return [route["dst"] for route in told]
+
+    def forwards(self) -> dict[str, str]:
+        told = json.loads(self.two.run("bridge", "-j", "fdb", "show", "dev", "flannel.1").stdout)
+        return {entry["mac"]: entry["dst"] for entry in told if "dst" in entry}
+
+
+@pytest.fixture
+def mixed(lab: Lab) -> Mixed:
+    flanneld = os.environ.get("NETKIT_FLANNELD") or shutil.which("flanneld")
+    if not flanneld or not os.access(flanneld, os.X_OK):
+        pytest.skip("there is no flanneld on the PATH or in NETKIT_FLANNELD")
+    return Mixed(lab, flanneld)
+
+
+def leases(snapshot: dict[str, Any]) -> dict[str, str]:
+    """Which subnet each node has."""
+    claims = [claim for claim in snapshot.get("claims", []) if claim.get("node")]
+    return {claim["node"]: claim["resource"].removeprefix("subnets/").replace("-", "/") for claim in claims}
+
+
+def test_netkit_and_flannel_make_one_network(mixed: Mixed) -> None:
+    mine = leases(mixed.netkit("a", "192.0.2.1", "lease"))["a"]
+    daemon = mixed.start()
+    wait_until(lambda: mixed.routes() == [mine])
+    assert mixed.forwards() == {"02:00:00:00:00:0a": "192.0.2.1"}
+
+    seen = mixed.netkit("a")
+    (link,) = json.loads(mixed.two.run("ip", "-j", "link", "show", "dev", "flannel.1").stdout)
+    (host,) = [one["host"] for one in seen["hosts"] if one["host"]["node"] == "192.0.2.2"]
+    assert (host["public"], host["vtep"], host["vni"]) == ("192.0.2.2", link["address"], 1)
+    environment = dict(line.split("=") for line in mixed.two.run("cat", "/run/flannel/subnet.env").stdout.split())
+    assert leases(seen)["192.0.2.2"] == environment["FLANNEL_SUBNET"].replace(".1/", ".0/")
+    assert "warnings" not in seen
+
+    assert leases(mixed.netkit("a", "192.0.2.9", "lease"))["a"] == mine
+    wait_until(lambda: mixed.forwards() == {"02:00:00:00:00:0a": "192.0.2.9"})
+    mixed.netkit("a", "", "release")
+    wait_until(lambda: mixed.routes() == [])
+    daemon.kill()
+
+
+def test_a_host_that_changes_from_flannel_to_netkit_and_back_keeps_its_subnet(mixed: Mixed) -> None:
+    mixed.netkit("a", "192.0.2.1", "lease")
+    daemon = mixed.start()
+    theirs = leases(mixed.netkit("a"))["192.0.2.2"]
+    daemon.kill()
+    assert leases(mixed.netkit("b", "192.0.2.2", "lease", where=mixed.two))["b"] == theirs
+    again = mixed.start()
+    seen = leases(mixed.netkit("a"))
+    assert seen["192.0.2.2"] == theirs
+    assert "b" not in seen
+    again.kill()
+
+
+def test_a_reservation_made_for_flannel_is_had_by_netkit_and_stays_one(mixed: Mixed) -> None:
+    mixed.netkit("a")
+    mixed.ctl("put", "/coreos.com/network/subnets/10.5.77.0-24", '{"PublicIP":"192.0.2.1"}')
+    seen = mixed.netkit("a", "192.0.2.1", "lease")
+    assert leases(seen) == {"a": "10.5.77.0/24"}
+    assert seen["claims"][0]["reserved"]
+    (found,) = json.loads(mixed.ctl("get", "/coreos.com/network/subnets/10.5.77.0-24", "-w", "json").stdout)["kvs"]
+    assert "lease" not in found
+    assert found["version"] > 1
+    daemon = mixed.start()
+    wait_until(lambda: mixed.routes() == ["10.5.77.0/24"])
+    daemon.kill()
