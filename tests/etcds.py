@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import os
 import signal
 import socket
 import subprocess
+import threading
 import time
 import urllib.request
 
@@ -19,29 +21,40 @@ if TYPE_CHECKING:
 class Etcd:
     """One member; `more` are further words of its command line. `etcdctl` is who looks from outside."""
 
-    def __init__(self, home: Path, *more: str, tls: tuple[str, ...] = ()) -> None:
+    def __init__(self, home: Path, *more: str, tls: tuple[str, ...] = (), name: str = "default") -> None:
         self.home = home
+        self.name = name
         self.port, self._peer_port = free_port(), free_port()
         self._more = more
         self._tls = tls
+        self.cluster = f"{name}={self.peer}"
         self._process: subprocess.Popen[bytes] | None = None
 
     @property
     def endpoint(self) -> str:
         return f"127.0.0.1:{self.port}"
 
+    @property
+    def peer(self) -> str:
+        return f"http://127.0.0.1:{self._peer_port}"
+
     def start(self) -> None:
         """Start it, and wait until it listens."""
+        self.begin()
+        self.wait()
+
+    def begin(self) -> None:
+        """Start it."""
         scheme = "https" if self._tls else "http"
-        where, peer = f"{scheme}://{self.endpoint}", f"http://127.0.0.1:{self._peer_port}"
-        argv = ["etcd", "--data-dir", str(self.home / "data"), "--log-level", "error", "--listen-peer-urls", peer]
-        argv += ["--initial-advertise-peer-urls", peer, "--initial-cluster", f"default={peer}"]
+        where = f"{scheme}://{self.endpoint}"
+        argv = ["etcd", "--name", self.name, "--data-dir", str(self.home / "data"), "--log-level", "error"]
+        argv += ["--listen-peer-urls", self.peer, "--initial-advertise-peer-urls", self.peer]
+        argv += ["--initial-cluster", self.cluster]
         argv += ["--listen-client-urls", where, "--advertise-client-urls", where, *self._tls, *self._more]
         with (self.home / "log").open("ab") as log:
             self._process = subprocess.Popen(argv, stdout=log, stderr=log)
-        self._wait()
 
-    def _wait(self) -> None:
+    def wait(self) -> None:
         while True:
             assert self._process is not None
             assert self._process.poll() is None, (self.home / "log").read_text()
@@ -72,6 +85,14 @@ class Etcd:
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
+    def fails(self, *words: str) -> bool:
+        """Whether etcdctl is refused that."""
+        try:
+            self.ctl(*words)
+        except subprocess.CalledProcessError:
+            return True
+        return False
+
     def ctl(self, *words: str) -> str:
         """What etcdctl says."""
         argv = ["etcdctl", "--endpoints", f"{'https' if self._tls else 'http'}://{self.endpoint}", *words]
@@ -90,6 +111,58 @@ def running(home: Path, *more: str, tls: tuple[str, ...] = ()) -> Iterator[Etcd]
     finally:
         member.resume()
         member.stop(signal.SIGKILL)
+
+
+@contextlib.contextmanager
+def cluster(home: Path) -> Iterator[list[Etcd]]:
+    """Three members of one cluster."""
+    members = [Etcd(home / name, name=name) for name in ("one", "two", "three")]
+    try:
+        for member in members:
+            member.home.mkdir()
+            member.cluster = ",".join(f"{one.name}={one.peer}" for one in members)
+            member.begin()
+        for member in members:
+            member.wait()
+        yield members
+    finally:
+        for member in members:
+            member.stop(signal.SIGKILL)
+
+
+def certificates(place: Path) -> Path:
+    """An authority (ca.pem), a server on loopback and a client (NAME.pem, NAME.key) that it vouches for."""
+    place.mkdir()
+    new = ("openssl", "req", "-newkey", "rsa:2048", "-nodes", "-keyout")
+    ca = (*new, place / "ca.key", "-x509", "-days", "9", "-subj", "/CN=ca", "-out", place / "ca.pem")
+    subprocess.run(ca, check=True, capture_output=True)
+    (place / "names").write_text("subjectAltName = IP:127.0.0.1\n")
+    for name in ("server", "client"):
+        request = (*new, place / f"{name}.key", "-subj", f"/CN={name}", "-out", place / f"{name}.csr")
+        subprocess.run(request, check=True, capture_output=True)
+        vouch = ("-CA", place / "ca.pem", "-CAkey", place / "ca.key", "-CAcreateserial", "-extfile", place / "names")
+        sign = ("openssl", "x509", "-req", "-days", "9", "-in", place / f"{name}.csr", "-out", place / f"{name}.pem")
+        subprocess.run((*sign, *vouch), check=True, capture_output=True)
+    return place
+
+
+@contextlib.contextmanager
+def answering(body: bytes) -> Iterator[int]:
+    """Something that answers every request with that; its port."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, format: str, *words: object) -> None:  # noqa: A002
+            pass
+
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server.server_address[1]
+        server.shutdown()
 
 
 def free_port() -> int:

@@ -84,6 +84,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "dnsmasq": _tool("dnsmasq"),
     "udhcpd": lambda: b"udhcpd" in subprocess.run(["busybox", "--list"], capture_output=True, check=False).stdout,
     "driver-switch": lambda: "switch" in importlib.metadata.entry_points(group="netkit.drivers").names,
+    "openssl": _tool("openssl"),
     "etcd": lambda: shutil.which("etcd") is not None and shutil.which("etcdctl") is not None,
     "etcd3gw": lambda: importlib.util.find_spec("etcd3gw") is not None,
     "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,

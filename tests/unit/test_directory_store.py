@@ -7,7 +7,6 @@ import contextlib
 import json
 import os
 import random
-import select
 import shutil
 import subprocess
 import threading
@@ -22,6 +21,7 @@ from netkit.agent.stores.model import GRACE, Claim, Endpoint, Host, Settings
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
 from tests import forks
+from tests.pipes import Said
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -415,36 +415,27 @@ def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(tmp_p
     for number in range(100):
         place = tmp_path / str(number)
         place.mkdir()
-        ends = [os.pipe() for _ in range(5)]
+        said = Said(5)
 
-        def lease(node: int, place: Path = place, ends: list[tuple[int, int]] = ends) -> None:
-            claim = lease_subnet(join(place, f"n{node}", settings))
-            os.write(ends[node][1], claim.resource.partition("/")[2].encode())
+        def lease(node: int, place: Path = place, said: Said = said) -> None:
+            said.tell(node, lease_subnet(join(place, f"n{node}", settings)).resource.partition("/")[2])
 
         pids = [forks.start(lambda node=node: lease(node)) for node in range(5)]  # type: ignore[misc]
         victim = chance.randrange(5)
         time.sleep(chance.random() * 0.03)
         forks.kill(pids.pop(victim))
         forks.finish(pids)
-        said = {f"n{node}": _said(end) for node, end in enumerate(ends)}
-        killed += not said[f"n{victim}"]
+        heard = {f"n{node}": word for node, word in enumerate(said.heard())}
+        killed += not heard[f"n{victim}"]
         have = holders(place / "web" / "subnets")
-        for node, subnet in said.items():
+        for node, subnet in heard.items():
             if subnet:
                 told += 1
                 assert have[subnet] == node
         assert len(set(have.values())) == len(have), have
         again = lease_subnet(join(place, f"n{victim}", settings)).resource.partition("/")[2]
-        assert again not in (subnet for node, subnet in said.items() if node != f"n{victim}")
-        assert said[f"n{victim}"] in ("", again)
+        assert again not in (subnet for node, subnet in heard.items() if node != f"n{victim}")
+        assert heard[f"n{victim}"] in ("", again)
         shutil.rmtree(place)
     assert told >= 400
     assert killed
-
-
-def _said(end: tuple[int, int]) -> str:
-    os.close(end[1])
-    try:
-        return os.read(end[0], 100).decode() if select.select([end[0]], [], [], 0)[0] else ""
-    finally:
-        os.close(end[0])

@@ -37,14 +37,16 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
 
 
 def kept(url: str, network: str, node: str, settings: Settings | None, files: Directory) -> LeaseStore:
-    """As `open`, with what is known of the network kept in this host's `files` under its name.
+    """As `open`, with what is known of the network kept in this host's `files`, under its name or one made of the URL.
 
     A store that is away at the start is then no error: its `settings`, hosts and claims are those of before. Nor is
     anything made in a place that does not hold the store of before: that is what an unmounted directory looks like.
     """
     from netkit.agent.stores.memory import Kept
+    from netkit.naming import short_id
 
-    return Kept(lambda agreed: open(url, network, node, agreed), node, settings, files, network)
+    name = network or short_id(url)
+    return Kept(lambda agreed: open(url, network, node, agreed), node, settings, files, name)
 
 
 def _path(url: str, path: str) -> str:
