@@ -79,6 +79,16 @@ def _ipv6() -> bool:
     return True
 
 
+def _flannel_proxy() -> bool:
+    from bench import flannel
+
+    try:
+        flannel.library()
+    except flannel.UnavailableError:
+        return False
+    return True
+
+
 _PROBES: dict[str, Callable[[], bool]] = {
     "scapy": lambda: importlib.util.find_spec("scapy") is not None,
     "dnsmasq": _tool("dnsmasq"),
@@ -98,6 +108,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "vrf": _link("type", "vrf", "table", "7"),
     "wireguard": _link("type", "wireguard"),
     "tun": lambda: _works("ip", "tuntap", "add", "probe", "mode", "tun")(),
+    "flannel-proxy": _flannel_proxy,
     "netem": _works("tc", "qdisc", "add", "dev", "lo", "root", "netem", "delay", "1ms"),
     "ifb": _link("type", "ifb"),
     "vlan-filtering": _link("type", "bridge", "vlan_filtering", "1"),

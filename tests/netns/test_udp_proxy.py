@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from bench import flannel
 from tests.features import requires
 from tests.hosts import wait_until
 from tests.netns.tunnels import DEVICE, PORT, Tunnels
@@ -133,6 +134,37 @@ def test_datagrams_that_were_sent_together_arrive_one_by_one(tunnels: Tunnels, f
     a, b = tunnels.ends
     taken, _ = exchange(a, b, _TAKE_TOGETHER, _GIVE_TOGETHER, b.address if family == 4 else b.address6)
     assert taken == "all"
+
+
+def test_a_way_that_is_too_narrow_carries_fragments(tunnels: Tunnels) -> None:
+    a, b = tunnels.ends
+    for end in tunnels.ends:
+        end.host.run("ip", "link", "set", "eth0", "mtu", "1400")
+    assert ping(a, b.address, "-Mdo", f"-s{a.mtu - 28}")
+    taken, given = exchange(a, b, _TAKE, _GIVE, b.address)
+    assert taken == given
+    assert tunnels.dropped() == {}
+
+
+@requires("flannel-proxy")
+def test_flannels_own_proxy_and_ours_understand_each_other(lab: Lab) -> None:
+    pair = Tunnels(lab)
+    a, b = pair.ends
+    words = (flannel.library(), DEVICE, "10.5.2.0", str(b.mtu), b.outer, "10.5.1.0/24", a.outer)
+    theirs = b.host.popen(sys.executable, "-m", "bench.flannel", *words)
+    assert theirs.stdout is not None
+    assert theirs.stdout.readline() == "ready\n"
+    b.host.run("ip", "link", "set", DEVICE, "mtu", str(b.mtu), "up")
+    b.host.run("ip", "route", "add", "10.5.1.0/24", "dev", DEVICE)
+    a.proxy("start")
+    a.proxy("table", {"10.5.2.0/24": (b.outer, PORT)})
+    a.routes()
+    assert ping(a, b.address, "-Mdo", f"-s{a.mtu - 28}")
+    assert ping(b, a.address, "-Mdo", f"-s{a.mtu - 28}")
+    for giver, taker in ((a, b), (b, a)):
+        taken, given = exchange(giver, taker, _TAKE, _GIVE, taker.address)
+        assert taken == given
+    a.proxy("stop")
 
 
 _LISTEN = """
