@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import atexit
 import ctypes
 import fcntl
 import functools
@@ -39,7 +40,9 @@ def library() -> str:
     if done.returncode:
         raise UnavailableError(f"the Go module {MODULE} cannot be had")
     source = os.path.join(json.loads(done.stdout)["Dir"], _SOURCE)
-    made = os.path.join(tempfile.mkdtemp(prefix="flannel-"), "proxy.so")
+    place = tempfile.mkdtemp(prefix="flannel-")
+    atexit.register(shutil.rmtree, place)
+    made = os.path.join(place, "proxy.so")
     done = _run("gcc", "-O2", "-w", "-shared", "-fPIC", "-o", made, source, where="/")
     if done.returncode:
         raise UnavailableError(f"gcc refuses its source: {done.stderr.splitlines()[0]}")

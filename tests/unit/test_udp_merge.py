@@ -111,6 +111,12 @@ def test_sequence_numbers_may_wrap(first: int, count: int) -> None:
     assert together([tcp(4, number, piece, first) for number, piece in enumerate(pieces(count))]) == count
 
 
+def test_a_large_packet_is_no_larger_than_a_packet_can_be() -> None:
+    packets = [tcp(4, number, bytes(1420), 1000 + number * (1420 - MSS)) for number in range(60)]
+    assert together(packets) == (0xFFFF - 52) // 1420 == 46
+    assert together([*packets[:46], packets[46][:2] + b"\0@" + packets[46][4:64]]) == 46
+
+
 def test_identifications_may_wrap_or_stand_still() -> None:
     packets = [tcp(4, 65535 - 7000 + number, piece, -100 * (65535 - 7000)) for number, piece in enumerate(pieces(3))]
     assert together(packets) == 3

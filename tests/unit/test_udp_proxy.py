@@ -28,25 +28,27 @@ def packed(address: str) -> bytes:
     return ipaddress.ip_address(address).packed
 
 
-@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from("ab")), max_size=60))
-def test_runs_hold_what_the_kernel_can_send_at_once(packets: list[tuple[int, str]]) -> None:
+@given(st.lists(st.tuples(st.integers(1, 4), st.sampled_from("ab")), max_size=60), st.integers(1, 64))
+def test_runs_hold_what_the_kernel_can_send_at_once(packets: list[tuple[int, str]], most: int) -> None:
     lengths, hops = [length for length, _ in packets], [hop for _, hop in packets]
-    found = list(runs(lengths, hops))
+    found = list(runs(lengths, hops, most))
     assert [place for start, stop in found for place in range(start, stop)] == list(range(len(packets)))
     for start, stop in found:
         assert len(set(hops[start:stop])) == 1
+        assert stop - start <= most
         assert set(lengths[start : stop - 1]) <= {lengths[start]}
         assert lengths[stop - 1] <= lengths[start]
     for (start, stop), (following, _) in itertools.pairwise(found):
-        ended = lengths[stop - 1] < lengths[start]
+        ended = lengths[stop - 1] < lengths[start] or stop - start == most
         assert ended or hops[following] != hops[start] or lengths[following] > lengths[start]
 
 
 @pytest.mark.parametrize("mtu", [576, 1280, 1472, 8972, 65_000])
-def test_all_slots_fit_one_send(mtu: int) -> None:
+def test_as_many_packets_as_go_at_once_fit_one_send(mtu: int) -> None:
     slots = Slots(mtu)
-    assert 1 <= len(slots.packets) <= DATAGRAMS
-    assert len(slots.packets) * mtu <= BYTES
+    assert 1 <= slots.most <= DATAGRAMS
+    assert slots.most * mtu <= BYTES
+    assert len(slots.packets) == 2 * slots.most
 
 
 def test_views_are_of_the_packets_lengths() -> None:

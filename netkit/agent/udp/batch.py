@@ -18,10 +18,11 @@ _LESS_HEADER = (-HEADER.size).__add__
 
 
 class Slots:
-    """Room for packets that one send could hold."""
+    """Room for packets of two sends: 64 KB from a container, with a header on each part, are more than one can hold."""
 
     def __init__(self, mtu: int) -> None:
-        count, size = max(1, min(DATAGRAMS, BYTES // mtu)), HEADER.size + mtu
+        self.most = max(1, min(DATAGRAMS, BYTES // mtu))
+        count, size = 2 * self.most, HEADER.size + mtu
         memory = memoryview(bytearray(count * size))
         self._slots = [memory[at : at + size] for at in range(0, count * size, size)]
         self._versions = memory[HEADER.size :: size]
@@ -60,18 +61,19 @@ class Slots:
         return self._views[length]
 
 
-def runs(lengths: Sequence[int], hops: Sequence[object]) -> Iterator[tuple[int, int]]:
+def runs(lengths: Sequence[int], hops: Sequence[object], most: int) -> Iterator[tuple[int, int]]:
     """Where runs of packets begin and end that one send can carry.
 
-    They go to one hop and are of one length, but for the last one, which may be shorter.
+    They are `most` at most, go to one hop and are of one length, but for the last one, which may be shorter.
     """
     start, count = 0, len(lengths)
     if count and hops.count(hops[0]) == count == lengths.count(lengths[0]):
-        yield 0, count
+        yield from ((at, min(at + most, count)) for at in range(0, count, most))
         return
     while start < count:
         length, hop, stop = lengths[start], hops[start], start + 1
-        while stop < count and lengths[stop] <= length and hops[stop] is hop:
+        end = min(count, start + most)
+        while stop < end and lengths[stop] <= length and hops[stop] is hop:
             stop += 1
             if lengths[stop - 1] < length:
                 break

@@ -35,6 +35,7 @@ else:
     Shape = namedtuple("Shape", "kind source destination l4 payload")
 
 _TCP, _UDP = 6, 17
+_LARGEST = 0xFFFF
 _ACK, _PUSH, _ECE = 0x10, 0x08, 0x40
 _WITHOUT_PUSH = bytes(flags & ~_PUSH for flags in range(256))
 _PUSH_ALONE = bytes(flags & _PUSH for flags in range(256))
@@ -75,7 +76,8 @@ def alike(received: Received, place: int, shape: Shape) -> tuple[int, bool]:
     """How many packets from this place on make one large packet, and whether TCP is pushed in one of them."""
     header, size, at = shape.payload, received.size, place * received.size
     count, tail = divmod(received.length - at, size)
-    count += tail > header
+    most = (_LARGEST - header) // (size - header)
+    count, tail = (count + (tail > header), tail) if count < most else (most, 0)
     heads = bytearray().join(_layout(header, size, count).unpack_from(received.view, at))
     flags = b"" if shape.kind == GSO_UDP_L4 else _take_flags(heads, header, shape.l4 + 13)
     wanted = _wanted(heads, count, size, shape)

@@ -6,7 +6,7 @@ import errno
 import os
 import select
 
-from netkit.agent.udp.batch import Slots, runs
+from netkit.agent.udp.batch import BYTES, Slots, runs
 from netkit.agent.udp.merge import alike, dissect, merged
 from netkit.agent.udp.received import Received
 from netkit.agent.udp.sockets import datagram_size, segments
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from netkit.agent.udp.merge import Shape
-    from netkit.agent.udp.table import Peer, Table
+    from netkit.agent.udp.table import Endpoint, Peer, Table
     from netkit.agent.udp.tun import Tun
 
 #: What is dropped is counted, by reason.
@@ -59,7 +59,7 @@ class Path:
         lengths = slots.fill(self._tun.file)
         destinations = slots.destinations(len(lengths))
         hops = self.table.hops(destinations)
-        for start, stop in runs(lengths, hops):
+        for start, stop in runs(lengths, hops, slots.most):
             peer = hops[start]
             if peer is None:
                 self._drop(destinations[start:stop])
@@ -105,14 +105,34 @@ class Path:
         return self._segments[size]
 
     def inward(self) -> None:
-        """Give the kernel what a peer has sent."""
-        received = self._received
-        try:
-            length, ancillary, _, sender = self._udp.recvmsg_into([received.memory], _ANCILLARY)
-        except OSError:  # nothing there after all, or a datagram with a wrong checksum
+        """Give the kernel what a peer has sent; what does not fit one send is mostly followed by the rest."""
+        first = self._receive(0)
+        if first is None:
             return
-        received.filled(length, datagram_size(ancillary, length))
-        peer = self.table.peers.get(sender[:2])
+        length, size, sender = first
+        second = self._receive(length) if length + size > BYTES else None
+        if second is None:
+            self._carry(length, size, sender)
+        elif second[2] == sender and length % size == 0 and size in second[:2]:
+            self._carry(length + second[0], size, sender)
+        else:
+            self._carry(length, size, sender)
+            self._received.memory[: second[0]] = self._received.view[length : length + second[0]]
+            self._carry(*second)
+
+    def _receive(self, at: int) -> tuple[int, int, Endpoint] | None:
+        """Length, size and sender of datagrams that are put into the memory there; None when there are none."""
+        try:
+            room = self._received.view[at:]
+            length, ancillary, _, sender = self._udp.recvmsg_into([room], _ANCILLARY)
+        except OSError:  # nothing there after all, or a datagram with a wrong checksum
+            return None
+        return length, datagram_size(ancillary, length), sender[:2]
+
+    def _carry(self, length: int, size: int, sender: Endpoint) -> None:
+        received = self._received
+        received.filled(length, size)
+        peer = self.table.peers.get(sender)
         if peer is None:
             self.dropped["unknown_peer"] += received.count
             return

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+#: What one receive can give, and the room for two: 64 KB from a container come in two.
 LARGEST = 1 << 16
+ROOM = 2 * LARGEST
 #: Views of so many layouts are kept: to make them takes longer than all that is done with them.
 _LAYOUTS = 64
 
@@ -11,7 +13,7 @@ class Received:
     """The memory, and how far it is filled."""
 
     def __init__(self) -> None:
-        self.memory = bytearray(LARGEST)
+        self.memory = bytearray(ROOM)
         self.view = memoryview(self.memory)
         self.length = self.size = self.count = 0
         self._payloads: dict[tuple[int, int], list[memoryview]] = {}
@@ -38,6 +40,6 @@ class Received:
         if (header, size) not in self._payloads:
             if len(self._payloads) >= _LAYOUTS:
                 self._payloads.clear()
-            views = [self.view[at + header : at + size] for at in range(0, LARGEST - size + 1, size)]
+            views = [self.view[at + header : at + size] for at in range(0, ROOM - size + 1, size)]
             self._payloads[header, size] = views
         return self._payloads[header, size]
