@@ -32,6 +32,7 @@ from netkit.plan.rules import (
     PortGuard,
     Publish,
     PublishIf,
+    Road,
     Switched,
     Tunnel,
     TunnelFrom,
@@ -240,6 +241,17 @@ def _let_in(number: int, owner: str, source: str, rule: Tunnel | TunnelFrom) -> 
         yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec, head=True))
 
 
+def _road(rule: Road) -> Iterator[Line]:
+    device, peer, local = checked.device(rule.device), checked.prefix(rule.peer), checked.prefix(rule.local)
+    number, comes = family(peer), f"-s {peer} -d {local} -i {device}"
+    for table, chain, spec in (
+        ("raw", "NETKIT-DIRECT", f"{comes} -j RETURN"),
+        ("filter", "NETKIT-TO", f"{comes} -j ACCEPT"),
+        ("nat", "NETKIT-EGRESS", f"-s {local} -d {peer} -o {device} -j RETURN"),
+    ):
+        yield marked(short_id("road", rule.device, peer, local), Line(number, table, chain, spec, head=True))
+
+
 def _guard(rule: PortGuard) -> Iterator[Line]:
     raise HostError(f"iptables cannot guard the port {rule.device}", "use --firewall nftables")
 
@@ -255,6 +267,7 @@ _ITEMS: dict[type[Rule], Callable[[Any], Iterator[Chain | Line]]] = {
     KeepSource: _keep,
     Neighbour: _neighbour,
     Switched: _switched,
+    Road: _road,
     Tunnel: _tunnel,
     TunnelFrom: _tunnel_from,
     PortGuard: _guard,

@@ -52,6 +52,8 @@ SETS = {
     "tunnel4": "typeof iifname . ip saddr . udp dport . @th,96,24",
     "tunnel6": "typeof iifname . ip6 saddr . udp dport . @th,96,24",
     "tunnel_any": "typeof iifname . udp dport . @th,96,24",
+    "road4": f"type ifname . ipv4_addr . ipv4_addr; {_RANGE}",
+    "road6": f"type ifname . ipv6_addr . ipv6_addr; {_RANGE}",
 }
 MAPS = {
     "fwd_from": "type ifname : verdict",
@@ -92,6 +94,8 @@ CHAINS: Chains = (
             'iifname "lo" return',
             f"iifname {_CABLE} fib saddr . iif oif missing drop",
             f"iifname {_CABLE} return",
+            "iifname . ip saddr . ip daddr @road4 return",
+            "iifname . ip6 saddr . ip6 daddr @road6 return",
             "iifname != @nkif ip daddr @nets4 drop",
             "iifname != @nkif ip6 daddr @nets6 drop",
         ),
@@ -126,6 +130,8 @@ CHAINS: Chains = (
         "postrouting",
         "type nat hook postrouting priority srcnat; policy accept",
         (
+            "oifname . ip daddr . ip saddr @road4 return",
+            "oifname . ip6 daddr . ip6 saddr @road6 return",
             f"ip saddr @masq4 oifname != @nkif oifname != {_CABLE} ip daddr != 224.0.0.0/4 masquerade",
             f"ip6 saddr @masq6 oifname != @nkif oifname != {_CABLE} ip6 daddr != ff00::/8 masquerade",
             "ct status dnat ip daddr @keep4 return",
@@ -159,6 +165,8 @@ CHAINS: Chains = (
         "type filter hook forward priority filter; policy accept",
         (
             "iifname @walls oifname @walls iifname . oifname != @selves drop",
+            "iifname . ip saddr . ip daddr @road4 accept",
+            "iifname . ip6 saddr . ip6 daddr @road6 accept",
             f"iifname {_CABLE} goto from_cable",
             "iifname vmap @fwd_from",
             f"oifname {_CABLE} goto to_cable",

@@ -21,6 +21,7 @@ from netkit.plan.rules import (
     PortGuard,
     Publish,
     PublishIf,
+    Road,
     Switched,
     Tunnel,
     TunnelFrom,
@@ -214,6 +215,11 @@ def _tunnel_from(rule: TunnelFrom) -> Iterator[Element]:
     yield Element("inet", f"tunnel{family(peer)}", f"{device} . {peer} . {rule.port} . 0x{rule.vni:06x}")
 
 
+def _road(rule: Road) -> Iterator[Element]:
+    device, peer, local = f'"{checked.device(rule.device)}"', checked.prefix(rule.peer), checked.prefix(rule.local)
+    yield Element("inet", f"road{family(peer)}", f"{device} . {peer} . {local}")
+
+
 def _guard(rule: PortGuard) -> Iterator[Element]:
     device, mac = f'"{checked.device(rule.device)}"', checked.mac(rule.mac)
     yield Element("bridge", "ports", device)
@@ -234,6 +240,7 @@ _ELEMENTS: dict[type[Rule], Callable[[Any], Iterator[Element]]] = {
     KeepSource: _keep,
     Neighbour: _neighbour,
     Switched: _switched,
+    Road: _road,
     Tunnel: _tunnel,
     TunnelFrom: _tunnel_from,
     PortGuard: _guard,

@@ -158,6 +158,14 @@ class TunnelFrom(Rule):
     peer: str
 
 
+class Road(Rule):
+    """What comes by `device` from `peer` for `local`, two prefixes, passes as it is, and what goes back does."""
+
+    device: str
+    peer: str
+    local: str
+
+
 class ZoneSource(Rule):
     """What comes from `source` (a prefix) is of a firewalld `zone`. firewalld only."""
 

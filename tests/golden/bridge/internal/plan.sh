@@ -49,6 +49,8 @@ table inet netkit {
 	set tunnel4 { typeof iifname . ip saddr . udp dport . @th,96,24; }
 	set tunnel6 { typeof iifname . ip6 saddr . udp dport . @th,96,24; }
 	set tunnel_any { typeof iifname . udp dport . @th,96,24; }
+	set road4 { type ifname . ipv4_addr . ipv4_addr; flags interval; }
+	set road6 { type ifname . ipv6_addr . ipv6_addr; flags interval; }
 	map fwd_from { type ifname : verdict; }
 	map fwd_to { type ifname : verdict; }
 	map cable_from { type ifname . nf_proto : verdict; flags interval; }
@@ -76,6 +78,8 @@ table inet netkit {
 		iifname "lo" return
 		iifname "nkp*" fib saddr . iif oif missing drop
 		iifname "nkp*" return
+		iifname . ip saddr . ip daddr @road4 return
+		iifname . ip6 saddr . ip6 daddr @road6 return
 		iifname != @nkif ip daddr @nets4 drop
 		iifname != @nkif ip6 daddr @nets6 drop
 	}
@@ -101,6 +105,8 @@ table inet netkit {
 		fib daddr type local jump publish
 	}
 	chain postrouting {
+		oifname . ip daddr . ip saddr @road4 return
+		oifname . ip6 daddr . ip6 saddr @road6 return
 		ip saddr @masq4 oifname != @nkif oifname != "nkp*" ip daddr != 224.0.0.0/4 masquerade
 		ip6 saddr @masq6 oifname != @nkif oifname != "nkp*" ip6 daddr != ff00::/8 masquerade
 		ct status dnat ip daddr @keep4 return
@@ -139,6 +145,8 @@ table inet netkit {
 	}
 	chain forward {
 		iifname @walls oifname @walls iifname . oifname != @selves drop
+		iifname . ip saddr . ip daddr @road4 accept
+		iifname . ip6 saddr . ip6 daddr @road6 accept
 		iifname "nkp*" goto from_cable
 		iifname vmap @fwd_from
 		oifname "nkp*" goto to_cable
