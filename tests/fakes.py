@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from netkit.model import NsRef
+from netkit.ipam.pool import overlaps
+from netkit.model import NsRef, alone
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.shaping import Queueing
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
@@ -74,8 +75,12 @@ class FakeHost:
         return frozenset((r.dst, r.via, r.dev, r.table) for r in self.routes(family, netns))
 
     def way_to(self, address: str) -> Route | None:
-        defaults = [r for r in self.routes(6 if ":" in address else 4) if r.dst == "default" and r.table == 254]
-        return min(defaults, key=lambda route: route.metric, default=None)
+        known = [r for r in self.routes(6 if ":" in address else 4) if r.table == 254]
+        near = [
+            r for r in known if r.dst != "default" and overlaps(r.dst, f"{address}/{128 if ':' in address else 32}")
+        ]
+        defaults = [r for r in known if r.dst == "default"]
+        return min(near or defaults, key=lambda route: route.metric, default=None)
 
     def sysctl(self, key: str, netns: NsRef | None = None) -> str | None:
         return self.sysctls.get(key)

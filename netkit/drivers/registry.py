@@ -24,7 +24,7 @@ BUILT_IN: dict[str, tuple[str, str]] = {
     "underlay": ("netkit.drivers.underlay", "Underlay"),
     "overlay": ("netkit.drivers.overlay", "Overlay"),
 }
-#: Modes that stand in for one link of another tool's chain; nobody types them.
+#: Modes that nobody types: those that stand in for one link of another tool's chain, and the agent's.
 INNER: dict[str, tuple[str, str]] = {
     "ipam": ("netkit.drivers.ipam", "Ipam"),
     "portmap": ("netkit.drivers.portmap", "Portmap"),
@@ -32,6 +32,7 @@ INNER: dict[str, tuple[str, str]] = {
     "host-device": ("netkit.drivers.hostdevice", "HostDevice"),
     "bandwidth": ("netkit.drivers.bandwidth", "Bandwidth"),
     "tuning": ("netkit.drivers.tuning", "Tuning"),
+    "flannel": ("netkit.drivers.flannel", "Flannel"),
 }
 #: What people write after a mode's colon.
 ARGUMENTS = {"container": "PID|ID", "cni": "TYPE"}

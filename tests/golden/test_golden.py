@@ -17,7 +17,7 @@ from netkit.drivers.protocols import Attachment
 from netkit.drivers.registry import driver
 from netkit.engine.attach import ask_driver, learned, with_lease
 from netkit.ipam.dhcp import DhcpLease, DhcpLink
-from netkit.model import AttachRequest, Lease, Network, NsRef, PortMap, Rate, Subnet
+from netkit.model import AttachRequest, Lease, Network, NsRef, PeerHost, PortMap, Rate, Subnet
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.ops import Errand
 from netkit.plan.render import script
@@ -79,7 +79,14 @@ def plans_of(case: Path) -> tuple[Plan, ...]:
     if not data.get("first", True):
         return (attachment.plan,)
     for_host = mode.host_up(network, host) if hasattr(mode, "host_up") else Plan()
-    return for_host, mode.network_up(network, host), attachment.plan
+    others = [_peer(each) for each in data.get("peers", [])]
+    met = sum((mode.peer(network, peer, host) for peer in others), Plan())  # type: ignore[attr-defined]
+    return for_host, mode.network_up(network, host), met, attachment.plan
+
+
+def _peer(data: dict[str, Any]) -> PeerHost:
+    endpoints = tuple((address, mac) for address, mac in data.pop("endpoints", ()))
+    return PeerHost(**{**data, "subnets": tuple(data.pop("subnets", ()))}, endpoints=endpoints)
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda path: f"{path.parent.name}/{path.name}")
