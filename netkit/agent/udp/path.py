@@ -31,6 +31,7 @@ REASONS = {
     "spoofed": "the source is not in a subnet of the peer that sent it",
     "astray": "the destination is in no subnet of this host",
     "not_taken": "the TUN device did not take a packet: it is down",
+    "unread": "a datagram that came and was not read: no room, a wrong checksum or none",
 }
 #: The first bytes of multicast addresses, by how many bytes an address has.
 _MULTICAST = {4: (224, 255), 16: (255, 255)}

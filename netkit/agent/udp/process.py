@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import gc
 import json
 import os
@@ -12,10 +13,10 @@ import sys
 from netkit.agent.udp.control import Control
 from netkit.agent.udp.path import Path
 from netkit.agent.udp.settings import Settings, check_routes
-from netkit.agent.udp.sockets import open_socket
+from netkit.agent.udp.sockets import open_socket, unread
 from netkit.agent.udp.table import Table
 from netkit.agent.udp.tun import Tun
-from netkit.errors import NetkitError
+from netkit.errors import HostError, NetkitError
 from netkit.state.locks import lock
 from netkit.state.root import Root
 from netkit.value import from_json, to_json
@@ -39,7 +40,18 @@ class Process:
         self._stopping = False
 
     def run(self) -> None:
-        """Carry packets until a signal or an agent says stop; the device stays unless the agent says remove."""
+        """Carry packets until a signal or an agent says stop; the device stays unless the agent says remove.
+
+        HostError when somebody removes the device.
+        """
+        try:
+            self._loop()
+        except OSError as error:
+            if error.errno != errno.EBADFD:
+                raise
+            raise HostError(f"somebody removed {self.settings.device}", "start the proxy again") from error
+
+    def _loop(self) -> None:
         waits = select.poll()
         listener, callers = self._control.listener.fileno(), set()
         for fd in (self._tun.fd, self._udp.fileno(), listener):
@@ -88,7 +100,7 @@ class Process:
     def _counters(self) -> dict[str, Any]:
         names = ("packets_in", "packets_out", "bytes_in", "bytes_out")
         return {
-            "dropped": self._path.dropped,
+            "dropped": {**self._path.dropped, "unread": unread(self._udp)},
             "peers": [
                 {"address": list(peer.address), **{name: getattr(peer, name) for name in names}}
                 for peer in self._path.table.peers.values()
@@ -117,8 +129,10 @@ def main() -> None:
             _say("")
             gc.freeze()
             gc.disable()  # nothing here refers to itself; the collector would look at every view of every batch
-            process.run()
-            process.close()
+            try:
+                process.run()
+            finally:
+                process.close()
     except NetkitError as error:
         _say(json.dumps({"message": error.message, "hint": error.hint, "kind": error.kind}))
         sys.exit(error.exit_code)

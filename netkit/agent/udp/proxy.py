@@ -56,17 +56,18 @@ class Proxy:
     def start(self) -> bool:
         """Have a proxy with these settings; whether one had to be started. A running one with others is ended first.
 
+        What the device has lost is put back in any case: its addresses, its MTU, that it is up.
         ConflictError when the port or the device is somebody else's, HostError where the host cannot.
         """
         running = self.running()
-        if running is not None and running[0] == self.settings:
-            return False
-        if running is not None:
-            self.stop(remove=False)
-        self._reap()
-        self._launch()
+        begins = running is None or running[0] != self.settings
+        if begins:
+            if running is not None:
+                self.stop(remove=False)
+            self._reap()
+            self._launch()
         self._dress()
-        return True
+        return begins
 
     def running(self) -> tuple[Settings, int] | None:
         """The settings and the PID of the proxy that runs for this device, None when none does."""
@@ -137,7 +138,7 @@ class Proxy:
         finally:
             os.close(writing)
         with open(reading, "rb") as pipe:
-            line = pipe.readline()
+            line = pipe.readline() if select.select([pipe], [], [], BEGIN)[0] else b""
         if not line:
             raise HostError(f"the proxy of {self.settings.device} does not begin", f"run: {self._by_hand()}")
         if failure := line.strip():

@@ -13,7 +13,8 @@ if TYPE_CHECKING:
     from netkit.agent.udp.table import Endpoint
 
 UDP_SEGMENT, UDP_GRO = 103, 104
-_SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER = 32, 33, 26
+_SO_SNDBUFFORCE, _SO_RCVBUFFORCE, _SO_ATTACH_FILTER, _SO_MEMINFO = 32, 33, 26, 55
+_DROPS = 8 * 4
 #: What bursts of all peers together may take until we come to read them.
 _BUFFER = 8 << 20
 #: `ldh [6]; jeq #0, drop; ret #-1; drop: ret #0`: a filter of a UDP socket sees the UDP header first.
@@ -34,6 +35,11 @@ def open_socket(listen: Endpoint) -> socket.socket:
             raise ConflictError(f"{where} is taken", "another flannel or netkit? see ss -lunp") from error
         raise HostError(f"cannot listen on {where}: {error.strerror}", "is the address on this host?") from error
     return opened
+
+
+def unread(opened: socket.socket) -> int:
+    """How many datagrams came to the socket and were never read: no room, a wrong checksum or none."""
+    return int(struct.unpack_from("=I", opened.getsockopt(socket.SOL_SOCKET, _SO_MEMINFO, 36), _DROPS)[0])
 
 
 def segments(size: int) -> list[tuple[int, int, bytes]]:
