@@ -338,6 +338,14 @@ def _settled(end: End) -> tuple[int, int, list[str]]:
     return _addresses(end.host.run("ip", "-j", "addr", "show", DEVICE).stdout)
 
 
+def test_a_signal_ends_the_proxy_at_once_and_the_device_stays(pair: Tunnels) -> None:
+    a = pair.a
+    os.kill(a.proxy("running")[1], signal.SIGTERM)
+    assert wait_until(lambda: a.proxy("running") is None)
+    assert _settled(a)[1] == a.mtu
+    assert list((Path(a.host.root) / "run/udp").iterdir()) == []
+
+
 def test_a_device_that_was_down_goes_on_and_one_that_was_removed_is_made_anew(pair: Tunnels) -> None:
     a, b = pair.ends
     a.host.run("ip", "link", "set", DEVICE, "down")

@@ -114,7 +114,7 @@ class Path:
         second = self._receive(length) if length + size > BYTES else None
         if second is None:
             self._carry(length, size, sender)
-        elif second[2] == sender and length % size == 0 and size in second[:2]:
+        elif second[2] == sender and length % size == 0 and (second[1] == size or 0 < second[0] < size):
             self._carry(length + second[0], size, sender)
         else:
             self._carry(length, size, sender)

@@ -38,6 +38,7 @@ class Process:
         self._control = Control(root.udp, socket_name(settings.device), self._answer)
         self._tun.persist(True)
         self._stopping = False
+        self._heard_signal, self._bell = os.pipe2(os.O_NONBLOCK | os.O_CLOEXEC)
 
     def run(self) -> None:
         """Carry packets until a signal or an agent says stop; the device stays unless the agent says remove.
@@ -54,7 +55,7 @@ class Process:
     def _loop(self) -> None:
         waits = select.poll()
         listener, callers = self._control.listener.fileno(), set()
-        for fd in (self._tun.fd, self._udp.fileno(), listener):
+        for fd in (self._tun.fd, self._udp.fileno(), listener, self._heard_signal):
             waits.register(fd, select.POLLIN)
         serve = {self._tun.fd: self._path.outward, self._udp.fileno(): self._path.inward}
         while not self._stopping:
@@ -68,8 +69,13 @@ class Process:
                     waits.register(caller, select.POLLIN)
                     callers.add(caller)
 
-    def stop(self, number: int, frame: FrameType | None) -> None:
-        """End after what is under way."""
+    def heed_signals(self) -> None:
+        """End after what is under way when one comes; a pipe tells it to `poll`, which a signal alone does not end."""
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, self._stop)
+        signal.set_wakeup_fd(self._bell)
+
+    def _stop(self, number: int, frame: FrameType | None) -> None:
         self._stopping = True
 
     def close(self) -> None:
@@ -124,8 +130,7 @@ def main() -> None:
     try:
         with lock(root, f"udp-{settings.device}", 0):
             process = Process(root, settings.check())
-            for number in (signal.SIGTERM, signal.SIGINT):
-                signal.signal(number, process.stop)
+            process.heed_signals()
             _say("")
             gc.freeze()
             gc.disable()  # nothing here refers to itself; the collector would look at every view of every batch
