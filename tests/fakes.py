@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.ipam.pool import overlaps
-from netkit.model import NsRef, alone
+from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.shaping import Queueing
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
