@@ -247,9 +247,9 @@ def hostile(lab: Lab) -> Iterator[Hostile]:
     made.a.proxy("stop")
 
 
-def inner(source: str = "10.5.2.2", destination: str = "10.5.1.2") -> bytes:
+def inner(source: str = "10.5.2.2", destination: str = "10.5.1.2", payload: int = 5) -> bytes:
     scapy = pytest.importorskip("scapy.all")
-    return bytes(scapy.IP(src=source, dst=destination) / scapy.UDP(sport=9, dport=9) / b"hello")
+    return bytes(scapy.IP(src=source, dst=destination) / scapy.UDP(sport=9, dport=9) / bytes(payload))
 
 
 @pytest.mark.parametrize(
@@ -296,6 +296,39 @@ def test_ten_thousand_hostile_datagrams_change_nothing(hostile: Hostile) -> None
     hostile.pair.b.routes()
     assert ping(hostile.a, hostile.b.address)
     hostile.pair.b.proxy("stop")
+
+
+#: From two addresses in turn, as many packets as a send can hold, and then one that is shorter.
+_IN_TURN = """
+import socket, struct, sys
+to, *pairs = sys.argv[1:]
+sockets = []
+for address, packets in zip(pairs[::2], pairs[1::2]):
+    udp = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+    udp.bind((address, 8285))
+    sockets.append((udp, [bytes.fromhex(one) for one in packets.split(",")]))
+for _ in range(20):
+    for udp, (long, short) in sockets:
+        udp.sendmsg([long] * 44, [(socket.IPPROTO_UDP, 103, struct.pack("=H", len(long)))], 0, (to, 8285))
+    for udp, (long, short) in sockets:
+        udp.sendto(short, (to, 8285))
+"""
+
+
+def test_what_two_peers_send_in_turn_is_not_mixed(hostile: Hostile) -> None:
+    a, b = hostile.pair.ends
+    b.host.run("ip", "addr", "add", "192.0.2.3/24", "dev", "eth0")
+    a.proxy("table", {"10.5.2.0/24": (b.outer, PORT), "10.5.3.0/24": ("192.0.2.3", PORT)})
+    words = []
+    for outer, source in ((b.outer, "10.5.2.2"), ("192.0.2.3", "10.5.3.2")):
+        words += [outer, ",".join(inner(source, payload=size).hex() for size in (1444, 900))]
+    b.host.run(sys.executable, "-c", _IN_TURN, a.outer, *words)
+
+    def came() -> list[int]:
+        return [peer["packets_in"] for peer in a.proxy("counters")["peers"]]
+
+    assert wait_until(lambda: came() == [900, 900]), came()
+    assert hostile.dropped() == {}
 
 
 def test_a_packet_that_nobody_has_is_counted(pair: Tunnels) -> None:
