@@ -16,16 +16,17 @@ import pytest
 
 from netkit.agent import stores
 from netkit.agent.stores.choice import lease_subnet
-from netkit.agent.stores.etcd import gateway, mirror
+from netkit.agent.stores.etcd import flannel, gateway, mirror
 from netkit.agent.stores.etcd import store as module
 from netkit.agent.stores.etcd.mirror import Mirror
 from netkit.agent.stores.etcd.store import EtcdStore
 from netkit.agent.stores.etcd.url import location
 from netkit.agent.stores.model import ALIVE, STALE, Endpoint, Host, Settings
 from netkit.errors import ConflictError, HostError, StateError
-from netkit.state.files import Directory
+from netkit.state.files import Directory, dump
 from tests.etcds import Etcd, answering, certificates, cluster, running
 from tests.features import need
+from tests.forgeries import forged
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -319,6 +320,15 @@ def test_a_network_that_nobody_made_is_not_there(common: Etcd, prefix: str) -> N
         join(common, "a", None, prefix)
 
 
+def test_what_an_operator_wrote_in_the_configuration_can_be_read_as_it_is(common: Etcd, prefix: str) -> None:
+    url = f"etcd://{common.endpoint}/{prefix}"
+    assert stores.net_conf(url, "") == stores.net_conf("/shared", "web") == ""
+    written = '{"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan", "VNI": 7, "DirectRouting": true}}'
+    common.ctl("put", f"/{prefix}/config", written)
+    assert stores.net_conf(url, "") == written
+    assert join(common, "a", SETTINGS.replace(ttl=86400), prefix).acquire(SUBNET).node == "a"
+
+
 def test_without_the_library_the_refusal_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "etcd3gw", None)
     with pytest.raises(HostError, match="etcd3gw") as caught:
@@ -366,6 +376,62 @@ def test_more_keys_than_anyone_can_know_are_refused(common: Etcd, prefix: str, m
     after = b.snapshot()
     assert not after.reachable
     assert after.claims == before.claims
+
+
+ODD_KEYS = (
+    "subnets/x", "subnets/10.5.72.0-25", "subnets/10.5.72.128-25", "subnets/10.5.0.0-16", "subnets/10.6.1.0-24",
+    "subnets/10.5.72.1-24", "subnets/10.5.72.0-24/x", "subnets/../config", "subnets/10.5.72.0-24&fd00::-64", "subnets/",
+    "subnets/10.5.91.0-24&10.5.92.0-24", "subnets/" + "9" * 5000, "subnets/\0", "netkit/nodes/", "netkit/nodes/../a",
+    "netkit/nodes/a/b", "netkit/addresses/10.6.0.1", "netkit/addresses/x", "netkit/alive/?", "x", "config/",
+)  # fmt: skip
+
+
+def hostile(chance: random.Random) -> tuple[str, bytes]:
+    """A key and a value that someone wrote who means no good."""
+    number = chance.randrange(12)
+    host = Host(f"e{number}", "192.0.2.66", 7, chance.choice((A.vtep, f"02:00:00:00:66:{number:02x}")), A.endpoints)
+    lease = forged(chance, flannel.lease(host, host.node))
+    return chance.choice(
+        (
+            (f"subnets/10.5.{number + 90}.0-24", lease),
+            (f"netkit/nodes/e{number}", forged(chance, dump(host))),
+            (f"netkit/nodes/e{number}", dump(host)),
+            (f"netkit/addresses/10.5.9.{number}", lease),
+            (chance.choice(ODD_KEYS), lease),
+        )
+    )
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_ten_thousand_hostile_keys_change_nothing_but_their_own(common: Etcd, prefix: str, seed: int) -> None:
+    chance = random.Random(seed)  # noqa: S311 - the same every time
+    a, b = join(common, "a", prefix=prefix), join(common, "b", prefix=prefix)
+    a.renew(A)
+    claim, address = a.acquire(SUBNET), a.acquire(ADDRESS)
+    b.renew(B)
+    before = b.snapshot()
+    believed = set()
+    for _ in range(100):
+        written = dict(hostile(chance) for _ in range(25))
+        puts = [
+            {"request_put": {"key": gateway.encode(f"/{prefix}/{key}"), "value": gateway.encode(value)}}
+            for key, value in written.items()
+        ]
+        a._gateway.call("kv/txn", {"success": puts})
+        seen = b.snapshot()
+        assert seen.reachable, seen.why
+        assert seen.hosts[:2] == before.hosts
+        assert (seen.claim(SUBNET), seen.claim(ADDRESS)) == (claim, address)
+        assert len(seen.warnings) <= 100
+        assert all(len(text) < 1000 for text in seen.warnings)
+        believed |= {one.host.node for one in seen.hosts[2:]}
+        leased = [cidr for one in seen.claims for cidr in one.subnets]
+        assert len(leased) == len(set(leased))
+        assert all(cidr.startswith("10.5.") and cidr.endswith(".0/24") for cidr in leased)
+        assert not any(one.host.endpoints or one.host.vtep == A.vtep for one in seen.hosts[2:])
+    assert believed
+    assert a.renew(A) == (claim, address)
+    assert lease_subnet(b).node == "b"
 
 
 @pytest.mark.limit(240)

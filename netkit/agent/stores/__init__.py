@@ -21,7 +21,7 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
     ConfigError when the URL is none, HostError when this host lacks what it takes, StateError when the store is not
     there, ConflictError when other settings are agreed.
     """
-    scheme, _, rest = url.partition("://") if "://" in url else ("dir", "", url)
+    scheme, rest = _scheme(url)
     if scheme == "dir":
         from netkit.agent.stores.directory import DirectoryStore
         from netkit.agent.stores.patience import PATIENCE, Patience
@@ -36,6 +36,16 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
     raise ConfigError("store", f"{url!r} is no store", _WAYS)
 
 
+def net_conf(url: str, network: str) -> str:
+    """flannel's net-conf.json as etcd has it, "" when it has none; a directory never has. Errors as of `open`."""
+    if _scheme(url)[0] not in ("etcd", "etcds"):
+        return ""
+    from netkit.agent.stores.etcd import store
+    from netkit.agent.stores.etcd.url import location
+
+    return store.net_conf(location(url, network))
+
+
 def kept(url: str, network: str, node: str, settings: Settings | None, files: Directory) -> LeaseStore:
     """As `open`, with what is known of the network kept in this host's `files`, under its name or one made of the URL.
 
@@ -47,6 +57,11 @@ def kept(url: str, network: str, node: str, settings: Settings | None, files: Di
 
     name = network or short_id(url)
     return Kept(lambda agreed: open(url, network, node, agreed), node, settings, files, name)
+
+
+def _scheme(url: str) -> tuple[str, str]:
+    scheme, mark, rest = url.partition("://")
+    return (scheme, rest) if mark else ("dir", url)
 
 
 def _path(url: str, path: str) -> str:

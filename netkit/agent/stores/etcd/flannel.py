@@ -139,8 +139,8 @@ def _network(body: dict[str, Any], word: str, usual: int) -> dict[str, Any]:
         raise ConfigError(at, f"{cidr} is of the other family")
     short = prefix_length(cidr) + 2
     length = _number(body, f"{word}SubnetLen".lower(), f"{word}SubnetLen", max(usual, short), BITS[family(cidr)] + 1)
-    ends = {name: body.get(f"{word}Subnet{key}".lower()) for name, key in (("first", "Min"), ("last", "Max"))}
-    found = {name: parse.address(value, f"{word}Subnet{name}") for name, value in ends.items() if value}
+    ends = {"first": f"{word}SubnetMin", "last": f"{word}SubnetMax"}
+    found = {name: parse.address(body[key.lower()], key) for name, key in ends.items() if body.get(key.lower())}
     return {"cidr": cidr, "length": length, **found}
 
 

@@ -239,6 +239,13 @@ class EtcdStore:
         return change.make(self._gateway)
 
 
+def net_conf(where: Location) -> str:
+    """The network's net-conf.json with all that an operator wrote in it, "" when there is none."""
+    mirror = Mirror(Gateway(where), (where.key_of("config"),))
+    mirror.refresh()
+    return "".join(entry.value.decode("utf-8", "replace") for entry in mirror.under(where.key_of("config")).values())
+
+
 def _put(change: Change, key: str, place: dict[str, Entry], value: bytes, lease: int) -> None:
     """Have a key say that, and last as long as that lease; nothing is written when it does."""
     seen = place.get(key)

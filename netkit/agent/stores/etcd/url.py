@@ -38,7 +38,11 @@ def location(url: str, network: str) -> Location:
     place, _, query = rest.partition("?")
     hosts, _, path = place.partition("/")
     if "@" in hosts:
-        raise _bad(url, "has a user in it", "?user=NAME&password-file=/path at its end: others see command lines")
+        raise _bad(
+            f"{scheme}://...@{hosts.rpartition('@')[2]}",
+            "has a user in it",
+            "?user=NAME&password-file=/path at its end: others see command lines",
+        )
     members = tuple(_member(url, host) for host in hosts.split(","))
     found = Location(members, _prefix(url, path, network), scheme == "etcds", **_options(url, query))
     if bool(found.cert) != bool(found.key):
