@@ -58,7 +58,8 @@ def peers(net: Network, host: Host) -> list[tuple[str, int, str, str]]:
 def part(subnet: Subnet, local: str, peers: Sequence[str]) -> Subnet:
     """This host's part of a subnet, and its gateway there: by the place of its address among those of all hosts.
 
-    There are as many parts as hosts, or more: a power of two, so that each is a prefix.
+    There are as many parts as hosts, or more: a power of two, so that each is a prefix. Its first and last address, which
+    look like a network's own, are nobody's.
     """
     hosts = sorted({local, *peers}, key=number)
     if len(hosts) == 1:
@@ -69,8 +70,10 @@ def part(subnet: Subnet, local: str, peers: Sequence[str]) -> Subnet:
     if length > width - 2:
         raise ConfigError("subnet", f"{subnet.cidr} is too small for {len(hosts)} hosts", "choose a larger one")
     first = span(subnet.cidr)[0] + (hosts.index(local) << (width - length))
-    mine = f"{text(first, version)}/{length}"
-    return subnet.replace(gateway=default_gateway(mine), ip_range=mine)
+    last = first + (1 << (width - length)) - 1
+    return subnet.replace(
+        gateway=text(first + 1, version), ip_range=f"{text(first + 1, version)}-{text(last - 1, version)}"
+    )
 
 
 def _default_subnet(vni: int) -> Subnet:

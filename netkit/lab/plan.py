@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from typing import TypeAlias
 
     from netkit.lab.topology import Container, Host, Joined, Lab, Member, NetworkWish, Switch, Wire
+    from netkit.model import Subnet
 
     Part: TypeAlias = "str | Place | Home | Netkit"
 
@@ -151,11 +152,12 @@ def _started(member: Member, names: frozenset[str]) -> Iterator[Act]:
 
 def _network(host: Host, wish: NetworkWish) -> Act:
     net = wish.network
+    if net.mode == "overlay":
+        return _overlay(host, wish)
     words = ["network", "create", net.name, "--mode", net.mode]
     for subnet in net.subnets:
-        words += ["--subnet", subnet.cidr]
+        words += _subnet(subnet)
         words += ["--gateway", subnet.gateway] if subnet.gateway else []
-        words += ["--ip-range", subnet.ip_range] if subnet.ip_range else []
     words += ["--ipam", net.ipam] if net.ipam else []
     words += ["--mtu", str(net.mtu)] if net.mtu else []
     words += ["--parent", net.parent] if net.parent else []
@@ -164,6 +166,21 @@ def _network(host: Host, wish: NetworkWish) -> Act:
     for key, value in net.options:
         words += ["-o", f"{key}={value}"]
     return _act(host.name, wish.line, NETKIT, *_firewall(host), *words)
+
+
+def _overlay(host: Host, wish: NetworkWish) -> Act:
+    """An overlay is made by its own command, whose options are the network's: `peer` may name several."""
+    net = wish.network
+    words = ["overlay", "up", "--name", net.name]
+    for key, value in net.options:
+        words += [word for one in value.split(",") for word in (f"--{key}", one.strip())]
+    words += [word for subnet in net.subnets for word in _subnet(subnet)]
+    words += ["--mtu", str(net.mtu)] if net.mtu else []
+    return _act(host.name, wish.line, NETKIT, *_firewall(host), *words)
+
+
+def _subnet(subnet: Subnet) -> list[str]:
+    return ["--subnet", subnet.cidr, *(["--ip-range", subnet.ip_range] if subnet.ip_range else [])]
 
 
 def _attach(lab: Lab, container: Container, joined: Joined, at: int) -> Act:

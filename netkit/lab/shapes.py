@@ -215,7 +215,10 @@ _NETWORK = Shape(
         "internal": Field(Flag(), "No way out and no way in."),
         "icc": Field(Flag(), "Whether its containers reach each other [true]."),
         "parent": Field(Text(words.ifname), "The host's link that the mode builds on [that of the default route]."),
-        "options": Field(MapOf(Text()), "Options of the mode, as `netkit network create -o` takes them."),
+        "options": Field(
+            MapOf(Text()),
+            "Options of the mode, as `netkit network create -o` takes them; of an overlay, as `netkit overlay up` does.",
+        ),
     },
 )
 _JOINED = {

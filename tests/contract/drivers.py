@@ -36,7 +36,8 @@ class Promise(NamedTuple):
     """A driver: whom its containers reach (gateway, sibling, host, lan), and who reaches them (host, lan).
 
     Whoever is not named is not reached, even though the packet would find its way. With `parent` the network stands on
-    the host's eth0 (a second one on eth1) and its containers live in the LAN's own subnets.
+    the host's eth0 (a second one on eth1) and its containers live in the LAN's own subnets. `{}` in an option is the
+    number of the network.
     """
 
     mode: str
@@ -48,6 +49,7 @@ class Promise(NamedTuple):
 
 
 ALL = ("gateway", "sibling", "host", "lan")
+_OVERLAY = (("vni", "4{}"), ("local", "192.0.2.1"), ("dev", "eth0"))
 DRIVERS = (
     Promise("bridge", reaches=ALL, reached_by=("host",), needs=("bridge", "nft-bridge")),
     Promise("ptp", reaches=ALL, reached_by=("host",), needs=("veth",)),
@@ -57,6 +59,8 @@ DRIVERS = (
     Promise("switch", ("sibling",), (), needs=("bridge", "nft-bridge", "driver-switch")),
     Promise("ipvlan", ("gateway", "sibling", "lan"), ("lan",), parent=True, needs=("ipvlan",)),
     Promise("underlay", ALL, ("host", "lan"), parent=True, options=(("yes", "on"),), needs=("bridge", "nft-bridge")),
+    Promise("overlay", ALL, ("host",), options=(*_OVERLAY, ("peers", "192.0.2.2")), needs=("vxlan", "nft-bridge")),
+    Promise("overlay", ALL, ("host",), options=(*_OVERLAY, ("group", "239.1.1.4{}")), needs=("vxlan", "nft-bridge")),
 )
 
 #: Subnets of a first and a second network: of their own, and those of the LANs.
@@ -106,7 +110,8 @@ class Stage:
         subnets = tuple((LANS if self.promise.parent else OWN)[version][number] for version in self.families)
         parent = f"eth{number}" if self.promise.parent else ""
         name = ("one", "two")[number]
-        return Network(name, self.promise.mode, "", subnets, MTU, parent=parent, options=self.promise.options)
+        options = tuple((key, value.format(number)) for key, value in self.promise.options)
+        return Network(name, self.promise.mode, "", subnets, MTU, parent=parent, options=options)
 
     def attach(self, container: Container, number: int = 0, ifname: str = "eth0") -> Endpoint:
         """A container on one of the networks, which is made first if it is not there."""

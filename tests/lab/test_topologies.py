@@ -33,6 +33,7 @@ SHIPPED = {
     "ptp",
     "container-shared",
     "underlay-dhcp",
+    "vxlan-two-hosts",
 }
 #: What a lab takes besides netkit.
 NEEDS = {"underlay-dhcp": "dnsmasq"}
