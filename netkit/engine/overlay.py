@@ -58,8 +58,8 @@ def peers(net: Network, host: Host) -> list[tuple[str, int, str, str]]:
 def part(subnet: Subnet, local: str, peers: Sequence[str]) -> Subnet:
     """This host's part of a subnet, and its gateway there: by the place of its address among those of all hosts.
 
-    There are as many parts as hosts, or more: a power of two, so that each is a prefix. Its first and last address, which
-    look like a network's own, are nobody's.
+    There are as many parts as hosts, or more: a power of two, so that each is a prefix. Its first and last
+    address, which look like a network's own, are nobody's.
     """
     hosts = sorted({local, *peers}, key=number)
     if len(hosts) == 1:

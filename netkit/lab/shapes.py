@@ -217,7 +217,7 @@ _NETWORK = Shape(
         "parent": Field(Text(words.ifname), "The host's link that the mode builds on [that of the default route]."),
         "options": Field(
             MapOf(Text()),
-            "Options of the mode, as `netkit network create -o` takes them; of an overlay, as `netkit overlay up` does.",
+            "Options of the mode, as `netkit network create -o` takes them; an overlay's as `netkit overlay up`.",
         ),
     },
 )
