@@ -34,7 +34,7 @@ class Entry(Value):
 class Mirror:
     """The keys below some prefixes (or the keys alone, where one does not end in /), all of one `revision`.
 
-    `cluster` is the id that etcd gives itself.
+    `cluster` is the id that etcd gives itself; `version` is another number whenever anything has changed here.
     """
 
     def __init__(self, gateway: Gateway, prefixes: tuple[str, ...]) -> None:
@@ -43,6 +43,7 @@ class Mirror:
         self.revision = 0
         self.cluster = ""
         self._entries: dict[str, dict[str, Entry]] = {prefix: {} for prefix in prefixes}
+        self.version = 0
         self._odd = False
 
     def under(self, prefix: str) -> dict[str, Entry]:
@@ -77,7 +78,9 @@ class Mirror:
         if since and [len(one) for one in merged] != counts:
             return False
         self._odd = False
-        self._entries = dict(zip(self.prefixes, merged, strict=True))
+        if not since or any(news):
+            self._entries = dict(zip(self.prefixes, merged, strict=True))
+            self.version += 1
         self.revision, self.cluster = revision, cluster
         return True
 

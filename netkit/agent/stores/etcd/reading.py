@@ -31,27 +31,31 @@ _NOBODY = "?"
 class Reading:
     """Values by their keys, as they were judged; `warnings` collects what was passed over.
 
-    `node` is this host, and `public` its addresses: a lease that names no node, and one of these, is its own.
+    `node` is this host: a lease that names no node, and one of its addresses, is its own.
     """
 
     def __init__(self, node: str, settings: Settings) -> None:
         self.node = node
         self.settings = settings
-        self.public: tuple[str, ...] = ()
+        self._public: tuple[str, ...] = ()
         self.warnings: list[str] = []
         self._taken = Taken()
         self._judged: dict[tuple[str, str], tuple[int, object]] = {}
 
-    def begin(self, keys: set[str]) -> None:
-        """Begin anew, with those keys: what was known of others is forgotten."""
+    def begin(self, keys: set[str], public: tuple[str, ...]) -> None:
+        """Begin anew, with those keys and this host's addresses: what was known of others is forgotten."""
         self.warnings.clear()
-        self._judged = {known: value for known, value in self._judged.items() if known[1] in keys}
+        same = public == self._public
+        self._judged = {
+            known: value for known, value in self._judged.items() if known[1] in keys and (same or known[0] != "claim")
+        }
+        self._public = public
 
     def leases(self, entries: dict[str, Entry], prefix: str) -> Iterator[Claim]:
         """Who has which subnets; of two that overlap, the older one counts."""
         taken = self._taken = Taken()
         for entry in sorted(entries.values(), key=lambda one: one.created):
-            claim = self._claim(entry, f"subnets/{entry.key.removeprefix(prefix)}")
+            claim = self._claim(entry, "subnets", prefix)
             if claim is None:
                 continue
             if other := self.overlap(claim):
@@ -63,7 +67,7 @@ class Reading:
 
     def addresses(self, entries: dict[str, Entry], prefix: str) -> Iterator[Claim]:
         """Who has which addresses."""
-        claims = (self._claim(entry, f"addresses/{entry.key.removeprefix(prefix)}") for entry in entries.values())
+        claims = (self._claim(entry, "addresses", prefix) for entry in entries.values())
         return (claim for claim in claims if claim)
 
     def hosts(self, leases: dict[str, Entry], records_of: dict[str, Entry], alive: Iterable[str]) -> tuple[Seen, ...]:
@@ -90,19 +94,19 @@ class Reading:
         if len(self.warnings) < 100:
             self.warnings.append(f"{key[-80:]!r} in etcd was passed over: {why[:200]}")
 
-    def _claim(self, entry: Entry, name: str) -> Claim | None:
-        """The claim of a key; one that nobody understands is had by nobody that could be named."""
-        try:
-            resource = records.resource(name)
+    def _claim(self, entry: Entry, kind: str, prefix: str) -> Claim | None:
+        """The claim of a key; one whose value nobody understands is had by nobody that could be named."""
+
+        def judge(_: bytes) -> Claim:
+            resource = records.resource(f"{kind}/{entry.key.removeprefix(prefix)}")
             _check_inside(resource, self.settings)
-        except ConfigError as error:
-            self.warn(entry.key, error.message)
-            return None
-        return Claim(resource, entry.created, self._holder(entry), reserved=not entry.lease)
+            return Claim(resource, entry.created, self._holder(entry), reserved=not entry.lease)
+
+        return self._judge("claim", entry, judge)
 
     def _holder(self, entry: Entry) -> str:
         node, public = self._owner(entry)
-        if not node and public in self.public:
+        if not node and public in self._public:
             return self.node
         return node or public or _NOBODY
 
@@ -124,7 +128,7 @@ class Reading:
         changed, known = self._judged.get((kind, entry.key), (0, None))
         if changed != entry.changed:
             try:
-                if len(entry.value) > records.HOST_SIZE:
+                if kind != "claim" and len(entry.value) > records.HOST_SIZE:
                     raise ValueError(f"larger than {records.HOST_SIZE} bytes")
                 known = judge(entry.value)
                 self._judged[(kind, entry.key)] = (entry.changed, known)

@@ -70,7 +70,8 @@ class EtcdStore:
         self._lease = Alive(self._gateway, self.settings.ttl)
         self._life = Alive(self._gateway, int(LIVELINESS))
         self._said: Host | None = None
-        self._last = Snapshot()
+        self._last = self._built = Snapshot()
+        self._built_of: tuple[int, tuple[str, ...]] = (0, ())
         self._renewed = clock()
 
     def acquire(self, resource: str, reserved: bool = False) -> Claim:
@@ -79,8 +80,7 @@ class EtcdStore:
             raise StateError("this host has been silent for too long to claim anything", "renew first")
         for _ in range(_TRIES):
             self._refresh()
-            found, mine = self._claims(), self._entry(resource)
-            claim = next((one for one in found if one.resource == resource), None)
+            claim, mine = self._known().claim(resource), self._entry(resource)
             if claim and claim.node != self.node:
                 word = "reserved for" if claim.reserved else "leased to"
                 raise ConflictError(f"{resource} is {word} {claim.node}", "choose another")
@@ -104,13 +104,13 @@ class EtcdStore:
             if self._speak(said, data):
                 self._renewed = self._clock()
                 self._refresh()
-                return tuple(claim for claim in self._claims() if claim.node == self.node)
+                return self._known().of(self.node)
         raise StateError("this host's keys are written by others all the time", "see which other host has its id")
 
     def release(self, claim: Claim) -> bool:
         self._refresh()
         entry = self._entry(claim.resource)
-        if entry is None or claim.node != self.node or claim not in self._claims():
+        if entry is None or claim.node != self.node or claim not in self._known().claims:
             return False
         change = Change()
         change.delete(entry)
@@ -119,14 +119,9 @@ class EtcdStore:
     def snapshot(self) -> Snapshot:
         try:
             self._refresh()
+            self._last = self._known()
         except StateError as error:
             self._last = self._last.replace(reachable=False, why=error.message, warnings=())
-            return self._last
-        leases, nodes = self._mirror.under(self._subnets), self._mirror.under(self._nodes)
-        claims = self._claims()
-        living = {key.removeprefix(self._alive) for key in self._mirror.under(self._alive)}
-        hosts = self._reading.hosts(leases, nodes, living)
-        self._last = Snapshot(True, "", hosts, claims, tuple(self._reading.warnings))
         return self._last
 
     def watch(self, seconds: float) -> Snapshot:
@@ -176,11 +171,20 @@ class EtcdStore:
         except (ValueError, ConfigError) as error:
             raise StateError(f"{self._config} in etcd makes no sense: {error}", "ask who wrote it") from error
 
-    def _claims(self) -> tuple[Claim, ...]:
+    def _known(self) -> Snapshot:
+        """What the mirror's keys mean, worked out when one has changed."""
+        public = tuple(filter(None, (self._said.public, self._said.public6))) if self._said else ()
+        if self._built_of != (self._mirror.version, public):
+            self._built, self._built_of = self._build(public), (self._mirror.version, public)
+        return self._built
+
+    def _build(self, public: tuple[str, ...]) -> Snapshot:
         leases, addresses = self._mirror.under(self._subnets), self._mirror.under(self._addresses)
-        self._reading.begin({*leases, *addresses, *self._mirror.under(self._nodes)})
-        self._reading.public = tuple(filter(None, (self._said.public, self._said.public6))) if self._said else ()
-        return (*self._reading.leases(leases, self._subnets), *self._reading.addresses(addresses, self._addresses))
+        nodes, reading = self._mirror.under(self._nodes), self._reading
+        reading.begin({*leases, *addresses, *nodes}, public)
+        claims = (*reading.leases(leases, self._subnets), *reading.addresses(addresses, self._addresses))
+        living = {key.removeprefix(self._alive) for key in self._mirror.under(self._alive)}
+        return Snapshot(True, "", reading.hosts(leases, nodes, living), claims, tuple(reading.warnings))
 
     def _entry(self, resource: str) -> Entry | None:
         """What stands under the key of a resource."""
@@ -227,9 +231,9 @@ class EtcdStore:
         else:
             life = self._mirror.under(self._alive).get(sign)
             _put(change, sign, self._mirror.under(self._alive), b"", self._life.keep(life.lease if life else 0))
-        for claim in self._claims():
+        for claim in self._known().of(self.node):
             entry = self._entry(claim.resource)
-            if claim.node != self.node or entry is None:
+            if entry is None:
                 continue
             if said.left and not claim.reserved:
                 change.delete(entry)

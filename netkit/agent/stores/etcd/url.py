@@ -38,19 +38,16 @@ def location(url: str, network: str) -> Location:
     place, _, query = rest.partition("?")
     hosts, _, path = place.partition("/")
     if "@" in hosts:
-        raise _bad(
-            f"{scheme}://...@{hosts.rpartition('@')[2]}",
-            "has a user in it",
-            "?user=NAME&password-file=/path at its end: others see command lines",
-        )
+        shown = f"{scheme}://...@{hosts.rpartition('@')[2]}"
+        raise _bad(shown, "has a user in it", "?user=NAME&password-file=/path at its end: others see command lines")
     members = tuple(_member(url, host) for host in hosts.split(","))
     found = Location(members, _prefix(url, path, network), scheme == "etcds", **_options(url, query))
     if bool(found.cert) != bool(found.key):
-        raise _bad(url, "has one of cert= and key=", "both")
+        raise _bad(url, "has one of cert= and key=")
     if (found.ca or found.cert) and not found.tls:
         raise _bad(url, "has certificates for a connection without TLS", "etcds:// in place of etcd://")
     if bool(found.user) != bool(found.password_file):
-        raise _bad(url, "has one of user= and password-file=", "both")
+        raise _bad(url, "has one of user= and password-file=")
     return found
 
 
@@ -84,5 +81,5 @@ def _options(url: str, query: str) -> dict[str, str]:
     return found
 
 
-def _bad(url: str, what: str, instead: str) -> ConfigError:
-    return ConfigError("store", f"{url!r} {what}", f"write {instead}" if " " in instead else instead or _WAYS)
+def _bad(url: str, what: str, instead: str = "") -> ConfigError:
+    return ConfigError("store", f"{url!r} {what}", f"write {instead}" if instead else _WAYS)
