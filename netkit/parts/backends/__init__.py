@@ -56,6 +56,7 @@ class Backend(Protocol):
 BACKENDS = {
     "vxlan": ("netkit.parts.backends.vxlan", "VxlanRoutes"),
     "host-gw": ("netkit.parts.backends.hostgw", "HostGateway"),
+    "udp": ("netkit.parts.backends.udp", "UdpRoutes"),
     "alloc": ("netkit.parts.backends.alloc", "Alloc"),
 }
 #: Backends of flannel that netkit does not drive, and why.
