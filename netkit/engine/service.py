@@ -20,6 +20,7 @@ from netkit.state.root import Root
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
+    from typing import TypeVar
 
     from netkit.engine.doctor import Finding
     from netkit.engine.overlay import Wish
@@ -29,10 +30,13 @@ if TYPE_CHECKING:
     from netkit.ipam.files import Claim
     from netkit.ipam.hostlocal import Holding
     from netkit.model import AttachRequest, Endpoint, Network, NsRef, PeerHost
+    from netkit.plan.host import Host
     from netkit.plan.ops import Op
     from netkit.plan.steps import Plan
     from netkit.state.networks import Up
     from netkit.state.records import Record
+
+    T = TypeVar("T")
 
 
 class Engine:
@@ -248,6 +252,36 @@ class Engine:
 
         with self._session() as session:
             return meet(session, name, peers)
+
+    def keep(self, name: str, peers: Sequence[PeerHost] | None) -> Met:
+        """See that a network stands and leads to just these hosts; None where nobody knows who they are for now."""
+        from netkit.engine.upkeep import keep
+
+        with self._session() as session:
+            return keep(session, name, peers)
+
+    def differences(self, name: str) -> list[tuple[str, str]]:
+        """What the kernel has otherwise of a network's other hosts: `missing` or `stale`, and what."""
+        from netkit.engine.peers import differences
+        from netkit.plan.render import render
+
+        with self._session() as session:
+            return [(kind, str(render(step.op)[0])) for kind, step in differences(session, name)]
+
+    def see_network(self, net: Network) -> Network:
+        """See that a network is defined as given, and up; ConflictError when it is in use and would have to change."""
+        with self._session() as session, session.network_lock(net.name):
+            return networks.settle(session, net)[0]
+
+    def look(self, ask: Callable[[Host], T]) -> T:
+        """What one observation of the host answers."""
+        with self._session() as session:
+            return ask(session.host())
+
+    def links(self) -> list[str]:
+        """The names of the host's links."""
+        with self._session() as session:
+            return [link.name for link in session.namespaces.enter(None).socket().links()]
 
     def remove_network(self, name: str) -> None:
         """Take a network down and forget it."""

@@ -10,11 +10,14 @@
       cni/                        results of plugins    netkit.cni.runtime
       dhcp/                       leases of DHCP        netkit.agent.dhcp
       udp/                        sockets of proxies    netkit.agent.udp
+      agent/                      what it did last      netkit.agent.host
       lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
       networks/                   definitions           netkit.state.networks
       reservations/NETWORK/       reserved addresses    netkit.ipam.files
+      stores/                     what stores held last netkit.agent.stores
+      identity/                   what we are called    netkit.engine.node
 
 Directories are 0700, files 0600, whatever the umask.
 """
@@ -101,6 +104,11 @@ class Root:
         return self._volatile("udp")
 
     @property
+    def agent(self) -> Directory:
+        """What the host agent knows and did last."""
+        return self._volatile("agent")
+
+    @property
     def labs(self) -> Directory:
         """Labs that stand, by name."""
         return self._volatile("lab")
@@ -123,6 +131,16 @@ class Root:
     def networks(self) -> Directory:
         """Definitions of networks, by name."""
         return self._lasting("networks")
+
+    @property
+    def stores(self) -> Directory:
+        """What stores held when they were last reached, by network."""
+        return self._lasting("stores")
+
+    @property
+    def identity(self) -> Directory:
+        """What this host is called by others, where it has no name of its own."""
+        return self._lasting("identity")
 
     def reservations(self, network: str) -> Directory:
         """A network's reserved addresses."""

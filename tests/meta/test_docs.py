@@ -25,7 +25,7 @@ MANUAL = sorted(REPOSITORY.glob("docs/man/*.md"))
 #: ``` fences; those of another language than these hold no commands.
 FENCE = re.compile(r"^ *```(\w*)\n(.*?)^ *```$", re.MULTILINE | re.DOTALL)
 TYPED = ("console", "sh", "")
-OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][a-z-]*)")
+OPTION = re.compile(r"(?<![\w-])(--?[a-zA-Z][a-z0-9-]*)")
 
 
 def leaves(command: click.Command = netkit, path: str = "netkit") -> Iterator[tuple[str, click.Command]]:

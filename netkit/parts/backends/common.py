@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from netkit.errors import ConflictError
-from netkit.model import family
+from netkit.model import alone, family
 from netkit.naming import PROTOCOL
 from netkit.plan.ops import MAIN, RouteAdd, RulesAdd
 from netkit.plan.rules import Road
@@ -26,15 +26,16 @@ def address_of(peer: PeerHost, version: int, own: str) -> str:
 
 def by_gateway(realm: Realm, subnet: str, address: str, dev: str, host: Host) -> Plan:
     """A subnet behind a host that is a neighbour: an ordinary route, and the firewall lets it through."""
-    return road(realm, subnet, dev, host) + Plan.of(
+    return road(realm, subnet, dev, host, address) + Plan.of(
         (route(subnet, dev, address, host), f"{subnet} is behind the neighbour {address}")
     )
 
 
-def road(realm: Realm, subnet: str, dev: str, host: Host) -> Plan:
-    """Packets between a peer's subnet and ours pass untranslated."""
+def road(realm: Realm, subnet: str, dev: str, host: Host, itself: str = "") -> Plan:
+    """Packets between a peer's subnet and ours pass untranslated, and those of the peer `itself`, by its address."""
     ours = [each for each in realm.leased if family(each) == family(subnet)]
-    rules = tuple(Road(dev, subnet, each) for each in ours)
+    theirs = (subnet, alone(itself)) if itself else (subnet,)
+    rules = tuple(Road(dev, each, own) for each in theirs for own in ours)
     return Plan.of((RulesAdd(rules, host.firewall), f"{subnet} and our containers talk without translation"))
 
 

@@ -202,12 +202,15 @@ sysctl -qw net/ipv4/conf/nk-flannel/route_localnet=1
 iptables-restore --noflush -w <<'EOF'
 *raw
 -I NETKIT-DIRECT -s 10.5.9.0/24 -d 10.5.72.0/24 -i nic -j RETURN -m comment --comment nk:31449b8be8db:f91e808b7371
+-I NETKIT-DIRECT -s 192.0.2.9/32 -d 10.5.72.0/24 -i nic -j RETURN -m comment --comment nk:44bd6970399c:d75fd8674c7c
 COMMIT
 *filter
 -I NETKIT-TO -s 10.5.9.0/24 -d 10.5.72.0/24 -i nic -j ACCEPT -m comment --comment nk:31449b8be8db:5e640da0bff3
+-I NETKIT-TO -s 192.0.2.9/32 -d 10.5.72.0/24 -i nic -j ACCEPT -m comment --comment nk:44bd6970399c:b1fc9514dccc
 COMMIT
 *nat
 -I NETKIT-EGRESS -s 10.5.72.0/24 -d 10.5.9.0/24 -o nic -j RETURN -m comment --comment nk:31449b8be8db:03a9e68c79a7
+-I NETKIT-EGRESS -s 10.5.72.0/24 -d 192.0.2.9/32 -o nic -j RETURN -m comment --comment nk:44bd6970399c:97403cd2d698
 COMMIT
 EOF
 # 10.5.9.0/24 is behind the neighbour 192.0.2.9

@@ -6,12 +6,15 @@ ip link del dev nkda2830bc1765
 ip route del 10.5.9.0/24 via 192.0.2.9 dev nic proto 142
 iptables-restore --noflush -w <<'EOF'
 *nat
+-D NETKIT-EGRESS -s 10.5.72.0/24 -d 192.0.2.9/32 -o nic -j RETURN -m comment --comment nk:44bd6970399c:97403cd2d698
 -D NETKIT-EGRESS -s 10.5.72.0/24 -d 10.5.9.0/24 -o nic -j RETURN -m comment --comment nk:31449b8be8db:03a9e68c79a7
 COMMIT
 *filter
+-D NETKIT-TO -s 192.0.2.9/32 -d 10.5.72.0/24 -i nic -j ACCEPT -m comment --comment nk:44bd6970399c:b1fc9514dccc
 -D NETKIT-TO -s 10.5.9.0/24 -d 10.5.72.0/24 -i nic -j ACCEPT -m comment --comment nk:31449b8be8db:5e640da0bff3
 COMMIT
 *raw
+-D NETKIT-DIRECT -s 192.0.2.9/32 -d 10.5.72.0/24 -i nic -j RETURN -m comment --comment nk:44bd6970399c:d75fd8674c7c
 -D NETKIT-DIRECT -s 10.5.9.0/24 -d 10.5.72.0/24 -i nic -j RETURN -m comment --comment nk:31449b8be8db:f91e808b7371
 COMMIT
 EOF

@@ -234,7 +234,10 @@ ip link set dev nk-flannel up
 # localhost:PORT on the host reaches published ports
 sysctl -qw net/ipv4/conf/nk-flannel/route_localnet=1
 # 10.5.9.0/24 and our containers talk without translation
-nft add element inet netkit road4 '{ "nic" . 10.5.9.0/24 . 10.5.72.0/24 }'
+nft -f - <<'EOF'
+add element inet netkit road4 { "nic" . 10.5.9.0/24 . 10.5.72.0/24 }
+add element inet netkit road4 { "nic" . 192.0.2.9/32 . 10.5.72.0/24 }
+EOF
 # 10.5.9.0/24 is behind the neighbour 192.0.2.9
 ip route add 10.5.9.0/24 via 192.0.2.9 dev nic proto 142
 # it can speak for itself only: no spoofed MAC, ARP, address or RA

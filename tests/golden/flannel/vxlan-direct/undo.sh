@@ -12,6 +12,8 @@ nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nkda2830bc1765
 ip route del 10.5.9.0/24 via 192.0.2.9 dev nic proto 142
 nft -f - <<'EOF'
+add element inet netkit road4 { "nic" . 192.0.2.9/32 . 10.5.72.0/24 }
+delete element inet netkit road4 { "nic" . 192.0.2.9/32 . 10.5.72.0/24 }
 add element inet netkit road4 { "nic" . 10.5.9.0/24 . 10.5.72.0/24 }
 delete element inet netkit road4 { "nic" . 10.5.9.0/24 . 10.5.72.0/24 }
 EOF

@@ -1,0 +1,285 @@
+"""The agent: joins the network, keeps its routes true, and says what it does.
+
+    at the start        link, lease, network, subnet.env; again and again until the store answers
+    each 10 s           a full round: what the store holds, what is recorded, what the kernel has
+    when told           the same at once: a host came, left or moved; a route, an entry, a device went
+
+It holds no state that another process needs. Ended, it leaves everything up; started again it goes on from the files.
+"""
+
+from __future__ import annotations
+
+import os
+import time
+
+from netkit.agent import config as configs
+from netkit.agent import stores, subnetenv
+from netkit.agent.host import member as members
+from netkit.agent.host import status as statuses
+from netkit.agent.host.line import Line
+from netkit.agent.host.member import NAME, Member
+from netkit.agent.host.notify import notify
+from netkit.agent.host.status import SHOWN, Peer, Status
+from netkit.agent.iface import Wish, choose
+from netkit.agent.stores.choice import lease_subnet
+from netkit.agent.stores.memory import Kept
+from netkit.engine.node import node_of
+from netkit.engine.service import Engine
+from netkit.errors import ConfigError, NetkitError, UsageError
+from netkit.state.root import Root
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.agent.config import Config
+    from netkit.agent.host.care import Care
+    from netkit.agent.loop import Loop
+    from netkit.agent.stores.model import LeaseStore, Settings, Snapshot
+    from netkit.engine.peers import Met
+    from netkit.plan.steps import Step
+
+#: Seconds between two full rounds, from what happens to the round that follows, and between two tries to join.
+ROUND, SOON, AGAIN = 10.0, 0.2, 2.0
+
+
+class Ground(Value):
+    """What a person says: the configuration's path ("" for the store's own), the store, the link, the file to write."""
+
+    store: str
+    config: str = ""
+    wish: Wish = Wish()
+    subnet_file: str = subnetenv.PLACE
+    ip_masq: bool = True
+
+
+class Agent:
+    """One host in one network of leased subnets. `say` is told, in a sentence, what a person should know."""
+
+    def __init__(self, root: str, ground: Ground, loop: Loop, say: Callable[[str], None]) -> None:
+        self.root, self.ground, self.loop = root, ground, loop
+        self.status = Status(pid=os.getpid(), store=ground.store)
+        self.care: Care | None = None
+        self.member: Member | None = None
+        self._say = say
+        self._said = ""
+        self._line: Line | None = None
+        self._store: LeaseStore | None = None
+        loop.within(0.0, self.join)
+
+    def join(self) -> None:
+        """Lease a subnet and make the network; tried again until it works. What can never work is raised."""
+        if self.member is not None:
+            return
+        try:
+            member = self._member()
+            self._make(member)
+        except UsageError:
+            raise
+        except NetkitError as error:
+            self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            self.status = self.status.replace(failed=(error.message,))
+            self._save()
+            self.loop.within(AGAIN, self.join)
+            return
+        self.member = member
+        self._line = Line(self._opened(), member.record(), lambda: self.loop.wake(self.soon))
+        self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
+        self.loop.every(ROUND, self.round)
+
+    def soon(self) -> None:
+        """A round in a moment: something has happened."""
+        if self.member is not None:
+            self.loop.within(SOON, self.round)
+
+    def round(self) -> None:
+        """See that the kernel leads to those hosts that the store tells of; tell how it went."""
+        if self.member is None or self._line is None:
+            return
+        self._follow()
+        found = self._line.found
+        peers, refused = self.member.peers(found) if found else (None, ())
+        try:
+            self._proxy(self.member, peers)
+            met = Engine(self.root or None).keep(NAME, peers)
+            failed = met.failed
+        except NetkitError as error:
+            met, failed = None, (error.message,)
+        self._report(self._line, found, met, refused, failed)
+        if not self.status.ready and not failed:
+            self.status = self.status.replace(ready=True)
+            notify("READY=1")
+        self._save()
+
+    def leave(self, teardown: bool) -> None:
+        """End; with `teardown` nothing is left, neither here nor in the store."""
+        notify("STOPPING=1")
+        if self._line is not None and not self._line.stop(5.0):
+            self._tell("the store hangs: nothing was said to it")
+            return
+        if teardown and self.member is not None:
+            self._take_down(self.member)
+        self.status = self.status.replace(ready=False, pid=0)
+        self._save()
+
+    def _member(self) -> Member:
+        engine = Engine(self.root or None)
+        node = node_of(Root(self.root or None))
+        wanted = configs.load(self.ground.config) if self.ground.config else None
+        self._store = self._store or self._open(node, wanted)
+        known = wanted or members.config(self._store.settings)
+        versions = [version for version, cidr in ((4, known.four.cidr), (6, known.six.cidr)) if cidr]
+        iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
+        first = Member(node, known, iface, ip_masq=self.ground.ip_masq)
+        leased = self._lease(self._store, first)
+        return first.replace(leased=leased)
+
+    def _lease(self, store: LeaseStore, first: Member) -> tuple[str, ...]:
+        """This host's subnets: where the store is away, those that it had when it was last told."""
+        seen = store.snapshot()
+        kept = [claim for claim in seen.of(first.node) if claim.subnets]
+        if kept and not seen.reachable:
+            return kept[0].subnets
+        had = subnetenv.subnets(subnetenv.read(self.ground.subnet_file))
+        held = store.renew(first.record())
+        prefer = "" if any(claim.subnets for claim in held) or not had else had[0]
+        return lease_subnet(store, prefer=prefer).subnets
+
+    def _open(self, node: str, wanted: Config | None) -> LeaseStore:
+        """The store, or what was kept of it; flannel's own layout where it is etcd."""
+        network = "" if self.ground.store.startswith("etcd") else NAME
+
+        def opened(agreed: Settings | None) -> LeaseStore:
+            return stores.open(self.ground.store, network, node, agreed)
+
+        agreed = members.settings(wanted) if wanted else None
+        return Kept(opened, node, agreed, Root(self.root or None).stores, NAME)
+
+    def _opened(self) -> LeaseStore:
+        assert self._store is not None
+        return self._store
+
+    def _make(self, member: Member) -> None:
+        """The network, and the file that tells of it."""
+        self._proxy(member, ())
+        engine = Engine(self.root or None)
+        net = engine.see_network(member.network())
+        mtu = engine.look(lambda host: link.mtu if (link := host.link(net.device)) else 0)
+        subnetenv.write(self.ground.subnet_file, member.env(mtu))
+        self.status = self.status.replace(
+            node=member.node,
+            backend=member.config.backend,
+            network=NAME,
+            subnets=member.leased,
+            dev=member.iface.dev,
+            why=member.iface.why,
+            public=member.iface.public,
+            mtu=mtu,
+        )
+
+    def _proxy(self, member: Member, peers: object) -> None:
+        if member.config.backend != "udp":
+            return
+        from netkit.agent.host.carrier import carry
+
+        carry(Root(self.root or None), member, peers)  # type: ignore[arg-type]
+
+    def _follow(self) -> None:
+        """The link's address may be another by now, and the lease may be lost."""
+        member, line = self.member, self._line
+        if member is None or line is None:
+            return
+        versions = [version for version, cidr in ((4, member.config.four.cidr), (6, member.config.six.cidr)) if cidr]
+        engine = Engine(self.root or None)
+        try:
+            iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
+        except NetkitError:
+            return  # the link is away for now: what was known stays
+        lost = line.held is not None and not line.failure and not any(claim.subnets for claim in line.held)
+        if iface.replace(why="") == member.iface.replace(why="") and not lost:
+            return
+        self._tell(
+            f"this host's lease {', '.join(member.leased)} is lost"
+            if lost
+            else f"the link is {iface.dev} {iface.public}"
+        )
+        self._rejoin()
+
+    def _rejoin(self) -> None:
+        if self._line is not None and self._line.stop(5.0):
+            self.member, self._line = None, None
+            self.join()
+
+    def _take_down(self, member: Member) -> None:
+        store = self._opened()
+        try:
+            Engine(self.root or None).remove_network(NAME)
+            if member.config.backend == "udp":
+                from netkit.agent.host.carrier import stop
+
+                stop(Root(self.root or None), member)
+            store.renew(member.record(left=True))
+            for claim in store.snapshot().of(member.node):
+                store.release(claim)
+            os.unlink(self.ground.subnet_file)
+        except NetkitError as error:
+            self._tell(f"not all is taken down: {error.message} ({error.hint})")
+        except FileNotFoundError:
+            return
+
+    def _report(
+        self, line: Line, found: Snapshot | None, met: Met | None, refused: tuple[str, ...], failed: tuple[str, ...]
+    ) -> None:
+        own = self.care.failed if self.care else ()
+        told = tuple(each for each in (line.failure, "silent for too long" if line.fenced else "") if each)
+        now = self.status.replace(
+            at=time.time(), rounds=self.status.rounds + 1, refused=refused, failed=failed + told + own
+        )
+        if found is not None:
+            now = now.replace(
+                reachable=found.reachable,
+                store_why=found.why,
+                warnings=found.warnings[:SHOWN],
+                peers=_peers(found, now.node, line),
+            )
+        if met is not None and (met.mended or met.dropped):
+            done = (*_lines("again", met.mended), *_lines("away", met.dropped))
+            now = now.replace(mended_at=time.time(), mended=done, repairs=now.repairs + len(met.mended))
+        self.status = now.replace(released=self.care.released if self.care else 0)
+
+    def _save(self) -> None:
+        try:
+            statuses.save(Root(self.root or None), self.status)
+        except NetkitError as error:
+            self._tell(error.message)
+
+    def _tell(self, sentence: str) -> None:
+        """Say it, unless it was the last thing that was said."""
+        if sentence != self._said:
+            self._said = sentence
+            self._say(sentence)
+            notify(f"STATUS={sentence}")
+
+
+def check(ground: Ground) -> None:
+    """Raise what is wrong with what a person says, before anything begins."""
+    if not ground.store:
+        raise ConfigError(
+            "store", "is missing: it is where hosts meet", "--store dir:///path or etcd://host:2379/prefix"
+        )
+    if ground.config:
+        configs.load(ground.config)
+
+
+def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
+    leases = {claim.node: claim.subnets for claim in found.claims if claim.subnets}
+    hosts = [(seen.host, seen.state) for seen in found.hosts if seen.host.node != node]
+    return tuple(
+        Peer(host.node, host.public, leases.get(host.node, ()), state, line.heard.get(host.node, 0.0))
+        for host, state in hosts
+    )
+
+
+def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:
+    return [f"{word}: {step.why}" for step in steps[:SHOWN]]

@@ -1,0 +1,66 @@
+"""Looking after a root's attachments: whose namespace died is released, what a flushed firewall lost is put back.
+
+Both are told by the kernel: a dead namespace takes the host's end of its cable along. Once a minute all is looked at,
+for what has no such end.
+"""
+
+from __future__ import annotations
+
+from netkit.agent.events import LOST, Events
+from netkit.agent.host.tables import Tables
+from netkit.engine.service import Engine
+from netkit.errors import HostError, NetkitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.agent.loop import Loop
+
+#: Seconds from what happens to what follows, and between two looks at everything.
+SOON, MINUTE = 0.3, 60.0
+
+
+class Care:
+    """The attachments of one root. `changed` is called when links, routes or neighbours of the host are others."""
+
+    def __init__(self, root: str, loop: Loop, changed: Callable[[], None]) -> None:
+        self.released = 0
+        self.mended = 0
+        self.failed: tuple[str, ...] = ()
+        self._root, self._loop, self._changed = root, loop, changed
+        self._events = Events()
+        loop.hear(self._events.fileno(), self._hear)
+        loop.every(MINUTE, self.collect)
+        loop.every(MINUTE, self.reload)
+        try:
+            self._tables = Tables()
+        except HostError:
+            return  # without nftables nobody tells: the look of each minute has to do
+        loop.hear(self._tables.fileno(), self._hear_tables)
+
+    def collect(self) -> None:
+        """Release what belongs to the dead."""
+        try:
+            self.released += len(Engine(self._root or None).gc())
+        except NetkitError as error:
+            self.failed = (error.message,)
+
+    def reload(self) -> None:
+        """Put back what the records have and the kernel has not."""
+        try:
+            self.mended += sum(Engine(self._root or None).reload().values())
+            self.failed = ()
+        except NetkitError as error:
+            self.failed = (error.message,)
+
+    def _hear(self) -> None:
+        heard = self._events.heard()
+        if any(event.kind in (LOST, "link") and (event.gone or event.kind == LOST) for event in heard):
+            self._loop.within(SOON, self.collect)
+        if any(event.kind == LOST or event.gone or event.kind == "neigh" for event in heard):
+            self._changed()
+
+    def _hear_tables(self) -> None:
+        if self._tables.gone():
+            self._loop.within(SOON, self.reload)

@@ -1,0 +1,36 @@
+"""The proxy of backend `udp`: running before the network comes up, and told who is where."""
+
+from __future__ import annotations
+
+from netkit.agent.udp.proxy import Proxy
+from netkit.agent.udp.settings import PORT, Settings
+from netkit.parts.backends import Realm
+from netkit.parts.backends.udp import DEVICE, UdpRoutes
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from netkit.agent.host.member import Member
+    from netkit.model import PeerHost
+    from netkit.state.root import Root
+
+
+def carry(root: Root, member: Member, peers: Sequence[PeerHost] | None) -> None:
+    """Have a proxy for this host, with these peers; with None its table stays as it is."""
+    proxy = Proxy(root, _settings(member))
+    begun = proxy.start()
+    if peers is not None and (peers or begun):
+        proxy.table({subnet: (peer.address, peer.port or PORT) for peer in peers for subnet in peer.subnets})
+
+
+def stop(root: Root, member: Member) -> None:
+    """End the proxy, and take its device away."""
+    Proxy(root, _settings(member)).stop()
+
+
+def _settings(member: Member) -> Settings:
+    iface = member.iface
+    overhead = UdpRoutes().overhead(Realm(member.node, (), (), iface.dev, iface.local, iface.local6))
+    mtu = member.config.mtu or iface.mtu - overhead
+    return Settings(DEVICE, mtu, (iface.local or iface.local6, member.config.port or PORT), member.leased)

@@ -1,0 +1,87 @@
+"""The store, in a thread of its own: a store may hang, and routes must be mended all the same.
+
+The thread says that this host lives, and looks at what others say. Nothing else touches its store.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+
+from netkit.agent.stores.model import HEARTBEAT, Snapshot
+from netkit.agent.stores.sightings import boottime
+from netkit.errors import NetkitError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from netkit.agent.stores.model import Claim, Host, LeaseStore
+
+#: The longest look: what happens meanwhile is told at once, or within the store's own poll.
+_LOOK = 5.0
+#: After a failure, in seconds.
+_PAUSE = 2.0
+
+
+class Line:
+    """What the store holds by now (`found`), and what this host has in it (`held`, None until that is known).
+
+    `failure` is why the last heartbeat did not go out, "" when it did; `heard` when each host last gave a sign of life.
+    `changed` is called by the thread whenever any of it says something new.
+    """
+
+    def __init__(self, store: LeaseStore, record: Host, changed: Callable[[], None]) -> None:
+        self.found: Snapshot | None = None
+        self.held: tuple[Claim, ...] | None = None
+        self.failure = ""
+        self.fenced = False
+        self.heard: dict[str, float] = {}
+        self._beats: dict[str, int] = {}
+        self._store, self._record, self._changed = store, record, changed
+        self._due = 0.0
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def say(self, record: Host) -> None:
+        """Tell the others this from now on, the next time at once."""
+        if record != self._record:
+            self._record, self._due = record, 0.0
+
+    def stop(self, seconds: float) -> bool:
+        """End the thread; False when it still hangs after so many seconds, and the store is not to be used."""
+        self._stopping.set()
+        self._thread.join(seconds)
+        return not self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            if time.monotonic() >= self._due:
+                self._beat()
+            if not self._look():
+                self._stopping.wait(_PAUSE)
+
+    def _beat(self) -> None:
+        before = (self.held, self.failure, self.fenced)
+        try:
+            self.fenced = self._store.fenced()
+            self.held, self.failure = self._store.renew(self._record), ""
+            self._due = time.monotonic() + HEARTBEAT
+        except NetkitError as error:
+            self.failure = error.message
+            self._due = time.monotonic() + _PAUSE
+        if (self.held, self.failure, self.fenced) != before:
+            self._changed()
+
+    def _look(self) -> bool:
+        wait = min(_LOOK, max(self._due - time.monotonic(), 0.2))
+        found = self._store.watch(wait) if self.found else self._store.snapshot()
+        for host in (seen.host for seen in found.hosts):
+            if self._beats.get(host.node) != host.beat:
+                self._beats[host.node] = host.beat
+                self.heard[host.node] = boottime()
+        before, self.found = self.found, found
+        if before is None or before.told() != found.told():
+            self._changed()
+        return found.reachable

@@ -1,0 +1,148 @@
+"""What this host is in a network of leased subnets: values made of its configuration, its link and its lease."""
+
+from __future__ import annotations
+
+from netkit.agent.config import Config, Pool
+from netkit.agent.stores.model import GONE, Host, Settings
+from netkit.agent.subnetenv import SubnetEnv
+from netkit.errors import ConflictError
+from netkit.ipam.pool import default_gateway, overlaps, prefix_length
+from netkit.model import Network, PeerHost, Subnet, family
+from netkit.parts.backends import Realm
+from netkit.parts.backends.vxlan import vtep_mac
+from netkit.value import Value
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.agent.iface import Iface
+    from netkit.agent.stores.model import Claim, Snapshot
+
+#: What the network is called.
+NAME = "flannel"
+
+
+class Member(Value):
+    """This host in the network: what it has leased, by which link it reaches the others, and how."""
+
+    node: str
+    config: Config
+    iface: Iface
+    leased: tuple[str, ...] = ()
+    ip_masq: bool = True
+
+    def network(self) -> Network:
+        """The network as netkit has it: a bridge with the leased subnets."""
+        config, iface = self.config, self.iface
+        options = {
+            "node": self.node,
+            "backend": config.backend,
+            "network": ",".join(config.networks),
+            "dev": iface.dev,
+            "local": iface.local,
+            "local6": iface.local6 if len(config.networks) > 1 or not iface.local else "",
+            "vni": str(config.vni),
+            "port": str(config.port) if config.port else "",
+            "direct": _word(config.direct),
+            "learning": _word(config.learning),
+            "gbp": _word(config.gbp),
+            "masquerade": "on" if self.ip_masq else "off",
+        }
+        subnets = tuple(Subnet(cidr, default_gateway(cidr)) for cidr in self.leased)
+        said = tuple((key, value) for key, value in options.items() if value)
+        return Network(NAME, NAME, "", subnets, config.mtu, options=said)
+
+    def record(self, left: bool = False) -> Host:
+        """What it says of itself to the others."""
+        config, iface = self.config, self.iface
+        realm = Realm(self.node, config.networks, self.leased, iface.dev, vni=config.vni)
+        of_vxlan = config.backend == "vxlan"
+        return Host(
+            self.node,
+            iface.public,
+            config.vni,
+            vtep_mac(realm, 4 if config.four.cidr else 6) if of_vxlan else "",
+            left=left,
+            public6=iface.public6 if config.six.cidr and iface.public6 != iface.public else "",
+            backend=config.backend,
+            vtep6=vtep_mac(realm, 6) if of_vxlan and len(config.networks) > 1 else "",
+            port=config.port,
+        )
+
+    def env(self, mtu: int) -> SubnetEnv:
+        """What subnet.env says."""
+        gateways = tuple(f"{default_gateway(cidr)}/{prefix_length(cidr)}" for cidr in self.leased)
+        return SubnetEnv(self.config.networks, gateways, mtu, self.ip_masq)
+
+    def peers(self, found: Snapshot) -> tuple[tuple[PeerHost, ...], tuple[str, ...]]:
+        """The other hosts that have a lease, and why some are not led to, a line each.
+
+        Of two at one address, or with overlapping leases, the one with the higher generation is believed: it is the
+        later one, and claims are made only when the earlier is gone.
+        """
+        hosts = {seen.host.node: seen.host for seen in found.hosts if seen.state != GONE}
+        claims = [claim for claim in found.claims if claim.subnets and claim.node not in ("", self.node)]
+        believed: list[PeerHost] = []
+        refused: list[str] = []
+        for claim in sorted(claims, key=lambda each: (-each.generation, each.resource)):
+            host = hosts.get(claim.node)
+            if host is None:
+                continue
+            peer = _peer(host, claim)
+            if why := self._amiss(host, peer, believed):
+                refused.append(f"{', '.join(claim.subnets)} of host {host.node} at {host.public}: {why}")
+            else:
+                believed.append(peer)
+        return tuple(sorted(believed, key=lambda peer: peer.subnets)), tuple(refused)
+
+    def _amiss(self, host: Host, peer: PeerHost, others: list[PeerHost]) -> str:
+        if host.backend != self.config.backend:
+            return f"its backend is {host.backend}, not {self.config.backend}"
+        if host.public in (self.iface.public, self.iface.local):
+            return "its address is this host's own: two hosts may have one --public-ip"
+        for subnet in peer.subnets:
+            if not any(family(subnet) == family(net) and overlaps(subnet, net) for net in self.config.networks):
+                return "it is outside of the network"
+            if any(family(subnet) == family(mine) and overlaps(subnet, mine) for mine in self.leased):
+                return "it overlaps this host's own lease"
+        if any(host.public == other.address for other in others):
+            return "another host says to be at that address"
+        if self.config.backend == "vxlan" and not (host.vtep or host.vtep6):
+            return "it does not say its tunnel's MAC"
+        return ""
+
+
+def settings(config: Config) -> Settings:
+    """What all hosts must agree on."""
+    four, six = config.four, config.six
+    first, other = (four, six) if four.cidr else (six, Pool())
+    return Settings(
+        first.cidr,
+        first.length,
+        config.vni,
+        cidr6=other.cidr,
+        length6=other.length,
+        backend=config.backend,
+        port=config.port,
+        first=first.first,
+        last=first.last,
+        first6=other.first,
+        last6=other.last,
+    )
+
+
+def config(agreed: Settings) -> Config:
+    """The configuration of a network that others have made: what they do not agree on is as usual."""
+    if not agreed.cidr or not agreed.length:
+        raise ConflictError("this store's network leases no subnets", "name another, or give --config")
+    first = Pool(agreed.cidr, agreed.length, agreed.first, agreed.last)
+    other = Pool(agreed.cidr6, agreed.length6, agreed.first6, agreed.last6) if agreed.cidr6 else Pool()
+    four, six = (first, other) if family(agreed.cidr) == 4 else (Pool(), first)
+    return Config(agreed.backend or "vxlan", four, six, agreed.vni or 1, agreed.port)
+
+
+def _peer(host: Host, claim: Claim) -> PeerHost:
+    return PeerHost(host.node, host.public, host.public6, host.vtep, host.vtep6, host.port, claim.subnets)
+
+
+def _word(on: bool) -> str:
+    return "on" if on else ""

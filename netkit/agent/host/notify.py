@@ -1,0 +1,22 @@
+"""Telling systemd how we are (sd_notify): a datagram to the socket that it names."""
+
+from __future__ import annotations
+
+import os
+import socket
+
+from netkit.errors import HostError
+
+
+def notify(state: str) -> None:
+    """Send `READY=1`, `STATUS=...` or `STOPPING=1`; nothing where nobody listens."""
+    place = os.environ.get("NOTIFY_SOCKET", "")
+    if not place:
+        return
+    if place[0] not in "/@":
+        raise HostError(f"NOTIFY_SOCKET={place} is no socket", "systemd sets it; unset it")
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
+        try:
+            line.sendto(state.encode(), "\0" + place[1:] if place[0] == "@" else place)
+        except OSError:
+            return  # who started us has gone: nobody is left to tell

@@ -1,0 +1,43 @@
+"""The agent's status for people and for machines."""
+
+from __future__ import annotations
+
+import time
+
+from netkit.agent.stores.sightings import boottime
+from netkit.value import to_json
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+    from typing import Any
+
+    from netkit.agent.host.status import Peer, Status
+
+
+def age(peer: Peer) -> str:
+    """How long ago a host gave its last sign of life."""
+    return f"{max(boottime() - peer.heard, 0):.0f} s ago" if peer.heard else "never"
+
+
+def document(status: Status, differences: Sequence[tuple[str, str]]) -> dict[str, Any]:
+    """All that is known."""
+    told: dict[str, Any] = {name: to_json(value) for name, value in vars(status).items()}
+    for peer, shown in zip(status.peers, told["peers"], strict=True):
+        shown.pop("is", None)
+        shown["heard_seconds_ago"] = round(boottime() - peer.heard, 1) if peer.heard else None
+    return {**told, "differences": [{"kind": kind, "what": what} for kind, what in differences]}
+
+
+def lines(status: Status, differences: Sequence[tuple[str, str]]) -> Iterator[str]:
+    """The same as sentences."""
+    state = "ready" if status.ready else "not ready" if status.pid else "not running; what it made stays"
+    yield f"{state}  {', '.join(status.subnets) or 'no lease'}  {status.backend} by {status.dev} ({status.why})"
+    yield f"store {status.store}: {'reachable' if status.reachable else status.store_why}"
+    yield f"{len(status.peers)} other hosts, {status.rounds} rounds, {status.repairs} repairs" + (
+        f", the last {time.strftime('%F %T', time.localtime(status.mended_at))}:" if status.mended_at else ""
+    )
+    yield from (f"  {line}" for line in status.mended)
+    for title, found in (("failed", status.failed), ("not believed", status.refused), ("warning", status.warnings)):
+        yield from (f"{title}: {line}" for line in found)
+    yield from (f"{kind} in the kernel: {what}" for kind, what in differences)
