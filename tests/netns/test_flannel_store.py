@@ -1,6 +1,6 @@
 """One etcd, a netkit host and a real flanneld: each takes the other's leases for those of its own kind.
 
-flanneld is looked for in NETKIT_FLANNELD, then on the PATH; CONTRIBUTING.md says how to build it.
+flanneld is looked for in NETKIT_FLANNELD, on the PATH, and beside Python; CONTRIBUTING.md says how to build it.
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import sys
 
 import pytest
 
@@ -91,9 +92,10 @@ class Mixed:
 
 @pytest.fixture
 def mixed(lab: Lab) -> Mixed:
-    flanneld = os.environ.get("NETKIT_FLANNELD") or shutil.which("flanneld")
+    beside = f"{os.environ['PATH']}:{os.path.dirname(sys.executable)}"
+    flanneld = os.environ.get("NETKIT_FLANNELD") or shutil.which("flanneld", path=beside)
     if not flanneld or not os.access(flanneld, os.X_OK):
-        pytest.skip("there is no flanneld on the PATH or in NETKIT_FLANNELD")
+        pytest.skip("there is no flanneld on the PATH or in NETKIT_FLANNELD: tools/setup flanneld")
     return Mixed(lab, flanneld)
 
 
