@@ -73,6 +73,11 @@ class Network(Value):
     made_by_mode: bool = False
     ipam: str = ""
 
+    @property
+    def store(self) -> str:
+        """Where the hosts of an overlay find each other, "" where they are named or asked for by what is flooded."""
+        return dict(self.options).get("store", "") if self.mode == "overlay" else ""
+
     def has(self, dev: str) -> bool:
         """Whether a link of the host is this network's own."""
         return dev.startswith(self.device[:-1]) if self.device.endswith("*") else dev == self.device

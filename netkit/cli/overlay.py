@@ -6,7 +6,7 @@ import click
 
 from netkit.cli.command import Group, options, settings_of
 from netkit.cli.output import show, table
-from netkit.errors import ConfigError, HostError, NotFoundError
+from netkit.errors import ConfigError, HostError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ def command() -> None:
     click.option("--peer", multiple=True, metavar="IP", help="Another host of the overlay; may be repeated."),
     click.option("--group", default="", metavar="MCAST", help="A multicast group instead of peers."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
-    click.option("--store", default="", metavar="URL", help="Where hosts find each other; not there yet."),
+    click.option("--store", default="", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
     click.option("--encrypt", is_flag=True, help="Refuse to send in clear; no means for that is there yet."),
 )  # fmt: skip
 @click.pass_context
@@ -76,8 +76,8 @@ def up(
     from netkit.model import family
     from netkit.naming import check_ifname, check_name
 
-    if store:
-        raise HostError(f"this netkit knows no store {store}", "name the other hosts with --peer IP")
+    if store and (peer or group or ip_range):
+        raise UsageError("--store tells who the others are", "leave --peer, --group and --ip-range out")
     if encrypt:
         raise HostError(
             "an overlay cannot be encrypted: that takes WireGuard or ESP, which netkit does not drive yet",
@@ -97,6 +97,7 @@ def up(
         tuple(parse.address(each, "--peer") for each in peer),
         parse.address(group, "--group") if group else "",
         parse.mtu(mtu, "--mtu", max((family(one.cidr) for one in subnets), default=4)) if mtu is not None else 0,
+        store,
     )
     settings = settings_of(ctx)
     net = settings.open().create_overlay(wish)
@@ -201,7 +202,9 @@ def _told(net: Network, wish: Wish) -> str:
     for subnet in net.subnets:
         mine = f", this host gives out {subnet.ip_range}" if subnet.ip_range else ""
         lines.append(f"{subnet.cidr} gateway {subnet.gateway}{mine}")
-    if not wish.peers and not wish.group:
+    if wish.store:
+        lines.append(f"other hosts join with: netkit overlay up --vni {own['vni']} --store {wish.store}")
+    elif not wish.peers and not wish.group:
         lines.append(
             f"alone so far; to join two hosts say on each, this one after `netkit overlay down --vni {own['vni']}`:\n"
             f"  netkit overlay up --vni {own['vni']} --peer OTHER        (this host is {own['local']})"

@@ -58,6 +58,8 @@ class Overlay:
     """One segment over many hosts."""
 
     name = "overlay"
+    #: Which one is meant is said when it is made: `netkit overlay up`.
+    made_by_hand = True
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
         only(raw, ("vni", "local", "dev", "port", "peers", "group", "store"), self.name, at)

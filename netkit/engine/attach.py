@@ -46,13 +46,22 @@ def attach(session: Session, net: Network, req: AttachRequest) -> Record:
         _refuse_twice(session, net, req)
         net, take_back = networks.settle(session, net)
         try:
-            if not req.ports and not session.records.share(req.netns.inode, req.netns.cookie):
-                return _transact(session, net, req)
-            with session.host_lock():  # nobody takes the ports, or the `lo` that another attachment has put up
-                return _transact(session, net, req)
+            if not net.store:
+                return _locked(session, net, req)
+            from netkit.engine.membership import leased
+
+            with leased(session, net, req) as agreed:
+                return _locked(session, net, agreed)
         except BaseException:
             take_back()
             raise
+
+
+def _locked(session: Session, net: Network, req: AttachRequest) -> Record:
+    if not req.ports and not session.records.share(req.netns.inode, req.netns.cookie):
+        return _transact(session, net, req)
+    with session.host_lock():  # nobody takes the ports, or the `lo` that another attachment has put up
+        return _transact(session, net, req)
 
 
 def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
@@ -71,6 +80,10 @@ def _transact(session: Session, net: Network, req: AttachRequest) -> Record:
             whole = _learn(session, net, req, attachment, host)
             record = record.replace(endpoint=whole.endpoint, plan=reserve + whole.plan)
             attaching.complete(record)
+        if net.store:
+            from netkit.engine.membership import told
+
+            told(session, net, record.endpoint)
     return record
 
 

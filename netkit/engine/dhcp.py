@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import _socket
 import os
-import sys
 from time import monotonic, sleep
 
+from netkit.engine import detached
 from netkit.errors import HostError, NetkitError, NotFoundError
 from netkit.ipam.dhcp import SOCKET, DhcpLink
 from netkit.jsontext import dumps, loads
-from netkit.kernel import spawn
 from netkit.plan.render import quote
 from netkit.value import from_json, to_json
 
@@ -24,8 +23,7 @@ if TYPE_CHECKING:
 
 #: How long a helper may take to begin (it loads scapy), and to answer, in seconds.
 BEGIN, ANSWER = 20.0, 60.0
-#: What of our environment is the helper's, too: a lab knows its processes by its mark, and ends them.
-_KEPT = ("NETKIT_LAB", "NETKIT_BOOT_ID")
+_HELPER = "netkit.agent.dhcp.helper"
 _AF_UNIX, _SOCK_STREAM, _CLOEXEC = _socket.AF_UNIX, _socket.SOCK_STREAM, _socket.SOCK_CLOEXEC
 
 
@@ -107,36 +105,15 @@ def _connect(session: Session) -> _socket.socket | None:
 
 def _started(session: Session) -> _socket.socket:
     """A connection to a helper that is started for it; it outlives us."""
-    pid, end = _start(session.root.path), monotonic() + BEGIN
+    pid, end = detached.start(_HELPER, session.root.path, "the DHCP helper"), monotonic() + BEGIN
     while monotonic() < end:
         sleep(0.02)
         if line := _connect(session):
             return line
         if pid and os.waitpid(pid, os.WNOHANG)[0]:  # it failed, or another's is just beginning
             pid, end = 0, min(end, monotonic() + BEGIN / 4)
-    by_hand = " ".join(quote(word) for word in _command(session.root.path))
+    by_hand = " ".join(quote(word) for word in detached.command(_HELPER, session.root.path))
     raise HostError(
         "the DHCP helper does not begin",
         f"it needs scapy (pip install netkit-containers[dhcp]); to see why, run: {by_hand}",
     )
-
-
-def _command(root: str) -> list[str]:
-    """The helper's command line; modules are found where we find ours, also where Python was told to look nowhere."""
-    code = f"import sys; sys.path[:0] = {sys.path!r}; from netkit.agent.dhcp.helper import main; main()"
-    return [sys.executable, "-c", code, *([root] if root else [])]
-
-
-def _start(root: str) -> int:
-    """Begin a session of its own, which signals of our terminal do not reach, with nothing of ours open."""
-    nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-    try:
-        actions = [(os.POSIX_SPAWN_DUP2, nothing, number) for number in (0, 1, 2)]
-        environment = {"PATH": ":".join(spawn.DIRECTORIES), "LC_ALL": "C.UTF-8"}
-        environment |= {name: value for name, value in os.environ.items() if name in _KEPT}
-        words = _command(root)
-        return os.posix_spawn(words[0], words, environment, file_actions=actions, setsid=True, setsigmask=())
-    except OSError as error:
-        raise HostError(f"cannot start the DHCP helper: {error.strerror}", "is there memory left?") from error
-    finally:
-        os.close(nothing)

@@ -38,12 +38,24 @@ def of_mode(session: Session, mode: str, parent: str = "") -> Network:
     immovable = getattr(written(mode), "immovable", None)
     if immovable:
         raise immovable()
+    if getattr(written(mode), "made_by_hand", False):
+        return _only(session, mode)
     wanted = implicit(mode, parent)
     found = session.networks.load(wanted.name)
     if found is not None and (found.mode, found.parent) != (mode, parent or found.parent):
         what = f"of mode {found.mode}{f' on {found.parent}' if found.parent else ''}"
         raise ConflictError(f"network {wanted.name} is {what}", f"use --network with a network of mode {mode}")
     return found or wanted
+
+
+def _only(session: Session, mode: str) -> Network:
+    """The one network of a mode that makes none by itself."""
+    found = sorted((net for net in session.networks.all() if net.mode == mode), key=lambda net: net.name)
+    if not found:
+        raise NotFoundError(f"there is no network of mode {mode}", f"make one: netkit {mode} up")
+    if len(found) > 1:
+        raise UsageError(f"there are several: {', '.join(net.name for net in found)}", "name one with --network")
+    return found[0]
 
 
 def known(session: Session, net: Network) -> Network:
@@ -117,11 +129,21 @@ def create(session: Session, net: Network) -> Network:
     """Make a network and bring it up; ConflictError when there is one of that name."""
     check_name(net.name, "name", "network name")
     with session.network_lock(net.name):
-        recover(session, net.name)
-        if session.networks.load(net.name) is not None:
-            raise ConflictError(f"there already is a network {net.name}", f"netkit network rm {net.name} removes it")
-        with session.host_lock():
-            return _make(session, net)
+        return make(session, net)
+
+
+def make(session: Session, net: Network) -> Network:
+    """The same with the network's lock held."""
+    refuse_known(session, net.name)
+    with session.host_lock():
+        return _make(session, net)
+
+
+def refuse_known(session: Session, name: str) -> None:
+    """ConflictError when there is a network of that name, after what died midway there is cleared away."""
+    recover(session, name)
+    if session.networks.load(name) is not None:
+        raise ConflictError(f"there already is a network {name}", f"netkit network rm {name} removes it")
 
 
 def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]:
@@ -143,7 +165,7 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
                 return changed, lambda: session.networks.save(known)
             _refuse_used(session, known)
             bringup.take_down_locked(session, known.name)
-        return _make(session, net), lambda: _drop(session, net.name)
+        return _make(session, net), lambda: drop(session, net.name)
 
 
 def _make(session: Session, net: Network) -> Network:
@@ -172,7 +194,8 @@ def _reserve_taken(session: Session, net: Network) -> None:
             continue
 
 
-def _drop(session: Session, name: str) -> None:
+def drop(session: Session, name: str) -> None:
+    """Take a network down and forget it; needs its lock."""
     bringup.take_down(session, name)
     forget(session, name)
 
@@ -207,7 +230,7 @@ def _with_options(known: Network, wanted: Network) -> Network | None:
 
 def remove(session: Session, name: str) -> None:
     """Take a network down and forget it; refused while something is attached to it."""
-    find(session, name)
+    net = find(session, name)
     with session.network_lock(name):
         recover(session, name)
         users = [r.endpoint.id for r in session.records.all() if r.endpoint.network == name]
@@ -216,6 +239,10 @@ def remove(session: Session, name: str) -> None:
                 f"network {name} is in use by {', '.join(users)}", "detach them first, or run: netkit gc"
             )
         bringup.take_down(session, name)
+        if net.store:
+            from netkit.engine.joining import leave
+
+            leave(session, net)
         forget(session, name)
 
 

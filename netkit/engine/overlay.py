@@ -31,6 +31,7 @@ class Wish(Value):
     peers: tuple[str, ...] = ()
     group: str = ""
     mtu: int = 0
+    store: str = ""
 
 
 def overlay(wish: Wish, host: Host) -> Network:
@@ -39,8 +40,9 @@ def overlay(wish: Wish, host: Host) -> Network:
     options = {"vni": str(wish.vni), "local": local, "dev": dev, "port": str(wish.port)}
     options |= {"peers": ",".join(wish.peers)} if wish.peers else {}
     options |= {"group": wish.group} if wish.group else {}
+    options |= {"store": wish.store} if wish.store else {}
     subnets = wish.subnets or (_default_subnet(wish.vni),)
-    if not wish.ranges:
+    if not wish.ranges and not wish.store:
         subnets = tuple(part(subnet, local, wish.peers) for subnet in subnets)
     return Network(wish.name or f"overlay{wish.vni}", "overlay", "", subnets, wish.mtu, options=tuple(options.items()))
 

@@ -8,7 +8,7 @@ from netkit.model import bare
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Collection, Sequence
 
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Lease, Network
@@ -23,11 +23,15 @@ def pools(session: Session, net: Network) -> list[FilePool]:
     return [pool for choice in _choices(session, net) for pool in choice]
 
 
-def preview(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
-    """The addresses that a claim would get now; nothing is changed."""
+def preview(session: Session, net: Network, req: AttachRequest, others: Collection[str] = frozenset()) -> list[Lease]:
+    """The addresses that a claim would get now, none of `others` among those to choose from; nothing is changed."""
     if (told := _told(net, req)) is not None:
         return told
-    return [_first(choice, FilePool.preview, ip) for choice, ip in _requested(session, net, req.ips)]
+
+    def look(pool: FilePool, ip: str | None) -> Lease:
+        return pool.preview(ip, others)
+
+    return [_first(choice, look, ip) for choice, ip in _requested(session, net, req.ips)]
 
 
 def claim(session: Session, net: Network, req: AttachRequest) -> list[Lease]:

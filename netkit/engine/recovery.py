@@ -236,8 +236,13 @@ def _release(session: Session, record: Record) -> None:
     ep = record.endpoint
     session.ledger.release(ep.id)
     net = session.networks.load(ep.network)
-    if net is not None:
-        pools.release(session, net, ep.container, ep.ifname)
+    if net is None:
+        return
+    pools.release(session, net, ep.container, ep.ifname)
+    if net.store:
+        from netkit.engine.membership import released
+
+        released(session, net, ep)
 
 
 def reported(errors: list[NetkitError]) -> None:

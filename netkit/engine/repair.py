@@ -100,6 +100,9 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
             for record in (session.records.load(r.id) for r in records if r.endpoint.network == name):
                 if record and session.namespaces.alive(record.endpoint.netns):
                     mend(record.id, record.plan)
+    from netkit.engine.tending import see_all_kept
+
+    see_all_kept(session)
     return repaired, errors
 
 

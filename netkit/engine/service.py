@@ -22,10 +22,12 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import TypeVar
 
+    from netkit.agent.stores.model import Snapshot
     from netkit.engine.doctor import Finding
     from netkit.engine.overlay import Wish
     from netkit.engine.peers import Met
     from netkit.engine.repair import Difference
+    from netkit.engine.tending import Tended
     from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
     from netkit.ipam.hostlocal import Holding
@@ -236,13 +238,19 @@ class Engine:
         from netkit.engine.overlay import overlay
 
         with self._session() as session:
+            if wish.store:
+                from netkit.engine.joining import join
+
+                return join(session, wish)
             return networks.create(session, overlay(wish, session.host()))
 
     def overlay_peers(self) -> list[tuple[str, int, str, str]]:
         """Every peer of every overlay: network, VNI, address, and `ok`, `missing` or `unwanted` in the kernel."""
         from netkit.engine.overlay import peers
+        from netkit.engine.tending import see_all_kept
 
         with self._session() as session:
+            see_all_kept(session)
             host = session.host()
             return [each for net in session.networks.all() if net.mode == "overlay" for each in peers(net, host)]
 
@@ -282,6 +290,20 @@ class Engine:
         """The names of the host's links."""
         with self._session() as session:
             return [link.name for link in session.namespaces.enter(None).socket().links()]
+
+    def beat(self, name: str) -> tuple[str, ...]:
+        """Say in a network's store that this host lives; addresses that others have taken meanwhile, a line each."""
+        from netkit.engine.tending import beat
+
+        with self._session() as session:
+            return beat(session, name)
+
+    def tend(self, name: str, found: Snapshot) -> Tended:
+        """Make a network and what leads to its other hosts what they ought to be, by what its store holds."""
+        from netkit.engine.tending import tend
+
+        with self._session() as session:
+            return tend(session, name, found)
 
     def remove_network(self, name: str) -> None:
         """Take a network down and forget it."""

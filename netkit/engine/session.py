@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
+    from netkit.engine.membership import Membership
     from netkit.kernel.firewall import Firewall
     from netkit.plan.ops import Errand, Op
     from netkit.plan.rules import Rule
@@ -40,6 +41,7 @@ class Session:
         self.journal = Journal(root)
         self.ledger = Ledger(root)
         self.namespaces = Namespaces()
+        self.memberships: dict[str, Membership] = {}
         self._wanted = firewall
         self._backend = ""
         self._backends: dict[str, Firewall] = {}

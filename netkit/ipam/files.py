@@ -19,7 +19,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection
 
     from netkit.model import NsRef, Subnet
     from netkit.state.locks import Lock
@@ -62,14 +62,17 @@ class FilePool:
         self._claims = Claims(self._directory, self._boot_id)
         self._reserved = root.reservations(network)
 
-    def preview(self, requested: str | None = None) -> Lease:
-        """What `claim` would give now, or the error that it would raise; nothing is changed."""
+    def preview(self, requested: str | None = None, others: Collection[str] = frozenset()) -> Lease:
+        """What `claim` would give now, or the error that it would raise; nothing is changed.
+
+        Of the addresses to choose from `others` are left out: another host has them.
+        """
         wanted = self.pool.check(requested) if requested else None
         with self._lock():
             if wanted:
                 self._holder(wanted)
                 return self._lease(wanted)
-            turn = self._whose_turn(self._order(os.O_RDONLY))[0]
+            turn = self._whose_turn(self._order(os.O_RDONLY), others)[0]
             return self._lease(self._address(turn))
 
     def claim(self, container: str, ifname: str, netns: NsRef | None = None, requested: str | None = None) -> Lease:
@@ -159,16 +162,16 @@ class FilePool:
         order.open(flags)
         return order
 
-    def _whose_turn(self, order: Order) -> tuple[int | None, list[Claim]]:
+    def _whose_turn(self, order: Order, others: Collection[str] = frozenset()) -> tuple[int | None, list[Claim]]:
         """The number of the next free address, None when there is none, and the dead claims that made room for it.
 
         Only when the order knows of no free address are all claims looked at.
         """
-        turn = self._pass_taken(order, frozenset()) if order.known else None
+        turn = self._pass_taken(order, frozenset(), others) if order.known else None
         if turn is not None:
             return turn, []
         dead = self._survey(order)
-        return self._pass_taken(order, frozenset(claim.address for claim in dead)), dead
+        return self._pass_taken(order, frozenset(claim.address for claim in dead), others), dead
 
     def _survey(self, order: Order) -> list[Claim]:
         """Make the order anew from all claims that live; returns the others."""
@@ -182,12 +185,13 @@ class FilePool:
         order.rebuild(living)
         return dead
 
-    def _pass_taken(self, order: Order, free: frozenset[str]) -> int | None:
-        """Go on to the first number that is neither taken nor reserved; `free` are addresses about to be."""
+    def _pass_taken(self, order: Order, free: frozenset[str], others: Collection[str]) -> int | None:
+        """Go on to the first number that is neither taken, reserved nor another's; `free` are addresses about to be."""
         while (turn := order.next()) is not None:
             if turn < self.pool.size:
                 address = self.pool.address(turn)
-                if not self._reserved.exists(address) and (address in free or not self._claims.taken(address)):
+                known = address in others or self._reserved.exists(address)
+                if not known and (address in free or not self._claims.taken(address)):
                     return turn
             order.advance()
         return None

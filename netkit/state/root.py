@@ -11,6 +11,8 @@
       dhcp/                       leases of DHCP        netkit.agent.dhcp
       udp/                        sockets of proxies    netkit.agent.udp
       agent/                      what it did last      netkit.agent.host
+      beats/                      when others heard us  netkit.engine.membership
+      keeper/                     what it saw last      netkit.agent.overlay
       lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
@@ -107,6 +109,16 @@ class Root:
     def agent(self) -> Directory:
         """What the host agent knows and did last."""
         return self._volatile("agent")
+
+    @property
+    def beats(self) -> Directory:
+        """When this host was last heard in a store, by network."""
+        return self._volatile("beats")
+
+    @property
+    def keeper(self) -> Directory:
+        """What the keeper of overlays saw and did last, by network."""
+        return self._volatile("keeper")
 
     @property
     def labs(self) -> Directory:

@@ -70,6 +70,8 @@ ASIDE = (
     "netkit.drivers.delegate",
     "netkit.engine.dhcp",
     "netkit.engine.doctor",
+    "netkit.engine.judge",
+    "netkit.engine.report",
 )
 REPORT = "import sys, json; before = set(sys.modules)\n{}\njson.dump(sorted(set(sys.modules) - before), sys.stdout)"
 

@@ -25,6 +25,7 @@ UP = ("overlay", "up", "--vni", "42")
 EMPTY = (
     "state *: 0700 0:0 directory",
     "state */run/locks/*",
+    "state */identity/*",
     "state */run/host/ports: *",
     "state */order*: *",
     "state */networks-up/@host: *",
@@ -156,7 +157,7 @@ def test_only_peers_get_frames_in(lab: Lab, backend: str) -> None:
         (("--vni", "7", "--dev", "eth9"), 3, "no link eth9"),
         (("--vni", "7", "--dev", "eth0", "--local", "192.0.2.9"), 2, "no address 192.0.2.9"),
         (("--vni", "7", "--dev", "eth0", "--encrypt"), 5, "cannot be encrypted"),
-        (("--vni", "7", "--dev", "eth0", "--store", "dir:///x"), 5, "no store"),
+        (("--vni", "7", "--dev", "eth0", "--store", "dir:///nowhere"), 1, "/nowhere"),
         (("--vni", "50", "--dev", "eth0"), 4, ""),
         (("--vni", "7", "--dev", "eth0", "--port", "9999"), 4, ""),
     ],

@@ -9,6 +9,7 @@ import pytest
 from netkit.model import PeerHost
 from netkit.value import to_json
 from tests.hosts import Lab
+from tests.netns.keepers import end_keeper
 from tests.netns.test_overlay import Pair
 
 TYPE_CHECKING = False
@@ -129,6 +130,7 @@ def test_a_tunnel_that_was_deleted_is_made_again_with_all_that_it_led_to(lab: La
     assert "neigh_suppress on" in flags
     side.left.run("ip", "link", "del", "nkv42")
     side.left.netkit("reload", check=True)
+    end_keeper(side.left)
     assert side.forwards() == {ONE[1]: "192.0.2.2"}
     assert side.left.run("bridge", "-d", "link", "show", "dev", "nkv42").stdout.split()[2:] == flags.split()[2:]
 

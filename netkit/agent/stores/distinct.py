@@ -32,8 +32,8 @@ def distinct(hosts: Iterable[Host], warn: Callable[[str, str], None]) -> Iterato
 
 def _endpoints(host: Host, taken: dict[str, str], warn: Callable[[str, str], None]) -> Iterator[Endpoint]:
     for one in host.endpoints:
-        other = taken.get(one.address) or taken.get(one.mac)
-        if other:
+        others = {taken[key] for key in (one.address, one.mac) if key in taken} - {host.node}
+        if other := min(others, default=""):
             warn(host.node, f"{one.address} at {one.mac} is behind {other}")
             continue
         taken[one.address] = taken[one.mac] = host.node

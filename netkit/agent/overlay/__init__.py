@@ -1,0 +1,1 @@
+"""What keeps overlays true while no command runs."""

@@ -1,0 +1,60 @@
+"""What the keeper saw and did last, kept in a file for those who ask."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from netkit.agent.stores.sightings import boottime
+from netkit.engine.report import Known, Report
+from netkit.errors import StateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.agent.overlay.watch import Watch
+    from netkit.engine.tending import Tended
+    from netkit.plan.steps import Step
+    from netkit.state.root import Root
+
+_SHOWN = 20
+
+
+def report(root: Root, network: str, watch: Watch, tended: Tended | None, failed: tuple[str, ...]) -> None:
+    """Write down a round; of one that failed (`tended` is None), why, beside what was known before."""
+    try:
+        before = root.keeper.load(network, Report) or Report()
+    except StateError:
+        before = Report()  # another netkit's
+    found = watch.found
+    now = before.replace(pid=os.getpid(), at=time.time(), failed=failed)
+    if found is not None:
+        now = now.replace(reachable=found.reachable, why=found.why, warnings=found.warnings[:_SHOWN])
+    if found is not None and tended is not None:
+        met = tended.met
+        now = now.replace(failed=failed + met.failed)
+        if done := (*_lines("again", met.mended), *_lines("away", met.dropped)):
+            now = now.replace(mended_at=time.time(), mended=done)
+        if tended.judged is not None:
+            peers = {peer.node: peer for peer in tended.judged.peers}
+            now = now.replace(
+                refused=tended.judged.refused[:1000],
+                peers=tuple(
+                    Known(
+                        seen.host.node,
+                        seen.host.public,
+                        seen.state,
+                        watch.heard.get(seen.host.node, boottime()),
+                        peers[seen.host.node].endpoints if seen.host.node in peers else (),
+                    )
+                    for seen in found.hosts
+                    if seen.host.node != watch.node
+                ),
+            )
+    try:
+        root.keeper.save(network, now)
+    except StateError as error:
+        root.warnings.append(error.message)
+
+
+def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:
+    return [f"{word}: {step.why}" for step in steps[:_SHOWN]]

@@ -1,0 +1,116 @@
+"""Joining a network whose hosts share a store, and leaving it.
+
+What all agree on is told by the store: who comes first decides, who says otherwise is refused. Each host has a gateway
+of its own, the first address that no other has.
+"""
+
+from __future__ import annotations
+
+from netkit.agent import stores
+from netkit.drivers.overlay import PORT
+from netkit.engine import membership, networks
+from netkit.engine.node import node_of
+from netkit.engine.overlay import Wish, overlay
+from netkit.engine.tending import see_kept
+from netkit.errors import ConfigError, ConflictError, NetkitError, PoolFullError
+from netkit.ipam.pool import Pool, default_gateway
+from netkit.model import Subnet, family
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.agent.stores.model import Settings
+    from netkit.engine.membership import Membership
+    from netkit.engine.session import Session
+    from netkit.model import Network
+
+#: So many hosts may have come before this one.
+_GATEWAYS = 4096
+
+
+def join(session: Session, wish: Wish) -> Network:
+    """Make this host's end of an overlay, in agreement with all others, and tell them of it."""
+    net = overlay(wish, session.host())
+    with session.network_lock(net.name):
+        networks.refuse_known(session, net.name)
+        agreed = _agree(session, net, wish)
+        net = overlay(wish.replace(subnets=_subnets(agreed), port=agreed.port), session.host())
+        member = membership.of(session, net)
+        try:
+            net = member.net = net.replace(subnets=tuple(_with_gateway(member, subnet) for subnet in net.subnets))
+            net = member.net = networks.make(session, net)
+            member.settle()
+        except BaseException:
+            _withdraw(session, member)
+            raise
+    see_kept(session.root)
+    return net
+
+
+def leave(session: Session, net: Network) -> None:
+    """Say farewell and give everything back; needs the network's lock. What the store cannot be told is a warning."""
+    try:
+        membership.of(session, net).farewell()
+    except NetkitError as error:
+        session.root.warnings.append(
+            f"the other hosts of {net.name} could not be told, and keep its addresses for this host: {error.message}"
+        )
+    session.root.stores.unlink(net.name)
+
+
+def _withdraw(session: Session, member: Membership) -> None:
+    networks.drop(session, member.net.name)
+    leave(session, member.net)
+
+
+def _agree(session: Session, net: Network, wish: Wish) -> Settings:
+    """What all hosts have agreed on, or agree on now; ConflictError names what differs, and both."""
+    from netkit.agent.stores.model import Settings
+
+    four, six = _cidr(net, 4), _cidr(net, 6)
+    wanted = Settings(four or six, vni=wish.vni, cidr6=six if four else "", backend="vxlan", port=wish.port)
+    node = node_of(session.root)
+    networks.complete(session, net)  # what this host cannot have is refused before anybody hears of it
+    session.root.stores.unlink(net.name)  # what an earlier store of that name held
+    try:
+        return stores.open(wish.store, net.name, node, wanted).settings
+    except ConflictError:
+        found = stores.open(wish.store, net.name, node).settings
+    if found.vni != wish.vni:
+        raise ConflictError(f"{net.name} has VNI {found.vni} in {wish.store}, not {wish.vni}", "choose another --name")
+    given = {subnet.cidr for subnet in wish.subnets}
+    agreed = {cidr for cidr in (found.cidr, found.cidr6) if cidr}
+    if given and given != agreed:
+        raise ConflictError(
+            f"{net.name} has the subnets {', '.join(sorted(agreed))} in {wish.store}, not {', '.join(sorted(given))}",
+            "leave --subnet out",
+        )
+    if wish.port not in (found.port, PORT):
+        raise ConflictError(f"{net.name} has port {found.port} in {wish.store}, not {wish.port}", "leave --port out")
+    return found
+
+
+def _cidr(net: Network, version: int) -> str:
+    found = [subnet.cidr for subnet in net.subnets if family(subnet.cidr) == version]
+    if len(found) > 1:
+        raise ConfigError("subnet", f"{' and '.join(found)} are both IPv{version}", "a store agrees on one of each")
+    return found[0] if found else ""
+
+
+def _subnets(agreed: Settings) -> tuple[Subnet, ...]:
+    return tuple(Subnet(cidr, default_gateway(cidr)) for cidr in (agreed.cidr, agreed.cidr6) if cidr)
+
+
+def _with_gateway(member: Membership, subnet: Subnet) -> Subnet:
+    """A subnet with this host's own gateway in it, claimed."""
+    pool = Pool.of(subnet.replace(gateway=""))
+    taken = {claim.resource.partition("/")[2] for claim in member.store.snapshot().claims if claim.node}
+    for index in range(min(pool.size, _GATEWAYS)):
+        address = pool.address(index)
+        if address in taken:
+            continue
+        try:
+            member.store.acquire(f"addresses/{address}")
+        except ConflictError:
+            continue
+        return subnet.replace(gateway=address)
+    raise PoolFullError(f"no address of {subnet.cidr} is left for this host's gateway", "choose a larger --subnet")
