@@ -396,6 +396,15 @@ def test_a_network_has_one_set_of_settings(meeting: Meeting) -> None:
     assert meeting.join("b", None).settings == meeting.join("a").settings
 
 
+def test_to_say_what_is_so_by_itself_is_to_say_nothing(meeting: Meeting) -> None:
+    a = meeting.join("a", SETTINGS.replace(first="10.5.1.0", last="10.5.255.0"))
+    b = meeting.join("b", SETTINGS)
+    assert a.settings == b.settings
+    assert b.settings.first == ""
+    with pytest.raises(ConflictError):
+        meeting.join("c", SETTINGS.replace(last="10.5.254.0"))
+
+
 @pytest.mark.parametrize("off", NO_SETTINGS)
 def test_settings_that_make_no_sense_are_refused(meeting: Meeting, off: dict[str, object]) -> None:
     with pytest.raises(ConfigError):

@@ -19,18 +19,18 @@ if TYPE_CHECKING:
 
 #: The configurations of flannel's own tests and documents, and what they stand for.
 CONFIGS: tuple[tuple[dict[str, Any], Settings, str, str], ...] = (
-    ({"Network": "10.3.0.0/16"}, Settings("10.3.0.0/16", 24), "10.3.1.0-24", "10.3.255.0-24"),
+    ({"Network": "10.3.0.0/16"}, Settings("10.3.0.0/16", 24, 1, backend="udp"), "10.3.1.0-24", "10.3.255.0-24"),
     ({"network": "10.3.0.0/24", "BACKEND": {"type": "UDP", "port": 7890}},
-     Settings("10.3.0.0/24", 26, backend="udp", port=7890), "10.3.0.64-26", "10.3.0.192-26"),
+     Settings("10.3.0.0/24", 26, 1, backend="udp", port=7890), "10.3.0.64-26", "10.3.0.192-26"),
     ({"Network": "10.3.0.0/16", "SubnetLen": 28, "SubnetMin": "10.3.5.0", "SubnetMax": "10.3.8.0"},
-     Settings("10.3.0.0/16", 28, first="10.3.5.0", last="10.3.8.0"), "10.3.5.0-28", "10.3.8.0-28"),
+     Settings("10.3.0.0/16", 28, 1, first="10.3.5.0", last="10.3.8.0", backend="udp"), "10.3.5.0-28", "10.3.8.0-28"),
     ({"Network": "10.3.0.0/16", "SubnetMin": "10.3.1.0", "SubnetMax": "10.3.255.0", "Backend": {"Type": "vxlan"}},
      Settings("10.3.0.0/16", 24, 1, backend="vxlan"), "10.3.1.0-24", "10.3.255.0-24"),
     ({"EnableIPv6": True, "Network": "10.3.0.0/16", "IPv6Network": "fc00::/48", "Backend": {"Type": "host-gw"}},
-     Settings("10.3.0.0/16", 24, cidr6="fc00::/48", length6=64, backend="host-gw"),
+     Settings("10.3.0.0/16", 24, 1, cidr6="fc00::/48", length6=64, backend="host-gw"),
      "10.3.1.0-24&fc00:0:0:1::-64", "10.3.255.0-24&fc00:0:0:ff::-64"),
     ({"EnableIPv4": False, "EnableIPv6": True, "IPv6Network": "fc00::/48"},
-     Settings("fc00::/48", 64), "fc00:0:0:1::-64", "fc00:0:0:ffff::-64"),
+     Settings("fc00::/48", 64, 1, backend="udp"), "fc00:0:0:1::-64", "fc00:0:0:ffff::-64"),
 )  # fmt: skip
 
 

@@ -191,8 +191,8 @@ class DirectoryStore:
 
 def _agree(home: Shared, wanted: Settings | None) -> Settings:
     """The network's settings, made if need be; ConflictError when others were agreed on."""
+    wanted = records.agreeable(wanted)
     if wanted is not None:
-        records.check_settings(wanted)
         fresh = wanted.replace(id=binascii.hexlify(os.urandom(8)).decode())
         if home.look(_MARKER) is None and home.create(_MARKER, dump(fresh)):
             return fresh

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 
 from netkit.agent.stores.model import Claim, Settings, Snapshot
+from netkit.agent.stores.records import agreeable
 from netkit.agent.stores.sightings import boottime
 from netkit.errors import ConflictError, HostError, StateError
 from netkit.value import Value
@@ -44,6 +45,7 @@ class Kept:
         name: str,
     ) -> None:
         self.node = node
+        settings = agreeable(settings)
         self._open = open_store
         self._files = files
         self._name = name

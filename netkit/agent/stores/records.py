@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from netkit import parse
 from netkit.agent.stores.model import Claim, Endpoint, Host, Settings
-from netkit.agent.stores.subnets import ranges
+from netkit.agent.stores.subnets import ranges, usual
 from netkit.errors import ConfigError
 from netkit.ipam.pool import number, span
 from netkit.model import family
@@ -98,6 +98,14 @@ def settings(data: bytes) -> Settings:
     )
     check_settings(found)
     return found
+
+
+def agreeable(wanted: Settings | None) -> Settings | None:
+    """Settings in the one way to write them; ConfigError when they make no sense."""
+    if wanted is None:
+        return None
+    check_settings(wanted)
+    return usual(wanted)
 
 
 def check_settings(found: Settings) -> None:

@@ -89,6 +89,18 @@ def ranges(settings: Settings) -> tuple[Range, ...]:
     return tuple(one for one in both if one.cidr and one.length)
 
 
+def usual(settings: Settings) -> Settings:
+    """The same settings, without ends that are those of a network where nobody says any."""
+    found = settings
+    for one in ranges(settings):
+        plain = one.replace(first="", last="").ends
+        if one.first and number(one.first) == plain[0]:
+            found = found.replace(**{f"first{one.at}": ""})
+        if one.last and number(one.last) == plain[1]:
+            found = found.replace(**{f"last{one.at}": ""})
+    return found
+
+
 def count(settings: Settings) -> int:
     """How many leases the network has."""
     return min((one.count for one in ranges(settings)), default=0)

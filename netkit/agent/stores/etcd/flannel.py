@@ -12,9 +12,9 @@ from __future__ import annotations
 from netkit import parse
 from netkit.agent.stores import records
 from netkit.agent.stores.model import Host, Settings
-from netkit.agent.stores.subnets import ranges
+from netkit.agent.stores.subnets import usual
 from netkit.errors import ConfigError
-from netkit.ipam.pool import BITS, prefix_length, text
+from netkit.ipam.pool import BITS, prefix_length
 from netkit.jsontext import dumps, loads
 from netkit.model import family
 
@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 #: What flannel writes in place of an IPv4 address that it does not have.
 _NONE = "0.0.0.0"
-_VXLAN_VNI = 1
+#: What flannel does where a configuration says nothing of a backend, and the VNI where it says none.
+_BACKEND, _VNI = {"type": "udp"}, 1
 
 
 def settings(data: bytes, identity: str = "") -> Settings:
@@ -34,12 +35,12 @@ def settings(data: bytes, identity: str = "") -> Settings:
     """
     body = _object(data)
     four, six = _flag(body, "enableipv4", True), _flag(body, "enableipv6", False)
-    ours, backend = _part(body, "netkit"), _part(body, "backend")
+    ours, backend = _part(body, "netkit"), _part(body, "backend") if "backend" in body else _BACKEND
     kind = _text(backend, "type", "Backend.Type").lower()
     found = Settings(
         ttl=_number(ours, "ttl", "Netkit.TTL", 86400),
         id=records.node(ours.get("id", identity), "Netkit.Id"),
-        vni=_number(backend, "vni", "Backend.VNI", _VXLAN_VNI if kind == "vxlan" else 0),
+        vni=_number(backend, "vni", "Backend.VNI", _VNI),
         backend=records.backend(kind, "Backend.Type") if kind else "",
         port=_number(backend, "port", "Backend.Port", 0),
     )
@@ -50,7 +51,7 @@ def settings(data: bytes, identity: str = "") -> Settings:
     else:
         found = found.replace(**one, **other)
     records.check_settings(found)
-    return _usual(found)
+    return usual(found)
 
 
 def config(found: Settings) -> bytes:
@@ -118,16 +119,6 @@ def host(data: bytes, node: str, agreed: Settings) -> Host | None:
         vtep6=_mac(six, "BackendV6Data.VtepMAC"),
         port=_number(_part(body, "netkit"), "port", "Netkit.Port", 0, 1 << 16),
     )
-
-
-def _usual(found: Settings) -> Settings:
-    """Settings that say nothing of what is so by itself."""
-    plain = {f"{end}{one.at}": "" for one in ranges(found) for end in ("first", "last")}
-    usual = {one.at: one.ends for one in ranges(found.replace(**plain))}
-    for one in ranges(found):
-        for end, mine, theirs in zip(("first", "last"), one.ends, usual[one.at], strict=True):
-            found = found.replace(**{f"{end}{one.at}": "" if mine == theirs else text(mine, family(one.cidr))})
-    return found
 
 
 def _network(body: dict[str, Any], word: str, usual: int) -> dict[str, Any]:

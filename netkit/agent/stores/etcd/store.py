@@ -149,9 +149,9 @@ class EtcdStore:
 
     def _agree(self, wanted: Settings | None) -> Settings:
         """The network's settings, made if need be; ConflictError when others were agreed on."""
+        wanted = records.agreeable(wanted)
         self._mirror.refresh()
         if wanted is not None and not self._mirror.under(self._config):
-            records.check_settings(wanted)
             fresh = wanted.replace(id=binascii.hexlify(os.urandom(8)).decode())
             change = Change()
             change.put(self._config, None, flannel.config(fresh), 0)
