@@ -19,7 +19,7 @@ from netkit.parts.base import base
 from netkit.parts.bridge import bridge
 from netkit.parts.egress import network_mtu
 from netkit.parts.endpoint import endpoint, free_ifname
-from netkit.parts.isolation import admit, localhost, network_rules, port_guard
+from netkit.parts.isolation import admit, guarded, localhost, network_rules
 from netkit.parts.ports import comes_back, publish
 from netkit.parts.veth import veth
 from netkit.plan.steps import Plan
@@ -140,7 +140,7 @@ class Bridge:
         free_ifname(req, host)
         ep = endpoint(net, req, leases, network_mtu(net, host))
         return Attachment(
-            (port_guard(ep, host) if options.guard and ep.addresses else Plan())
+            (guarded(ep, net, host) if options.guard else Plan())
             + veth(ep, net.device, host, not net.icc, options.hairpin, options.dad)
             + _port_vlans(ep.host_ifname, options)
             + loopback(req.netns, host)

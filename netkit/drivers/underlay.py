@@ -19,7 +19,7 @@ from netkit.parts.addresses import addresses, default_routes, loopback, routes
 from netkit.parts.base import frame
 from netkit.parts.egress import egress_mtu
 from netkit.parts.endpoint import endpoint, free_ifname
-from netkit.parts.isolation import port_guard, switched
+from netkit.parts.isolation import guarded, switched
 from netkit.parts.nic import nic, refuse_mentions, refuse_only_way, refuse_routes, refuse_whole
 from netkit.parts.uplink import uplink
 from netkit.parts.veth import veth
@@ -103,7 +103,7 @@ class Underlay:
         free_ifname(req, host)
         ep = endpoint(net, req, leases, net.mtu or _mtu(net, host))
         return Attachment(
-            (port_guard(ep, host) if options.guard and ep.addresses else Plan())
+            (guarded(ep, net, host) if options.guard else Plan())
             + veth(ep, net.device, host, not net.icc, dad=options.dad)
             + loopback(req.netns, host)
             + addresses(ep, options.dad)

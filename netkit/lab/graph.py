@@ -37,9 +37,10 @@ def of_host(engine: Engine, name: str) -> Drawing:
     """This host, and the namespaces that are attached to it."""
     with Namespaces() as namespaces:
         places: dict[str, tuple[str, Handle]] = {name: ("host", namespaces.enter(None))}
+        drawn = set()
         for record, alive in engine.attachments():
-            if alive:
-                ep = record.endpoint
-                title = ep.name or ep.container
-                places.setdefault(title, ("container", namespaces.enter(ep.netns)))
+            ep = record.endpoint
+            if alive and ep.netns.cookie not in drawn:  # one box, however many networks it is on
+                drawn.add(ep.netns.cookie)
+                places.setdefault(ep.name or ep.container, ("container", namespaces.enter(ep.netns)))
         return drawing(noted(survey(places), {name: engine}, places))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from netkit.model import bare, family
+from netkit.model import ANY, bare, family
 from netkit.naming import link_local
 from netkit.parts.base import forwards
 from netkit.plan.ops import RulesAdd, SysctlSet
@@ -74,6 +74,16 @@ def by_loopback(device: str, host: Host) -> Plan:
     if was == "1":
         return Plan()
     return Plan.of((SysctlSet(key, "1", was, dev=device), "localhost:PORT on the host reaches published ports"))
+
+
+def guarded(ep: Endpoint, net: Network, host: Host) -> Plan:
+    """The guard of a port: of one that has yet to ask a DHCP server, that it may do that and nothing else."""
+    if ep.addresses:
+        return port_guard(ep, host)
+    if net.ipam != "dhcp" or host.firewall != "nftables":
+        return Plan()
+    guard = PortGuard(ep.host_ifname, ep.mac, (ANY[4],))
+    return Plan.of((RulesAdd((guard,), host.firewall), "until it has a lease, it can ask for one and do nothing else"))
 
 
 def port_guard(ep: Endpoint, host: Host) -> Plan:

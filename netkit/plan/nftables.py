@@ -225,7 +225,7 @@ def _guard(rule: PortGuard) -> Iterator[Element]:
     yield Element("bridge", "ports", device)
     for number, unspecified in ANY.items():
         own = [checked.address(each) for each in rule.addresses if family(each) == number]
-        for each in (*own, unspecified) if own else ():
+        for each in dict.fromkeys((*own, unspecified)) if own else ():
             yield Element("bridge", f"bind{number}", f"{device} . {mac} . {each}")
         for each in own if number == 6 else ():
             yield Element("bridge", "targets6", f"{device} . 0x{checked.number6(each):032x}")

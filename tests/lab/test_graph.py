@@ -62,3 +62,17 @@ def test_a_host_is_drawn_with_what_is_attached(lab: Lab) -> None:
     text = host.netkit("graph", check=True).stdout
     assert "netkit0<br/>network bridge" in text
     assert "web<br/>eth0 10.90.0.2/16<br/>8080 &rarr; 80/tcp" in text
+
+
+def test_a_process_on_two_networks_is_one_box(lab: Lab) -> None:
+    host, web = lab.host(), lab.container("web")
+    host.netkit("network", "create", "second", check=True)
+    for network, ifname in (("bridge", "eth0"), ("second", "eth1")):
+        words = ("--network", network) if network != "bridge" else ("--mode", "bridge")
+        host.netkit("attach", "--netns", web.path, *words, "--ifname", ifname, "--name", ifname, check=True)
+    told = json.loads(host.netkit("graph", "--json", check=True).stdout)
+    (box,) = [box for box in told["boxes"] if box["kind"] == "container"]
+    assert {cable["ends"][0] for cable in told["cables"] if box["id"] in cable["ends"]} >= {
+        f"{told['boxes'][0]['id']}/netkit0",
+        f"{told['boxes'][0]['id']}/nk-second",
+    }

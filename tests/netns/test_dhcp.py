@@ -194,6 +194,35 @@ def test_a_lease_is_renewed_outlives_the_helper_and_takes_the_link_down_when_it_
         lan.host.netkit("detach", "--pid", str(each.pid), check=True)
 
 
+def speaks_early(lan: Lan, *more: str) -> bool:
+    """Whether a container that has yet to get a lease reaches the LAN under an address that it took."""
+    container = lan.lab.container()
+    lan.host.run("ip", "addr", "del", "192.168.7.1/24", "dev", "eth0")
+    lan.host.run("ip", "link", "add", "br0", "type", "bridge")
+    lan.host.run("ip", "link", "set", "br0", "up")
+    lan.host.run("ip", "link", "set", "eth0", "master", "br0")
+    lan.network("bridge", "-o", "bridge=br0", *more)
+    words = ("--root", str(lan.host.root), "attach", "--pid", str(container.pid), "--network", "lan")
+    asking = lan.host.popen(sys.executable, "-m", "netkit", *words)
+    lan.wait(lambda: "UP" in container.run("ip", "link", "show", "eth0", check=False).stdout)
+    container.run("ip", "addr", "add", "192.168.7.77/24", "dev", "eth0")
+    heard = container.run("ping", "-c2", "-i0.2", "-W1", "192.168.7.254", check=False).returncode == 0
+    assert asking.poll() is None, "the server is still being asked"
+    asking.terminate()
+    asking.communicate()
+    return heard
+
+
+@requires("nftables")
+def test_who_has_no_lease_yet_can_ask_for_one_and_nothing_else(lan: Lan) -> None:
+    assert not speaks_early(lan)
+
+
+@requires("nftables")
+def test_without_a_guard_it_can_speak_at_once(lan: Lan) -> None:
+    assert speaks_early(lan, "-o", "guard=off")
+
+
 @pytest.mark.parametrize(
     ("how", "said"),
     [

@@ -1,5 +1,10 @@
 #!/bin/sh
 set -e
+# until it has a lease, it can ask for one and do nothing else
+nft -f - <<'EOF'
+add element bridge netkit ports { "nk83cd56d989c4" }
+add element bridge netkit bind4 { "nk83cd56d989c4" . 02:16:09:a5:cb:dc . 0.0.0.0 }
+EOF
 # the cable between host and container
 ip link add name nk83cd56d989c4 group 28267 address 02:fc:a3:f7:86:f3 mtu 1500 type veth peer name eth0 netns /proc/1234/ns/net address 02:16:09:a5:cb:dc mtu 1500
 # no IPv6 where none was asked for
