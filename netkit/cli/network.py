@@ -45,7 +45,7 @@ def command() -> None:
     click.option("--no-icc", is_flag=True, help="Its containers cannot reach each other."),
     click.option("--parent", default="", metavar="IF", help="The host's link that the mode builds on, if it does."),
     click.option("-o", "--option", "opts", multiple=True, metavar="KEY=VALUE",
-                 help="An option of the mode. bridge: bridge=NAME, guard=on|off [on]."),
+                 help="An option of the mode, bridge=br0 or guard=off for example; -o help lists those of --mode."),
     click.option("--yes", is_flag=True, help="The host's own way out may move to a bridge (underlay)."),
 )  # fmt: skip
 @click.pass_context
@@ -83,6 +83,9 @@ def create(
     from netkit.model import Network, family
     from netkit.naming import check_ifname, check_name
 
+    if "help" in opts:
+        show(settings_of(ctx), *_known_options(mode))
+        return
     written(mode)
     if (gateway or ip_range) and not subnet:
         raise UsageError("--gateway and --ip-range need a --subnet", "give the subnet that they belong to")
@@ -188,6 +191,19 @@ def _spare_ssh(engine: Engine, parent: str) -> None:
             f"this session came by SSH to {server[0]}, which would move from {parent} to a bridge",
             "connections survive that; say --yes if you can reach the host in another way, should it go wrong",
         )
+
+
+def _known_options(mode: str) -> tuple[object, str]:
+    """The options of a mode, as data and as a sentence: a driver that is asked for an unknown one names its own."""
+    from netkit.drivers.registry import written
+
+    try:
+        written(mode).parse_options({"help": ""}, "-o")
+    except ConfigError as error:
+        known = error.hint.removeprefix("known options: ")
+        names = known.split(", ") if known != error.hint else []
+        return names, f"mode {mode}: {known}\nwhat they mean: netkit-network(1), under -o"
+    return [], f"mode {mode}: any key of the plugin's own configuration"
 
 
 def _options(texts: tuple[str, ...]) -> tuple[tuple[str, str], ...]:

@@ -269,3 +269,12 @@ def test_closed_standard_files_are_no_obstacle() -> None:
 
 def test_the_catalog_has_a_module_for_every_command() -> None:
     assert {name for name, _, _ in ENTRIES} == set(netkit.list_commands(netkit.make_context("netkit", ["ps"])))
+
+
+@pytest.mark.parametrize(("mode", "told"), [("bridge", "guard"), ("macvlan", "bcqueuelen"), ("underlay", "yes")])
+def test_the_options_of_a_mode_are_listed_on_request(
+    mode: str, told: str, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert run(["--root", str(tmp_path), "network", "create", "x", "--mode", mode, "-o", "help"]) == 0
+    shown = capsys.readouterr().out
+    assert (f"mode {mode}: " in shown, told in shown) == (True, True)
