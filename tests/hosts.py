@@ -17,10 +17,12 @@ import tempfile
 import time
 from pathlib import Path
 
+from tests.nursery import Nursery
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, TypeVar
+    from collections.abc import Callable, Iterable, Iterator, Sequence
+    from typing import IO, Any, TypeVar
 
     M = TypeVar("M", bound="Namespace")
 
@@ -58,11 +60,33 @@ class Namespace:
 
         It writes to files, not pipes, so that a child which it leaves behind is found as a leak and does not hang us.
         """
-        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+
+        def status(out: IO[str], err: IO[str]) -> int:
             words = self._inside(argv)
-            done = subprocess.run(
-                words, input=input, text=True, stdout=out, stderr=err, env=ENVIRONMENT, timeout=60, check=False
-            )
+            files: dict[str, Any] = {"stdout": out, "stderr": err}
+            return subprocess.run(
+                words, input=input, text=True, env=ENVIRONMENT, timeout=60, check=False, **files
+            ).returncode
+
+        return self._completed(argv, status, check)
+
+    def module(self, name: str, *arguments: str, input: str = "", check: bool = True) -> Completed[str]:  # noqa: A002
+        """Run a module of netkit's or of the tests' inside, as `python -m` does, without an interpreter's start."""
+
+        def status(out: IO[str], err: IO[str]) -> int:
+            with tempfile.TemporaryFile("w") as words:
+                words.write(input)
+                words.flush()
+                files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (words, out, err)]
+                return Nursery.run(ENVIRONMENT, 60, name, arguments, self.pid, files)
+
+        return self._completed((name, *arguments), status, check)
+
+    def _completed(
+        self, argv: Sequence[str | os.PathLike[str]], status: Callable[[IO[str], IO[str]], int], check: bool
+    ) -> Completed[str]:
+        with tempfile.TemporaryFile("w+") as out, tempfile.TemporaryFile("w+") as err:
+            done = Completed(argv, status(out, err), "", "")
             out.seek(0), err.seek(0)
             done.stdout, done.stderr = out.read(), err.read()
         if check and done.returncode:
@@ -134,8 +158,7 @@ class HostNs(Namespace):
 
     def netkit(self, *arguments: str, input: str | None = None, check: bool = False) -> Completed[str]:  # noqa: A002
         """Run the netkit command inside, with this host's own root; does not raise unless `check`."""
-        argv = (sys.executable, "-m", "netkit", "--root", str(self.root), *arguments)
-        return self.run(*argv, input=input, check=check)
+        return self.module("netkit.cli.main", "--root", str(self.root), *arguments, input=input or "", check=check)
 
     def settled(self) -> None:
         """Return when no IPv6 address is tentative any more: the kernel ends that a moment after one is added."""

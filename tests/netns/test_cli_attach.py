@@ -9,6 +9,8 @@ import time
 
 import pytest
 
+from tests.hosts import wait_until
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -125,7 +127,8 @@ def test_a_dead_target_is_known_by_the_words_that_named_it(host: HostNs, box: Co
     target = ("--pid", str(box.pid)) if by == "pid" else ("--netns", box.path)
     ident = told(host, "attach", *target)["id"]
     box.close()
-    assert [one["state"] for one in told(host, "ps")] == ["dead"]
+    # the kernel ends a namespace in its own time
+    assert wait_until(lambda: [one["state"] for one in told(host, "ps")] == ["dead"])
     assert told(host, "detach", *target) == {"detached": [ident]}
 
 

@@ -1,0 +1,109 @@
+"""Processes that need no interpreter's start: a nursery has loaded netkit, done nothing with it, and forks them.
+
+    python -m tests.nursery      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES]
+
+Each child enters the namespaces of PID, gets FILES for its standard input, output and error, and goes on as `python -m
+MODULE ARGUMENTS` would. On standard output are the child's process id, and then the status that it ended with.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import gc
+import importlib
+import json
+import os
+import pkgutil
+import select
+import signal
+import subprocess
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+#: What a child finds loaded; what netkit loads from elsewhere on rare ways, it loads itself.
+LOADED = ("cli", "engine", "plan", "parts", "drivers", "kernel", "state", "ipam")
+#: The other programs of a nursery.
+OURS = ("tests.acts", "tests.netns.calls")
+_NAMESPACES = {"net": 0x40000000, "mnt": 0x00020000}
+
+
+class Nursery:
+    """The test's end of one."""
+
+    _idle: list[Nursery] = []
+
+    def __init__(self, environment: dict[str, str]) -> None:
+        argv = (sys.executable, "-m", "tests.nursery")
+        self._process = subprocess.Popen(
+            argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
+        )
+
+    def __del__(self) -> None:
+        self._process.kill()
+        self._process.communicate()
+
+    @classmethod
+    def run(cls, environment: dict[str, str], seconds: float, *order: object) -> int:
+        """The status of one child; one that takes too long is killed, and TimeoutError is raised."""
+        nursery = cls._idle.pop() if cls._idle else cls(environment)
+        status = nursery._raise_one(order, seconds)
+        cls._idle.append(nursery)  # not after an exception: who knows where it stands
+        return status
+
+    def _raise_one(self, order: tuple[object, ...], seconds: float) -> int:
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+        pid = self._heard(seconds)
+        try:
+            return self._heard(seconds)
+        except BaseException:
+            os.kill(pid, signal.SIGKILL)
+            raise
+
+    def _heard(self, seconds: float) -> int:
+        assert self._process.stdout
+        if not select.select([self._process.stdout], [], [], seconds)[0]:
+            raise TimeoutError(f"nothing after {seconds} s")
+        return int(self._process.stdout.readline())
+
+
+def main() -> None:
+    """Load, and raise one child after the other; in each of them this goes on as that child's main program."""
+    for folder in LOADED:
+        package = importlib.import_module(f"netkit.{folder}")
+        for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
+            importlib.import_module(found.name)
+    for name in OURS:
+        importlib.import_module(name)
+    gc.collect()
+    gc.freeze()
+    orders, answers = os.fdopen(os.dup(0), "rb"), os.dup(1)
+    for line in orders:
+        child = os.fork()
+        if not child:
+            _be(*json.loads(line))
+        os.write(answers, f"{child}\n".encode())
+        os.write(answers, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n".encode())
+
+
+def _be(module: str, arguments: list[str], pid: int, files: list[str]) -> NoReturn:
+    for number, path in enumerate(files):
+        opened = os.open(path, os.O_RDWR)
+        os.dup2(opened, number)
+        os.close(opened)
+    libc = ctypes.CDLL(None, use_errno=True)
+    namespaces = [(os.open(f"/proc/{pid}/ns/{name}", os.O_RDONLY), flag) for name, flag in _NAMESPACES.items()]
+    for descriptor, flag in namespaces:
+        if libc.setns(descriptor, flag):
+            raise OSError(ctypes.get_errno(), f"cannot enter the namespaces of {pid}")
+        os.close(descriptor)
+    sys.argv = [f"{module}.py", *arguments]
+    importlib.import_module(module).main()
+    sys.exit()
+
+
+if __name__ == "__main__":
+    main()
