@@ -220,13 +220,20 @@ def _admin(rule: AdminChain) -> Iterator[Chain | Line]:
 
 
 def _tunnel(rule: Tunnel) -> Iterator[Line]:
-    """Of the port as a whole: iptables sees no VNI."""
+    """Of the port as a whole: iptables sees no VNI.
+
+    Nor can it drop what is masqueraded already, and looks as if this host's tunnel had sent it: so what is forwarded to
+    other hosts' tunnels from elsewhere is dropped, whether it would be or not.
+    """
     number, owner = family(rule.local), short_id("tunnel", str(rule.vni), str(rule.port))
     if rule.anybody:
         yield from _let_in(number, owner, "", rule)
-    for kind in ("LOCAL", "MULTICAST"):
+    for kind in ("LOCAL", "BROADCAST", "MULTICAST") if number == 4 else ("LOCAL", "MULTICAST"):
         spec = f"-p udp -m udp --dport {rule.port} -m addrtype --dst-type {kind} -j DROP"
         yield marked(owner, Line(number, "raw", "NETKIT-TUNNEL", spec))
+    device = checked.device(rule.device)
+    spec = f"! -i {device} -o {device} -p udp -m udp --dport {rule.port} -j DROP"
+    yield marked(owner, Line(number, "filter", "NETKIT-WALL", spec))
 
 
 def _tunnel_from(rule: TunnelFrom) -> Iterator[Line]:

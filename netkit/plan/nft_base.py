@@ -144,6 +144,12 @@ CHAINS: Chains = (
             "ct status dnat ip6 saddr . ip6 daddr @back6 masquerade",
         ),
     ),
+    (
+        "disguised",
+        "type filter hook postrouting priority srcnat + 1; policy accept",
+        # Masqueraded, a container's packet to another host's tunnel would look as if this host's tunnel had sent it.
+        ("udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop",),
+    ),
     ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
     ("to_cable", "", ("oifname . meta nfproto vmap @cable_to", "drop")),
     (

@@ -15,6 +15,8 @@ add chain inet netkit output { type nat hook output priority -100; policy accept
 flush chain inet netkit output
 add chain inet netkit postrouting { type nat hook postrouting priority srcnat; policy accept; }
 flush chain inet netkit postrouting
+add chain inet netkit disguised { type filter hook postrouting priority srcnat + 1; policy accept; }
+flush chain inet netkit disguised
 add chain inet netkit to_nat
 flush chain inet netkit to_nat
 add chain inet netkit to_cable
@@ -117,6 +119,9 @@ table inet netkit {
 		ip saddr 127.0.0.0/8 oifname "nkp*" masquerade
 		ct status dnat ip saddr . ip daddr @back4 masquerade
 		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
+	}
+	chain disguised {
+		udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop
 	}
 	chain to_nat {
 		ct state established,related accept

@@ -190,7 +190,11 @@ EOF
 iptables-restore --noflush -w <<'EOF'
 *raw
 -A NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type LOCAL -j DROP -m comment --comment nk:9d8127b45a3d:ddc7751a74db
+-A NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type BROADCAST -j DROP -m comment --comment nk:9d8127b45a3d:493d4fa36b8c
 -A NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type MULTICAST -j DROP -m comment --comment nk:9d8127b45a3d:ffccb670c3d1
+COMMIT
+*filter
+-A NETKIT-WALL ! -i nic -o nic -p udp -m udp --dport 4789 -j DROP -m comment --comment nk:9d8127b45a3d:034f9a6fa509
 COMMIT
 EOF
 # the switch of the network; its own MAC, so that no port's coming or going changes it

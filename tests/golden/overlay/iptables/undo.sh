@@ -12,8 +12,12 @@ iptables-restore --noflush -w <<'EOF'
 COMMIT
 EOF
 iptables-restore --noflush -w <<'EOF'
+*filter
+-D NETKIT-WALL ! -i nic -o nic -p udp -m udp --dport 4789 -j DROP -m comment --comment nk:9d8127b45a3d:034f9a6fa509
+COMMIT
 *raw
 -D NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type MULTICAST -j DROP -m comment --comment nk:9d8127b45a3d:ffccb670c3d1
+-D NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type BROADCAST -j DROP -m comment --comment nk:9d8127b45a3d:493d4fa36b8c
 -D NETKIT-TUNNEL -p udp -m udp --dport 4789 -m addrtype --dst-type LOCAL -j DROP -m comment --comment nk:9d8127b45a3d:ddc7751a74db
 COMMIT
 EOF
