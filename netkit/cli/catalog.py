@@ -28,7 +28,7 @@ SECTIONS: tuple[tuple[str, tuple[tuple[str, str, str], ...]], ...] = (
         (
             ("network", "network", "Make, list, show and remove networks."),
             ("overlay", "overlay", "Join the containers of many hosts in one segment."),
-            ("agent", "agent", "Lease a subnet for this host, and route to those of the others."),
+            ("agent", "agent", "Give this host a subnet of a network of many hosts, and routes to the others."),
             ("ipam", "ipam", "List, reserve and release addresses."),
             ("cni", "cni", "Install netkit as CNI plugins, or run CNI plugins without a runtime."),
         ),
