@@ -29,10 +29,13 @@ from netkit.agent.stores.choice import lease_subnet
 from netkit.agent.stores.model import Host, Settings
 from netkit.value import to_json
 node, public, *acts = sys.argv[1:]
-settings = Settings("10.5.0.0/16", 24, 1, backend="vxlan")
+settings, host = Settings("10.5.0.0/16", 24, 1, backend="vxlan"), Host(node, public, 1, "02:00:00:00:00:0a")
+if "both" in acts:
+    settings = settings.replace(cidr6="fd00::/48", length6=64)
+    host = host.replace(public6="2001:db8::1", vtep6="02:00:00:00:06:0a")
 store = stores.open("etcd://192.0.2.1:2379/coreos.com/network", "", node, settings)
 if public:
-    store.renew(Host(node, public, 1, "02:00:00:00:00:0a"))
+    store.renew(host)
 for act in acts:
     claim = lease_subnet(store)
     if act == "release":
@@ -60,17 +63,11 @@ class Mixed:
         argv = ("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://192.0.2.1:2379", *words)
         return self.one.run(*argv, check=check)
 
-    def start(self) -> Popen[str]:
-        """flanneld, ready."""
+    def start(self, *more: str) -> Popen[str]:
+        """flanneld, ready; `more` are further words of its command line."""
         self.two.run("rm", "-f", "/run/flannel/subnet.env")
-        words = (
-            "-etcd-endpoints",
-            "http://192.0.2.1:2379",
-            "-etcd-prefix",
-            "/coreos.com/network",
-            "-iface",
-            "192.0.2.2",
-        )
+        store = ("-etcd-endpoints", "http://192.0.2.1:2379", "-etcd-prefix", "/coreos.com/network")
+        words = (*store, "-iface", "192.0.2.2", *more)
         with open(os.devnull, "w") as nowhere:
             daemon = self.two.popen(self.flanneld, *words, stdout=nowhere, stderr=nowhere)
         wait_until(lambda: self.two.run("test", "-s", "/run/flannel/subnet.env", check=False).returncode == 0)
@@ -79,6 +76,29 @@ class Mixed:
     def netkit(self, node: str, public: str = "", *acts: str, where: HostNs | None = None) -> dict[str, Any]:
         found: dict[str, Any] = json.loads((where or self.one).python(ACT, node, public, *acts).stdout)
         return found
+
+    def agent(self) -> tuple[Popen[str], str]:
+        """netkit's agent on host one, as told by the configuration in etcd, and its gateway's address."""
+        words = ("agent", "run", "--store", "etcd://192.0.2.1:2379/coreos.com/network", "--iface", "192.0.2.1")
+        with open(os.devnull, "w") as nowhere:
+            argv = (sys.executable, "-m", "netkit", "--root", str(self.one.root), *words, "--teardown")
+            daemon = self.one.popen(*argv, stdout=nowhere, stderr=nowhere)
+        return daemon, self._gateway(self.one)
+
+    def container(self) -> str:
+        """An address of flannel's host in its subnet, where a container would be."""
+        address = self._gateway(self.two)
+        for line in ("add c0 up type veth peer name c1", "set c1 up"):
+            self.two.run("ip", "link", *line.split())
+        self.two.run("ip", "addr", "add", f"{address}/24", "dev", "c0")
+        return address
+
+    @staticmethod
+    def _gateway(host: HostNs) -> str:
+        """The first address of the subnet that a host has leased, from the file that tells CNI plugins of it."""
+        argv = ("sed", "-n", "s/FLANNEL_SUBNET=\\(.*\\)\\/24/\\1/p", "/run/flannel/subnet.env")
+        wait_until(lambda: host.run(*argv, check=False).stdout != "")
+        return host.run(*argv).stdout.strip()
 
     def routes(self) -> list[str]:
         """The subnets that flannel leads through its tunnel."""
@@ -151,3 +171,46 @@ def test_a_reservation_made_for_flannel_is_had_by_netkit_and_stays_one(mixed: Mi
     daemon = mixed.start()
     wait_until(lambda: mixed.routes() == ["10.5.77.0/24"])
     daemon.kill()
+
+
+def test_a_lease_of_both_families_is_understood_by_both(mixed: Mixed) -> None:
+    for host, last in ((mixed.one, "1"), (mixed.two, "2")):
+        (cable,) = [
+            link["ifname"] for link in json.loads(host.run("ip", "-j", "link").stdout) if link["ifname"] != "lo"
+        ]
+        host.run("ip", "addr", "add", f"2001:db8::{last}/64", "dev", cable, "nodad")
+        host.run("ip", "-6", "route", "add", "default", "via", f"2001:db8::{3 - int(last)}")
+    mine = leases(mixed.netkit("a", "192.0.2.1", "both"))["a"].split("&")
+    daemon = mixed.start("-public-ipv6", "2001:db8::2")
+    wait_until(lambda: mixed.routes() == [mine[0]])
+
+    def routes6() -> list[str]:
+        told = json.loads(mixed.two.run("ip", "-6", "-j", "route", "show", "dev", "flannel-v6.1").stdout)
+        return [route["dst"] for route in told if route["dst"].startswith("fd00:")]
+
+    wait_until(lambda: mine[1] in routes6())
+    told = json.loads(mixed.two.run("bridge", "-j", "fdb", "show", "dev", "flannel-v6.1").stdout)
+    assert {entry["mac"]: entry["dst"] for entry in told if "dst" in entry} == {"02:00:00:00:06:0a": "2001:db8::1"}
+
+    seen = mixed.netkit("a", "", "both")
+    (theirs,) = [one["host"] for one in seen["hosts"] if one["host"]["node"] == "192.0.2.2"]
+    (link,) = json.loads(mixed.two.run("ip", "-j", "link", "show", "dev", "flannel-v6.1").stdout)
+    assert (theirs["public6"], theirs["vtep6"]) == ("2001:db8::2", link["address"])
+    assert [part.partition("/")[2] for part in leases(seen)["192.0.2.2"].split("&")] == ["24", "64"]
+    daemon.kill()
+
+
+@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
+def test_addresses_of_netkits_agent_and_of_flannel_reach_each_other(mixed: Mixed, backend: str) -> None:
+    config = {"Network": "10.5.0.0/16", "Backend": {"Type": backend}}
+    mixed.ctl("put", "/coreos.com/network/config", json.dumps(config))
+    flanneld = mixed.start()
+    (agent, here), there = mixed.agent(), mixed.container()
+    for host, source, target in ((mixed.one, here, there), (mixed.two, there, here)):
+        ping = ("ping", "-c1", "-W1", "-I", source, target)
+        wait_until(lambda host=host, ping=ping: host.run(*ping, check=False).returncode == 0)  # type: ignore[misc]
+    agent.terminate()
+    assert agent.wait(30) == 0
+    keys = mixed.ctl("get", "--prefix", "/coreos.com/network/subnets/", "--keys-only").stdout.split()
+    assert keys == [f"/coreos.com/network/subnets/{there.removesuffix('.1')}.0-24"]
+    flanneld.kill()
