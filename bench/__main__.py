@@ -5,20 +5,21 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import addresses, attach, cni, scale, udp
+from bench import addresses, attach, cni, overlay, scale, udp
 from bench.place import enter, machine
 
 
 def main() -> int:
     """Take the figures that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure netkit beside public tools.")
-    parser.add_argument("what", nargs="*", metavar="attach|addresses|cni|scale|udp", help="which figures [all]")
+    parser.add_argument("what", nargs="*", metavar="attach|addresses|cni|overlay|scale|udp", help="which figures [all]")
     parser.add_argument("--quick", action="store_true", help="small counts: does it run?")
     options = parser.parse_args()
     reports = {
         "attach": lambda: attach.report(3 if options.quick else 40),
         "addresses": lambda: addresses.report(*((5, 10, 100) if options.quick else (500, 10, 60_000))),
         "cni": lambda: cni.report(*((2, 6) if options.quick else (40, 1_000))),
+        "overlay": lambda: overlay.report(*((1, 1, (10, 100)) if options.quick else (7, 3, (10, 100, 1_000)))),
         "udp": lambda: udp.report(*((1, 1) if options.quick else (3, 4))),
         "scale": lambda: scale.report(*((3, 1, 10) if options.quick else (20, 1, 1_000))),
     }

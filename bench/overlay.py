@@ -1,0 +1,220 @@
+"""Two hosts, a container on each, one segment by VXLAN: netkit's, and the same laid by hand; and the cable alone.
+
+Each way has a pair of hosts of its own, and all pairs stand at once: a round measures one after the other, so that what
+else the machine does meets all of them. Ratios are taken within a round. What is programmed is timed inside the host.
+
+What netkit's costs beside a bare tunnel is its firewall's doing, most of all where br_netfilter shows it each switched
+frame, as it does where it is loaded unless told otherwise. So both are measured with it and without.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import subprocess
+import sys
+import time
+from typing import NamedTuple
+
+from bench.place import NETKIT, median, run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+#: Programs so many interfaces, spread over ten hosts, then again, then nobody; ms of each.
+_MEET = """
+import json, sys, time
+from netkit.engine.service import Engine
+from netkit.model import Network, PeerHost, Subnet
+
+root, *counts = sys.argv[1:]
+options = (("vni", "42"), ("local", "192.0.2.1"), ("dev", "eth0"), ("store", "dir:///nowhere"))
+engine = Engine(root)
+engine.create_network(Network("o", "overlay", "", (Subnet("10.142.0.0/16", "10.142.0.1"),), options=options))
+
+def hosts(count):
+    mac = "02:00:00:00:{:02x}:{:02x}".format
+    ends = [(f"10.142.{10 + n // 200}.{n % 200 + 1}", mac(n // 256, n % 256)) for n in range(count)]
+    return [PeerHost(f"{n:032x}", f"192.0.2.{n + 2}", endpoints=tuple(ends[n::10])) for n in range(10)]
+
+def timed(peers):
+    begin = time.perf_counter()
+    assert not engine.meet("o", peers).failed
+    return (time.perf_counter() - begin) * 1000
+
+told = {}
+for count in map(int, counts):
+    peers = hosts(count)
+    told[count] = [timed(peers), timed(peers), timed([])]
+engine.remove_network("o")
+print(json.dumps(told))
+"""
+
+
+class Pair(NamedTuple):
+    """Two hosts on a cable; where traffic begins and ends, and the address that it goes to."""
+
+    hosts: tuple[str, str]
+    ends: tuple[str, str]
+    target: str
+
+
+class Way(NamedTuple):
+    """A pair with br_netfilter on or off; `base` is the number of the way that its figures are a share of."""
+
+    what: str
+    pair: Pair
+    filtered: bool
+    base: int
+
+
+class Figures(NamedTuple):
+    """Gbit/s of a TCP stream; Gbit/s of datagrams that arrive; microseconds there and back."""
+
+    tcp: float
+    udp: float
+    ping: float
+
+
+def report(rounds: int, seconds: int, counts: tuple[int, ...]) -> str:
+    """Both tables; a run of each kind of traffic takes so many seconds."""
+    return f"{_traffic(rounds, seconds)}\n{_programmed(counts)}"
+
+
+def _traffic(rounds: int, seconds: int) -> str:
+    title = f"Between containers of two hosts, by VXLAN (medians of {rounds} rounds; a run takes {seconds} s)"
+    if not shutil.which("iperf3"):
+        return f"{title}\n\nNot measured: this machine has no iperf3.\n"
+    native, by_hand, by_netkit = pairs = (_native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"))
+    ways = (
+        Way("the cable, nothing around", native, True, 1),
+        Way("VXLAN by hand, with ip", by_hand, True, 1),
+        Way("netkit overlay", by_netkit, True, 1),
+        Way("by hand, without br_netfilter", by_hand, False, 3),
+        Way("netkit overlay, without br_netfilter", by_netkit, False, 3),
+    )
+    servers = [_server(pair) for pair in pairs]
+    try:
+        found = [[_measured(way, seconds) for way in ways] for _ in range(rounds)]
+    finally:
+        for server in servers:
+            server.terminate()
+            server.wait()
+        for pair in pairs:
+            for name in {*pair.hosts, *pair.ends}:
+                run("ip", "netns", "del", name)
+    return f"{title}\n\n{_table(ways, found)}"
+
+
+def _table(ways: Sequence[Way], found: Sequence[Sequence[Figures]]) -> str:
+    lines = [
+        "| | TCP, Gbit/s | UDP, Gbit/s | there and back, us | of by hand: TCP, UDP, time |",
+        "|---|--:|--:|--:|--:|",
+    ]
+    for at, way in enumerate(ways):
+        tcp, udp, ping = (median([figures[at][kind] for figures in found]) for kind in range(3))
+        ratios = [median([figures[at][kind] / figures[way.base][kind] for figures in found]) for kind in range(3)]
+        shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
+        lines.append(f"| {way.what} | {tcp:.2f} | {udp:.2f} | {ping:.0f} | {shown} |")
+    return "\n".join(lines) + "\n"
+
+
+def _hosts(prefix: str) -> tuple[str, str]:
+    one, other = f"{prefix}1", f"{prefix}2"
+    for name in (one, other):
+        run("ip", "netns", "add", name)
+        run("ip", "-n", name, "link", "set", "lo", "up")
+    run("ip", "link", "add", "name", "eth0", "netns", one, "type", "veth", "peer", "name", "eth0", "netns", other)
+    for number, name in ((1, one), (2, other)):
+        run("ip", "-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
+        run("ip", "-n", name, "link", "set", "eth0", "up")
+    return one, other
+
+
+def _containers(hosts: tuple[str, str]) -> tuple[str, str]:
+    for name in hosts:
+        run("ip", "netns", "add", f"{name}c")
+    return f"{hosts[0]}c", f"{hosts[1]}c"
+
+
+def _native(prefix: str) -> Pair:
+    hosts = _hosts(prefix)
+    return Pair(hosts, hosts, "192.0.2.2")
+
+
+def _by_hand(prefix: str) -> Pair:
+    hosts = _hosts(prefix)
+    ends = _containers(hosts)
+    for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
+        other = f"192.0.2.{3 - number}"
+        tunnel = ("type", "vxlan", "id", "42", "local", f"192.0.2.{number}", "dev", "eth0", "dstport", "4789")
+        cable = ("type", "veth", "peer", "name", "eth0", "mtu", "1450", "netns", end)
+        run("ip", "-n", host, "link", "add", "br0", "up", "type", "bridge")
+        run("ip", "-n", host, "link", "add", "vx42", "up", "master", "br0", *tunnel)
+        run("bridge", "-n", host, "fdb", "append", "00:00:00:00:00:00", "dev", "vx42", "dst", other)
+        run("ip", "-n", host, "link", "add", "cable", "up", "master", "br0", "mtu", "1450", *cable)
+        run("ip", "-n", end, "addr", "add", f"10.8.0.{number}/24", "dev", "eth0")
+        run("ip", "-n", end, "link", "set", "eth0", "up")
+    return Pair(hosts, ends, "10.8.0.2")
+
+
+def _by_netkit(prefix: str) -> Pair:
+    hosts = _hosts(prefix)
+    ends = _containers(hosts)
+    target = ""
+    for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
+        netkit = ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
+        run(*netkit, "overlay", "up", "--vni", "42", "--peer", f"192.0.2.{3 - number}")
+        told = run(*netkit, "attach", "--netns", end, "--network", "overlay42", "--json")
+        target = str(json.loads(told)["addresses"][0]).partition("/")[0]
+    return Pair(hosts, ends, target)
+
+
+def _server(pair: Pair) -> subprocess.Popen[bytes]:
+    words, nothing = ["ip", "netns", "exec", pair.ends[1], "iperf3", "-s"], subprocess.DEVNULL
+    return subprocess.Popen(words, stdout=nothing, stderr=nothing)
+
+
+def _measured(way: Way, seconds: int) -> Figures:
+    pair = way.pair
+    for host in pair.hosts:  # -e: not where there is no br_netfilter
+        calls = [f"net.bridge.bridge-nf-call-{kind}tables={way.filtered:d}" for kind in ("ip", "ip6", "arp")]
+        run("ip", "netns", "exec", host, "sysctl", "-qew", *calls)
+    ping = _ping(pair)
+    return Figures(_iperf(pair, seconds), _iperf(pair, seconds, "-u", "-b", "0", "-l", "1400"), ping)
+
+
+def _ping(pair: Pair) -> float:
+    """The median of some hundred answers, in microseconds, after some that warm up."""
+    argv = ("ip", "netns", "exec", pair.ends[0], "ping", "-i", "0.005", "-c", "320", pair.target)
+    return 1000 * median([float(text) for text in re.findall(r"time=([\d.]+)", run(*argv))[20:]])
+
+
+def _iperf(pair: Pair, seconds: int, *words: str) -> float:
+    """Gbit/s that arrive."""
+    argv = ("ip", "netns", "exec", pair.ends[0], "iperf3", "-J", "-c", pair.target, "-t", str(seconds), *words)
+    for _ in range(100):
+        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
+        if done.returncode == 0:
+            return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]) / 1e9
+        time.sleep(0.05)  # the server is not there yet, or has not ended with the last run
+    raise SystemExit(f"bench: iperf3 fails: {done.stdout}")
+
+
+def _programmed(counts: tuple[int, ...]) -> str:
+    (host, other) = _hosts("ov-m")
+    words = ("ip", "netns", "exec", host, sys.executable, "-c", _MEET, "/run/bench-meet", *map(str, counts))
+    told = json.loads(run(*words))
+    for name in (host, other):
+        run("ip", "netns", "del", name)
+    lines = [
+        "Interfaces on ten other hosts, programmed: three entries of the kernel and a record for each",
+        "",
+        "| interfaces | ms | each | a round that finds all well, ms | taken away, ms |",
+        "|--:|--:|--:|--:|--:|",
+    ]
+    for count, (first, again, away) in told.items():
+        lines.append(f"| {count} | {first:.1f} | {first / int(count):.3f} | {again:.1f} | {away:.1f} |")
+    return "\n".join(lines) + "\n"
