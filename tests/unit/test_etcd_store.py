@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import random
-import select
 import shutil
 import signal
 import sys
@@ -67,15 +65,6 @@ def join(etcd: Etcd, node: str, settings: Settings | None = SETTINGS, prefix: st
     found = stores.open(f"etcd://{etcd.endpoint}/{prefix}", "", node, settings)
     assert isinstance(found, EtcdStore)
     return found
-
-
-def ends(etcd: Etcd, prefix: str) -> dict[str, str]:
-    """Who leases each subnet, asked without netkit."""
-    words = ("get", "--prefix", f"/{prefix}/subnets/", "-w", "fields")
-    told = etcd.ctl(*words).splitlines()
-    keys = [json.loads(line.partition(" : ")[2]) for line in told if line.startswith('"Key"')]
-    values = [json.loads(json.loads(line.partition(" : ")[2])) for line in told if line.startswith('"Value"')]
-    return {key.rpartition("/")[2]: value["Netkit"]["Node"] for key, value in zip(keys, values, strict=True)}
 
 
 @pytest.mark.parametrize("end", [signal.SIGTERM, signal.SIGKILL])
@@ -432,41 +421,3 @@ def test_ten_thousand_hostile_keys_change_nothing_but_their_own(common: Etcd, pr
     assert believed
     assert a.renew(A) == (claim, address)
     assert lease_subnet(b).node == "b"
-
-
-@pytest.mark.limit(240)
-@pytest.mark.parametrize("seed", range(5))
-def test_five_agents_race_for_subnets_and_some_are_killed_and_none_overlap(
-    common: Etcd, prefix: str, seed: int
-) -> None:
-    """In each of 500 rounds, five hosts lease one of seven subnets at once, and a kill hits at a random instant."""
-    from tests import forks
-    from tests.pipes import Said
-
-    chance = random.Random(seed)  # noqa: S311 - the same every time
-    few = SETTINGS.replace(length=19)
-    killed = told = 0
-    for number in range(100):
-        place = f"{prefix}-{number}"
-        said = Said(5)
-
-        def lease(node: int, place: str = place, said: Said = said) -> None:
-            said.tell(node, lease_subnet(join(common, f"n{node}", few, place)).resource.partition("/")[2])
-
-        pids = [forks.start(lambda node=node: lease(node)) for node in range(5)]  # type: ignore[misc]
-        victim = chance.randrange(5)
-        select.select([], [], [], chance.random() * 0.1)
-        forks.kill(pids.pop(victim))
-        forks.finish(pids)
-        heard = {f"n{node}": text for node, text in enumerate(said.heard())}
-        killed += not heard[f"n{victim}"]
-        have = ends(common, place)
-        for node, subnet in heard.items():
-            if subnet:
-                told += 1
-                assert have[subnet] == node
-        assert len(set(have.values())) == len(have), have
-        again = lease_subnet(join(common, f"n{victim}", few, place)).resource.partition("/")[2]
-        assert heard[f"n{victim}"] in ("", again)
-    assert told >= 400
-    assert killed
