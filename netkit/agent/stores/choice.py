@@ -10,7 +10,7 @@ from netkit.naming import digest
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
 
     from netkit.agent.stores.model import Claim, LeaseStore, Snapshot
 
@@ -32,8 +32,8 @@ def lease_subnet(store: LeaseStore, reserved: bool = False, prefer: str = "") ->
     for claim in mine:
         if subnets.fits(settings, claim.subnets):
             return store.acquire(claim.resource, reserved)
-    order = _order(store.node, subnets.count(settings), subnets.place(settings, prefer))
-    fresh = _lease(store, seen, [subnets.resource(settings, index) for index in order], reserved)
+    places = _Places(store.node, subnets.count(settings), subnets.place(settings, prefer))
+    fresh = _lease(store, seen, places, lambda index: subnets.resource(settings, index), reserved)
     for claim in mine:
         store.release(claim)  # what it had does not fit the network any more
     return fresh
@@ -47,27 +47,35 @@ def lease_address(store: LeaseStore, subnet: Subnet, wanted: str = "") -> Claim:
     pool = Pool.of(subnet)
     if wanted:
         return store.acquire(f"addresses/{pool.check(wanted)}")
-    order = _order(store.node, pool.size)
-    return _lease(store, store.snapshot(), [f"addresses/{pool.address(index)}" for index in order])
+    places = _Places(store.node, pool.size)
+    return _lease(store, store.snapshot(), places, lambda index: f"addresses/{pool.address(index)}")
 
 
-def _lease(store: LeaseStore, seen: Snapshot, names: list[str], reserved: bool = False) -> Claim:
-    """The first of those resources that can be had: a free one, one of a host that is gone."""
-    for name in _by_promise(names, seen, store.node):
+class _Places:
+    """The places of `count` resources, in the order in which one host tries them: each begins somewhere else."""
+
+    def __init__(self, node: str, count: int, first: int | None = None) -> None:
+        self.count = count
+        self._first = digest("lease", node) % count if first is None else first
+
+    def __iter__(self) -> Iterator[int]:
+        return ((self._first + step) % self.count for step in range(min(self.count, _MOST)))
+
+
+def _lease(
+    store: LeaseStore, seen: Snapshot, places: _Places, name: Callable[[int], str], reserved: bool = False
+) -> Claim:
+    """The first resource that can be had: a free one, or one of a host that is gone."""
+    for resource in _by_promise(places, name, seen, store.node):
         try:
-            return store.acquire(name, reserved)
+            return store.acquire(resource, reserved)
         except ConflictError:
             continue
-    raise PoolFullError(f"all {len(names)} of the network are leased", "release some, or make a larger network")
+    raise PoolFullError(f"all {places.count} of the network are leased", "release some, or make a larger network")
 
 
-def _by_promise(names: list[str], seen: Snapshot, node: str) -> Iterator[str]:
+def _by_promise(places: _Places, name: Callable[[int], str], seen: Snapshot, node: str) -> Iterator[str]:
     """What nobody has, then what others have and may have lost; never what is this host's already."""
     owners = {claim.resource: claim.node for claim in seen.claims}
-    yield from (name for name in names if not owners.get(name))
-    yield from (name for name in names if owners.get(name, "") not in ("", node))
-
-
-def _order(node: str, count: int, first: int | None = None) -> Iterator[int]:
-    start = digest("lease", node) % count if first is None else first
-    return ((start + step) % count for step in range(min(count, _MOST)))
+    yield from (resource for resource in map(name, places) if not owners.get(resource))
+    yield from (resource for resource in map(name, places) if owners.get(resource, "") not in ("", node))
