@@ -5,17 +5,20 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import addresses, attach, cni, overlay, scale, udp
+from bench import addresses, agent, attach, cni, overlay, scale, udp
 from bench.place import enter, machine
 
 
 def main() -> int:
     """Take the figures that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure netkit beside public tools.")
-    parser.add_argument("what", nargs="*", metavar="attach|addresses|cni|overlay|scale|udp", help="which figures [all]")
+    parser.add_argument(
+        "what", nargs="*", metavar="agent|attach|addresses|cni|overlay|scale|udp", help="which figures [all]"
+    )
     parser.add_argument("--quick", action="store_true", help="small counts: does it run?")
     options = parser.parse_args()
     reports = {
+        "agent": lambda: agent.report(*((3, 1, 1) if options.quick else (500, 20, 30))),
         "attach": lambda: attach.report(3 if options.quick else 40),
         "addresses": lambda: addresses.report(*((5, 10, 100) if options.quick else (500, 10, 60_000))),
         "cni": lambda: cni.report(*((2, 6) if options.quick else (40, 1_000))),
