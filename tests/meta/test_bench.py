@@ -26,7 +26,7 @@ def test_every_figure_is_taken_and_nothing_is_left(lab: Lab, unchanged: Unchange
         done = host.run(*BENCH, "--quick", check=False)
     assert done.returncode == 0, done.stdout + done.stderr
     titles = ("One attachment with a published port", "One address in a /16", "One more attachment")
-    titles += ("UDP around each", "by VXLAN", "Interfaces on ten other hosts")
+    titles += ("UDP around each", "by VXLAN", "Interfaces on ten other hosts", "The host agent among")
     assert [title for title in titles if title not in done.stdout] == []
     assert re.search(r"^\| netkit, a process each +\| +[\d.]+ \| +[\d.]+ \| +1\.00 \|", done.stdout, re.MULTILINE)
 
@@ -34,7 +34,7 @@ def test_every_figure_is_taken_and_nothing_is_left(lab: Lab, unchanged: Unchange
 def test_unknown_figures_are_refused(lab: Lab) -> None:
     done = lab.host().run(*BENCH, "nothing", check=False)
     assert done.returncode == 2
-    assert "there is no nothing: choose of attach, addresses, cni, overlay, udp, scale" in done.stderr
+    assert "there is no nothing: choose of agent, attach, addresses, cni, overlay, udp, scale" in done.stderr
 
 
 def test_the_page_names_every_table() -> None:
