@@ -62,7 +62,7 @@ def up(
     store: str,
     encrypt: bool,
 ) -> None:
-    """Make this host's end of an overlay, and its network.
+    """Make this host's end of an overlay, and its network; said again, change its peers.
 
     \b
     Examples:
@@ -206,7 +206,7 @@ def _told(net: Network, wish: Wish) -> str:
         lines.append(f"other hosts join with: netkit overlay up --vni {own['vni']} --store {wish.store}")
     elif not wish.peers and not wish.group:
         lines.append(
-            f"alone so far; to join two hosts say on each, this one after `netkit overlay down --vni {own['vni']}`:\n"
+            "alone so far; to join two hosts say on each, this one too:\n"
             f"  netkit overlay up --vni {own['vni']} --peer OTHER        (this host is {own['local']})"
         )
     elif wish.peers and not wish.ranges:

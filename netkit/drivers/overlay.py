@@ -89,8 +89,7 @@ class Overlay:
         options = self._options(net)
         self._refuse(options, host)
         net = net.replace(mtu=self._mtu(net, host))
-        flooding = bool(options.peers or options.group)
-        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, flooding, options.group)
+        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, not options.store, options.group)
         return (
             network_rules(net, host)
             + guarded(vxlan, host)
@@ -109,6 +108,19 @@ class Overlay:
             raise ConflictError(f"host {peer.node} is at {peer.address}, of another family than {options.local}")
         there = flooded_to(options.vni, peer.address) if not options.store else behind(options.vni, net.device, peer)
         return let_in(peer.address, options.dev, options.port, options.vni, host) + there
+
+    def peers(self, net: Network) -> tuple[str, ...]:
+        """The hosts that are named."""
+        return self._options(net).peers
+
+    def check_peers(self, net: Network, host: Host) -> None:
+        """Raise what stops this host from reaching those that are named, by what stands already."""
+        options = self._options(net)
+        self._refuse_peers(options, host)
+        standing = host.link(net.device)
+        if standing and (room := _room(options, host)) < standing.mtu:
+            what = f"its links carry {standing.mtu} bytes, the tunnel to these peers {room}"
+            raise ConflictError(what, f"take it down, and up with --mtu {room}")
 
     def own(self, net: Network) -> tuple[str, ...]:
         return tunnel_name(self._options(net).vni), net.device
@@ -137,9 +149,7 @@ class Overlay:
         if standing := host.link(net.device):
             return min(net.mtu or standing.mtu, standing.mtu)
         options = self._options(net)
-        link = host.link(options.dev)
-        ways = [way.mtu for peer in options.peers if (way := host.way_to(peer)) and way.mtu]
-        room = min([*ways, *([link.mtu] if link else [])], default=1500) - OVERHEAD[family(options.local)]
+        room = _room(options, host)
         smallest = _SMALLEST[max(family(subnet.cidr) for subnet in net.subnets)]
         if net.mtu > room or room < smallest:
             hint = f"use {room} or less, or leave it out" if net.mtu else f"its subnets need {smallest}"
@@ -155,6 +165,11 @@ class Overlay:
             raise NotFoundError(f"this host has no link {options.dev}", "`ip link` lists them; name another with --dev")
         if not link.up:
             raise HostError(f"{options.dev} is down", f"put it up: ip link set dev {options.dev} up")
+        self._refuse_peers(options, host)
+        if host.link(tunnel_name(options.vni)):
+            raise ConflictError(f"VNI {options.vni} is in use by {tunnel_name(options.vni)}", "choose another --vni")
+
+    def _refuse_peers(self, options: OverlayOptions, host: Host) -> None:
         own = [bare(address) for address in host.addresses(options.dev)]
         if options.local not in own:
             raise ConfigError("local", f"{options.dev} has no address {options.local}", f"it has {', '.join(own)}")
@@ -166,11 +181,16 @@ class Overlay:
                 raise HostError(f"no route leads to the peer {peer}", f"see: ip route get {peer}")
             if way.dev != options.dev:
                 raise ConfigError("peer", f"the way to {peer} is by {way.dev}, not {options.dev}", "see --dev, --local")
-        if host.link(tunnel_name(options.vni)):
-            raise ConflictError(f"VNI {options.vni} is in use by {tunnel_name(options.vni)}", "choose another --vni")
 
     def _options(self, net: Network) -> OverlayOptions:
         return self.parse_options(dict(net.options), f"networks.{net.name}.options")
+
+
+def _room(options: OverlayOptions, host: Host) -> int:
+    """What the tunnel carries on the narrowest way to a peer."""
+    link = host.link(options.dev)
+    ways = [way.mtu for peer in options.peers if (way := host.way_to(peer)) and way.mtu]
+    return min([*ways, *([link.mtu] if link else [])], default=1500) - OVERHEAD[family(options.local)]
 
 
 def _vni(raw: Mapping[str, object], at: str) -> int:

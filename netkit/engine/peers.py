@@ -48,8 +48,8 @@ def meet(session: Session, name: str, peers: Sequence[PeerHost]) -> Met:
         if up is None:
             raise NotFoundError(f"network {name} is not up", "its first attachment brings it up")
         net, host = networks.find(session, name), session.host()
-        wanted, failed = _wanted(net, peers, host)
-        return _settle(session, net, up, wanted, host).replace(failed=failed)
+        plan, failed = wanted(net, peers, host)
+        return settle(session, net, up, plan, host).replace(failed=failed)
 
 
 def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:
@@ -62,7 +62,7 @@ def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:
     yield from (("stale", step) for step in _strangers(net, up, host))
 
 
-def _wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
+def wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
     """The plan for all of them, rules first; no op twice."""
     mode: Meeting = driver(net.mode)  # type: ignore[assignment]
     steps: dict[Op, Step] = {}
@@ -75,7 +75,8 @@ def _wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, 
     return Plan(tuple(sorted(steps.values(), key=lambda step: not isinstance(step.op, RulesAdd)))), tuple(failed)
 
 
-def _settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> Met:
+def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> Met:
+    """Make the kernel and the record have that plan of the others; needs the network's lock and the host's."""
     former, now = set(up.met.ops), set(wanted.ops)
     gone = [step for step in up.met if step.op not in now]
     lost = missing(wanted, host)

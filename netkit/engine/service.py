@@ -234,15 +234,15 @@ class Engine:
             return networks.create(session, net)
 
     def create_overlay(self, wish: Wish) -> Network:
-        """Make an overlay; what is left out is found on the host."""
-        from netkit.engine.overlay import overlay
-
+        """Make an overlay, or change the peers of one; what is left out is found on the host."""
         with self._session() as session:
             if wish.store:
                 from netkit.engine.joining import join
 
                 return join(session, wish)
-            return networks.create(session, overlay(wish, session.host()))
+            from netkit.engine.repeer import create
+
+            return create(session, wish)
 
     def overlay_peers(self) -> list[tuple[str, int, str, str]]:
         """Every peer of every overlay: network, VNI, address, and `ok`, `missing` or `unwanted` in the kernel."""

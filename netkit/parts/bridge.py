@@ -7,7 +7,7 @@ from netkit.ipam.pool import overlaps
 from netkit.model import bare, family
 from netkit.naming import GROUP, mac
 from netkit.parts.egress import network_mtu
-from netkit.parts.quiet import outspoken, quiet
+from netkit.parts.quiet import SMALLEST6, outspoken, quiet
 from netkit.plan.ops import AddrAdd, AddrDel, LinkAdd, LinkSet
 from netkit.plan.steps import Plan
 
@@ -32,7 +32,8 @@ def bridge(
     link = host.link(net.device)
     if link is None:
         plan = _create(net, host, own_mac or _mac(net.device))
-        plan += quiet(net.device, own_mac or _mac(net.device), families, host)
+        if 6 in families or network_mtu(net, host) >= SMALLEST6:
+            plan += quiet(net.device, own_mac or _mac(net.device), families, host)
         return plan + _addresses(net.device, subnets, ()) + _up(net.device, promisc)
     _check(net, link)
     present = host.addresses(net.device)

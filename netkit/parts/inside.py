@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.model import family
+from netkit.parts.quiet import SMALLEST6
 from netkit.plan.ops import SysctlSet
 from netkit.plan.steps import Plan
 
@@ -18,7 +19,7 @@ def inside(ep: Endpoint, host: Host, dad: bool = False) -> Plan:
     steps: list[tuple[Op, str]] = []
     if any(family(a) == 4 for a in ep.addresses):
         steps.append((_sysctl(ep, "ipv4", "arp_notify", "1", "0"), "announce its address by gratuitous ARP"))
-    if host.sysctl("net/ipv6/conf/default/disable_ipv6", ep.netns) is None:
+    if host.sysctl("net/ipv6/conf/default/disable_ipv6", ep.netns) is None or 0 < ep.mtu < SMALLEST6:
         return Plan.of(*steps)
     if not any(family(a) == 6 for a in ep.addresses):
         steps.append((_sysctl(ep, "ipv6", "disable_ipv6", "1", "0"), "no IPv6 where none was asked for"))

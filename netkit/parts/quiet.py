@@ -15,6 +15,10 @@ if TYPE_CHECKING:
     from netkit.plan.host import Host
 
 
+#: IPv6 takes no link that carries less: the kernel has no settings of it there.
+SMALLEST6 = 1280
+
+
 def quiet(device: str, mac: str, families: Collection[int], host: Host) -> Plan:
     """A new link believes no router advertisement, and where no IPv6 is among its families it has none at all."""
     default = host.sysctl("net/ipv6/conf/default/accept_ra")

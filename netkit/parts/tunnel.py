@@ -6,6 +6,7 @@ containers ==[ bridge ]-- nkv42 --UDP 4789--> every peer, until the tunnel has l
 from __future__ import annotations
 
 from netkit.naming import GROUP, mac
+from netkit.parts.quiet import SMALLEST6
 from netkit.plan.ops import LinkAdd, LinkSet, RulesAdd, SysctlSet
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, NeighAdd, PortQuiet, Vxlan
 from netkit.plan.rules import Tunnel, TunnelFrom
@@ -43,7 +44,7 @@ def tunnel(vxlan: Vxlan, master: str, mtu: int, host: Host) -> Plan:
     name = tunnel_name(vxlan.vni)
     made = LinkAdd(name, "vxlan", GROUP, mac=mac("vxlan", vxlan.local, str(vxlan.vni)), mtu=mtu, info=vxlan)
     plan = Plan.of((made, f"the tunnel: frames travel in UDP from {vxlan.local} port {vxlan.port}"))
-    if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None:
+    if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None and mtu >= SMALLEST6:
         off = SysctlSet(f"net/ipv6/conf/{name}/disable_ipv6", "1", "0", dev=name)
         plan += Plan.of((off, "a port of a switch has no address of its own"))
     return plan + Plan.of((LinkSet(name, master=master, up=True), "plug the tunnel into the bridge"))

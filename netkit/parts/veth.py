@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from netkit.naming import GROUP, mac
 from netkit.parts.inside import inside
+from netkit.parts.quiet import SMALLEST6
 from netkit.plan.ops import LinkAdd, LinkSet, Peer, SysctlSet
 from netkit.plan.steps import Plan
 
@@ -41,7 +42,7 @@ def host_mac(ep: Endpoint) -> str:
 def _plug(ep: Endpoint, master: str, host: Host, isolated: bool, hairpin: bool) -> Plan:
     device = ep.host_ifname
     quiet = Plan()
-    if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None:
+    if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None and not 0 < ep.mtu < SMALLEST6:
         key = f"net/ipv6/conf/{device}/disable_ipv6"
         quiet = Plan.of((SysctlSet(key, "1", "0", dev=device), "a port of a switch has no address of its own"))
     port = LinkSet(device, master=master, isolated=isolated or None, hairpin=hairpin or None, up=True)
