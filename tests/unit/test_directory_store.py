@@ -128,6 +128,40 @@ def test_a_host_whose_file_vanishes_is_kept(store: DirectoryStore, web: Path) ->
     assert store.snapshot().hosts == before.hosts
 
 
+@pytest.mark.parametrize("how", ["file", "files", "directory", "empty directory"])
+def test_a_claim_that_vanishes_is_kept_and_put_back_by_its_host(
+    store: DirectoryStore, web: Path, tmp_path: Path, how: str
+) -> None:
+    a = join(tmp_path, "a")
+    a.snapshot()
+    b = store.acquire("subnets/10.5.73.0-24")
+    before = store.snapshot()
+    if how == "file":
+        (web / "subnets" / "10.5.72.0-24.g1").unlink()
+    elif how == "files":
+        for path in (web / "subnets").iterdir():
+            path.unlink()
+    else:
+        shutil.rmtree(web / "subnets")
+        if how == "empty directory":
+            (web / "subnets").mkdir(mode=0o700)
+    after = store.snapshot()
+    assert (after.hosts, after.claims) == (before.hosts, before.claims)
+    assert after.reachable == (how != "directory")
+    if how == "directory":
+        with pytest.raises(StateError):
+            store.renew(B)
+        return
+    with pytest.raises(ConflictError):
+        store.acquire(SUBNET)
+    assert a.renew(A) == (before.claim(SUBNET),)
+    assert store.renew(B) == (b,)
+    fresh = join(tmp_path, "c").snapshot()
+    assert sorted(fresh.claims, key=str) == sorted(before.claims, key=str)
+    assert not fresh.warnings
+    assert not store.snapshot().warnings
+
+
 @pytest.mark.parametrize("loss", ["emptied", "removed", "another", "marker"])
 def test_a_store_that_is_away_loses_no_host_and_comes_back(
     store: DirectoryStore, web: Path, tmp_path: Path, loss: str

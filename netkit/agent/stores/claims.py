@@ -14,7 +14,7 @@ from netkit.state.files import dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterable, Iterator
 
     from netkit.agent.stores.model import Settings
     from netkit.agent.stores.shared import Shared
@@ -27,15 +27,16 @@ class Claims:
     """The claims of one kind of resource, `subnets` or `addresses`.
 
     `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change.
+    Nor can it vanish, but by a hand that has no business there: what is `known` stays, and its host puts it back.
     """
 
-    def __init__(self, directory: Shared, kind: str, settings: Settings) -> None:
+    def __init__(self, directory: Shared, kind: str, settings: Settings, known: Iterable[Claim] = ()) -> None:
         self.directory = directory
         self.settings = settings
         self.kind = kind
         self.warnings: list[str] = []
         self._read: dict[str, tuple[tuple[int, int, int], Claim]] = {}
-        self._good: dict[str, Claim] = {}
+        self._good = {claim.resource: claim for claim in known if claim.resource.startswith(f"{kind}/")}
 
     def all(self) -> tuple[Claim, ...]:
         """Who has what; where a highest generation cannot be read, what was known last."""
@@ -46,6 +47,9 @@ class Claims:
         """The claim of a resource, of generation 0 when there is none; ConflictError when nobody can tell."""
         self.warnings.clear()
         highest = max(self._generations().get(resource, ()), default=0)
+        known = self._good.get(resource)
+        if known and known.generation > highest:
+            return known
         if not highest:
             return Claim(resource, 0)
         try:
@@ -65,9 +69,24 @@ class Claims:
         self._clear(claim, numbers)
         return True
 
+    def mend(self, node: str) -> None:
+        """Put back what someone has removed of a host's claims: a claim ends by a higher one, and never vanishes."""
+        for claim in tuple(self._good.values()):
+            if claim.node == node and self.directory.look(_file(claim)) is None:
+                numbers = self._generations().get(claim.resource, [])
+                if max(numbers, default=0) < claim.generation:
+                    self.directory.create(_file(claim), dump(claim))
+
     def _current(self) -> Iterator[Claim]:
+        found = self._generations()
         good: dict[str, Claim] = {}
-        for resource, numbers in self._generations().items():
+        for resource, claim in self._good.items():
+            if claim.generation > max(found.get(resource, ()), default=0):
+                self._warn(_file(claim), "it has vanished, and what it said is kept")
+                found.pop(resource, None)
+                good[resource] = claim
+        yield from good.values()
+        for resource, numbers in found.items():
             try:
                 good[resource] = self._load(resource, max(numbers))
             except ValueError as error:

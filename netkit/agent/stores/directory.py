@@ -123,6 +123,8 @@ class DirectoryStore:
             raise ConfigError("node", f"{host.node} is another host than {self.node}")
         self._check()
         late = self.fenced()
+        for kind in self._claims.values():
+            kind.mend(self.node)
         self._members.write(host)
         self._renewed = self._clock()
         if late:
@@ -140,15 +142,16 @@ class DirectoryStore:
         places = {name: home.sub(name) for name in ("nodes", "subnets", "addresses")}
         for place in (home, *places.values()):
             place.sweep()
+        self._places = tuple(places.values())
         self._members = Members(places["nodes"], self.settings, (seen.host for seen in self._last.hosts))
-        self._claims = {kind: Claims(places[kind], kind, self.settings) for kind in ("subnets", "addresses")}
+        known = self._last.claims
+        self._claims = {kind: Claims(places[kind], kind, self.settings, known) for kind in ("subnets", "addresses")}
         self._hint = Hint(tuple(place.fd for place in places.values()))
 
     def _check(self) -> None:
         """StateError unless our store is still there; one that was mounted anew is entered again."""
-        there, held = self._home.status()
         home = self._home
-        if not os.path.samestat(there, held):
+        if not all(os.path.samestat(*place.status()) for place in (home, *self._places)):
             home = Shared.open(self._home.path, self.node)
         if _read_settings(home) != self.settings:
             raise StateError(f"{home.path} is not the store that it was", "see what is mounted there")
