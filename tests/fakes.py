@@ -6,6 +6,7 @@ from netkit.ipam.pool import overlaps
 from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.shaping import Queueing
+from netkit.plan.rare.vlan import Vlans
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
 from netkit.plan.rules import Rule
 
@@ -35,6 +36,7 @@ class FakeHost:
         addressing: dict[str, tuple[Address, ...]] | None = None,
         wireless: tuple[str, ...] = (),
         mentioned: dict[str, tuple[str, ...]] | None = None,
+        vlans: dict[str, Vlans] | None = None,
     ) -> None:
         self.links = {link.name: link for link in links}
         self.inside = {link.name: link for link in inside}
@@ -49,6 +51,7 @@ class FakeHost:
         self.held = addressing or {}
         self.wireless = wireless
         self.mentioned = mentioned or {}
+        self.in_vlans = vlans or {}
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         return (self.inside if netns else self.links).get(name)
@@ -99,6 +102,9 @@ class FakeHost:
 
     def port_flags(self, dev: str, netns: NsRef | None = None) -> dict[str, bool]:
         return {}
+
+    def vlans(self, dev: str, netns: NsRef | None = None) -> Vlans:
+        return self.in_vlans.get(dev, Vlans())
 
     def filters_vlans(self) -> bool:
         return "vlan-filtering" not in self.lacks

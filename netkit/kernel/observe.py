@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netkit.model import NsRef
     from netkit.plan.host import Address, Link, Route
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rules import Rule
 
@@ -146,6 +147,19 @@ class KernelHost:
         link = self.link(dev, netns)
         ask: Callable[[Any, int], T] = getattr(vxlan, what)
         return self._inside(netns, lambda it: ask(it.socket(), link.index), nothing) if link else nothing
+
+    def vlans(self, dev: str, netns: NsRef | None = None) -> Vlans:
+        """Whether a bridge looks at VLANs, and which ones it or a port is in; nothing of it for no such link."""
+        from netkit.kernel.vlans import seen  # only what has VLANs is asked about
+        from netkit.plan.rare.vlan import Vlans
+
+        link = self.link(dev, netns)
+        if link is None:
+            return Vlans()
+        index = link.index
+        return self._once(
+            ("vlans of", index, netns), lambda: self._inside(netns, lambda it: seen(it.socket(), index), Vlans())
+        )
 
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""

@@ -38,14 +38,19 @@ def trunk(value: str, at: str) -> Trunk:
 
 
 def filtering(bridge: str, access: int, host: Host) -> Plan:
-    """The bridge looks at VLANs, and the host takes part in the access VLAN without a tag."""
+    """The bridge looks at VLANs, and the host takes part in the access VLAN without a tag.
+
+    One that was there before gets back what it had.
+    """
     if not host.filters_vlans():
         hint = "load a kernel with CONFIG_BRIDGE_VLAN_FILTERING, or leave vlan and trunk out"
         raise HostError("this kernel's bridges do no VLAN filtering", hint)
-    plan = Plan.of((VlanFilter(bridge), "the bridge looks at VLANs"))
-    if not access:
+    before = host.vlans(bridge)
+    plan = Plan() if before.looks else Plan.of((VlanFilter(bridge), "the bridge looks at VLANs"))
+    joins = VlanAdd(bridge, access, access, access=True, own=True, was=before.access)
+    if not access or joins.holds(host):
         return plan
-    return plan + Plan.of((VlanAdd(bridge, access, access, access=True, own=True), f"the host is in VLAN {access}"))
+    return plan + Plan.of((joins, f"the host is in VLAN {access}"))
 
 
 def port_vlans(port: str, access: int, tagged: Trunk, keep_default: bool) -> Plan:

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
     from netkit.model import NsRef
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rules import Rule
 else:
@@ -135,6 +136,9 @@ class Host(Protocol):
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""
+
+    def vlans(self, dev: str, netns: NsRef | None = None) -> Vlans:
+        """Whether a bridge looks at VLANs, and which ones it or a port is in; nothing of it for no such link."""
 
     def filters_vlans(self) -> bool:
         """Whether this kernel's bridges filter VLANs."""

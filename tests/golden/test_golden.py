@@ -20,6 +20,7 @@ from netkit.ipam.dhcp import DhcpLease, DhcpLink
 from netkit.model import AttachRequest, Lease, Network, NsRef, PeerHost, PortMap, Rate, Subnet
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.ops import Errand
+from netkit.plan.rare.vlan import Vlans
 from netkit.plan.render import script
 from netkit.plan.steps import Plan
 from tests.fakes import FakeHost
@@ -43,6 +44,7 @@ def host_of(data: dict[str, Any]) -> FakeHost:
         foreign=tuple(data.get("foreign", ())),
         inside=values(Link, data.get("inside", [{"name": "lo", "index": 1}])),
         inside_routes=values(Route, data.get("inside_routes", [])),
+        vlans={dev: Vlans(**found) for dev, found in data.get("vlans", {}).items()},
         addressing={dev: values(Address, found) for dev, found in data.get("addressing", {}).items()},
     )
 

@@ -54,3 +54,13 @@ def test_a_configuration_with_vlans_is_refused(
     conf = {"name": "v", "type": "bridge", "ipam": {"type": "host-local", "subnet": "10.22.0.0/16"}, **keys}
     with unchanged(host, [container], allow=("state *",)):
         assert cni.error("ADD", conf, container)["code"] == code
+
+
+def test_where_the_kernel_knows_no_vlans_it_is_not_asked_in_vain(host: HostNs) -> None:
+    for line in ("link add br0 type bridge", "link add one type veth peer name two", "link set one master br0"):
+        host.run("ip", *line.split())
+    code = (
+        "from netkit.kernel.rtnl import Rtnl; from netkit.kernel.vlans import seen\n"
+        "rtnl = Rtnl(); print({seen(rtnl, rtnl.index(name)) for name in ('br0', 'one', 'two')})"
+    )
+    assert host.python(code).stdout == "{Vlans(looks=False, members=(), untagged=(), access=0)}\n"
