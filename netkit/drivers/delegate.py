@@ -9,7 +9,7 @@ The network's options are the plugin's configuration. Addresses are netkit's own
 
 from __future__ import annotations
 
-from netkit.drivers.portmap import Portmap
+from netkit.drivers.portmap import Portmap, comes_home
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, NetkitError
 from netkit.jsontext import dumps, loads
@@ -18,6 +18,8 @@ from netkit.naming import check_name
 from netkit.parts.addresses import EVERYWHERE, loopback
 from netkit.parts.base import base
 from netkit.parts.endpoint import endpoint, free_ifname
+from netkit.parts.ports import publish
+from netkit.plan.rare.later import Later
 from netkit.plan.rare.plugins import PLACES, PluginAdd
 from netkit.plan.steps import Plan
 
@@ -105,6 +107,22 @@ class Delegate:
         has = tuple(Lease(address, "") for address in ep.addresses)
         published = Portmap().attach(net.replace(options=()), req, has, host)
         return Attachment(first.plan + published.plan, ep)
+
+    def foresee(self, net: Network, req: AttachRequest, first: Attachment, host: Host) -> Plan:
+        """What is known of the second half: published ports, where the address is netkit's."""
+        ep, unknown = first.endpoint, []
+        plan = Plan()
+        if req.ports and ep.addresses and host.firewall == "nftables":
+            plan = comes_home(ep, host) + publish(ep, "", host)
+            unknown.append("the link that leads to the container, for packets from the host's loopback")
+        elif req.ports:
+            unknown.append("the container's addresses, and the rules by which the published ports lead there")
+        if req.rate_in or req.rate_out:
+            unknown.append("where the limits of bandwidth stand")
+        if not unknown:
+            return plan
+        told = f"with its answer: {'; '.join(unknown)}"
+        return plan + Plan.of((Later(told), f"known when the CNI plugin {self.kind} has run"))
 
     def _configuration(self, net: Network, req: AttachRequest, leases: Sequence[Lease]) -> dict[str, Any]:
         chosen = self._options(net).configuration

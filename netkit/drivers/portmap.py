@@ -52,7 +52,7 @@ class Portmap:
         device, chosen = link_to(leases[0].address, host), self.parse_options(dict(net.options), "options").way
         plan = Plan() if chosen and not chosen.snat else _localhost(device, host)
         if not chosen or chosen.usual_sources:
-            plan += _back(ep, host)
+            plan += comes_home(ep, host)
         return Attachment(plan + (chosen.publish if chosen else publish)(ep, device, host), ep)
 
 
@@ -68,7 +68,8 @@ def link_to(address: str, host: Host) -> str:
     return max(found, key=lambda route: prefix_length(route.dst)).dev
 
 
-def _back(ep: Endpoint, host: Host) -> Plan:
+def comes_home(ep: Endpoint, host: Host) -> Plan:
+    """Who connects to a published port from the container's own network, or from the host, gets its answers."""
     published = {family(port.host_ip) for port in ep.ports}
     rules = tuple(hairpin(address) for address in ep.addresses if family(address) in published)
     return Plan.of((RulesAdd(rules, host.firewall), "answers to its own network and to localhost come back here"))

@@ -94,6 +94,13 @@ class Learning(Protocol):
         """The whole attachment; its plan begins with the first half."""
 
 
+class Foreseeing(Protocol):
+    """A learning driver that can tell something of the second half before, to whoever only wants to see the plan."""
+
+    def foresee(self, net: Network, req: AttachRequest, first: Attachment, host: Host) -> Plan:
+        """What is known of it, with a `Later` for what is not."""
+
+
 class Sharing(Protocol):
     """A mode whose processes are started in a namespace that is there already, so that nothing is attached."""
 

@@ -11,7 +11,7 @@ from netkit.errors import ConflictError
 from netkit.kernel import sysctl
 from netkit.model import ANY, Lease, PortMap, RouteSpec
 from netkit.naming import attachment_id
-from netkit.plan.ops import PortsReserve
+from netkit.plan.ops import Errand, PortsReserve
 from netkit.plan.steps import Plan
 from netkit.state.probe import free_port, listening
 from netkit.state.records import Record
@@ -36,7 +36,22 @@ def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Pla
     leases = pools.preview(session, net, req)
     req, reserve = _choose_ports(session, net, req, leases)
     attachment = ask_driver(net, req, leases, host)
-    return for_host + for_network + reserve + attachment.plan, attachment
+    plan = for_host + for_network + reserve + attachment.plan
+    if any(isinstance(op, Errand) for op in attachment.plan.ops):
+        plan += _foreseen(net, req, attachment, host)
+    return plan, attachment
+
+
+def _foreseen(net: Network, req: AttachRequest, first: Attachment, host: Host) -> Plan:
+    """What can be said of an attachment's second half before an errand has answered."""
+    foresee = getattr(driver(net.mode), "foresee", None)
+    if foresee:
+        known: Plan = foresee(net, req, first, host)
+        return known
+    from netkit.plan.rare.later import Later
+
+    what = "with the lease: its address, its routes, its port's guard, and what was asked for besides"
+    return Plan.of((Later(what), "known when the DHCP server has answered"))
 
 
 def attach(session: Session, net: Network, req: AttachRequest) -> Record:
@@ -127,8 +142,11 @@ def with_lease(net: Network, req: AttachRequest, first: Attachment, granted: Dhc
     """
     known = req.replace(routes=req.routes + tuple(RouteSpec(dst, via) for dst, via in granted.routes))
     whole = _furnished(net, known, [Lease(granted.address, granted.gateway)], host)
-    more = tuple(step for step in whole.plan if step not in first.plan.steps)
-    return whole.replace(plan=first.plan + Plan(more))
+    from netkit.plan.rare.dhcp import DhcpAnnounce
+
+    more = Plan(tuple(step for step in whole.plan if step not in first.plan.steps))
+    told = DhcpAnnounce(whole.endpoint.id, req.ifname, req.netns, req.name)
+    return whole.replace(plan=first.plan + more + Plan.of((told, "its neighbours learn whose the address is now")))
 
 
 def _furnished(net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:

@@ -41,6 +41,11 @@ def bind(session: Session, op: Dhcp) -> DhcpLease:
         raise
 
 
+def announce(session: Session, op: Dhcp) -> None:
+    """Tell the neighbours of the address; one that was lost meanwhile is nobody's to tell of."""
+    _ask(session, {"do": "announce", "id": op.id})
+
+
 def release(session: Session, op: Dhcp) -> None:
     """Give the lease back; nothing to do when there is none."""
     if session.root.dhcp.exists(op.id):

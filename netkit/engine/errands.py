@@ -14,6 +14,7 @@ _WHO = {
     "PluginAdd": ("netkit.engine.plugins", "add"),
     "PluginDel": ("netkit.engine.plugins", "delete"),
     "DhcpBind": ("netkit.engine.dhcp", "bind"),
+    "DhcpAnnounce": ("netkit.engine.dhcp", "announce"),
     "DhcpRelease": ("netkit.engine.dhcp", "release"),
 }
 

@@ -176,3 +176,28 @@ def test_the_references_macvlan_is_a_driver(host: HostNs, lab: Lab) -> None:
     containers[0].run("ping", "-c1", "-W2", "192.168.8.3")
     host.netkit("detach", "--pid", str(containers[0].pid), check=True)
     assert [link["ifname"] for link in ip(containers[0], "link")] == ["lo"]
+
+
+def test_a_plan_shows_what_is_known_of_ports_before_the_plugin_has_run(
+    host: HostNs, lab: Lab, unchanged: Unchanged
+) -> None:
+    container = lab.container()
+    create(host)
+    words = ("attach", "--pid", str(container.pid), "--network", "theirs", "-p", "8080:80")
+    with unchanged(host, [container], allow=LEFT):
+        shown = host.netkit(*words, "--rate-in", "8mbit", "--explain", check=True).stdout
+    assert "any4 '{ tcp . 8080" in shown, shown
+    assert ": 10.20.0.2 . 80 }'" in shown
+    assert "# known when the CNI plugin cable has run\n# with its answer: the link that leads to the container" in shown
+    assert "where the limits of bandwidth stand" in shown
+    assert "with its answer" not in host.netkit(*words[:-2], "--dry-run", check=True).stdout
+
+
+def test_a_plan_says_that_a_plugins_own_addresses_are_still_to_come(host: HostNs, lab: Lab) -> None:
+    words = ("--mode", "cni:cable", "-o", f"bin-dir={PLUGINS}", "-o", 'ipam={"type": "dhcp"}')
+    host.netkit("network", "create", "theirs", *words, check=True)
+    attached = ("attach", "--pid", str(lab.container().pid), "--network", "theirs", "-p", "8080:80", "--dry-run")
+    shown = host.netkit(*attached, check=True).stdout
+    assert shown.endswith(
+        "# with its answer: the container's addresses, and the rules by which the published ports lead there\n"
+    )

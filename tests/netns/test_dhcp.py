@@ -173,6 +173,26 @@ def test_udhcpd_gives_an_address_over_a_bridge(lan: Lan) -> None:
     lan.host.netkit("detach", "--pid", str(container.pid), check=True)
 
 
+def test_neighbours_learn_of_a_new_owner_by_a_guarded_port(lan: Lan) -> None:
+    """The address was another's: whoever still has that one in its table is told, once the guard lets it through."""
+    container = lan.lab.container()
+    lan.udhcpd(600)
+    for line in ("ip link add name br0 type bridge", "ip link set eth0 master br0", "ip link set br0 up"):
+        lan.host.run(*line.split())
+    lan.network("bridge", "-o", "bridge=br0")
+    old = "192.168.7.100 lladdr 02:00:00:00:00:99 nud reachable dev eth0"
+    lan.server.run("ip", "neigh", "replace", *old.split())
+    made = json.loads(lan.attach(container).stdout)
+    assert made["addresses"] == ["192.168.7.100/24"]
+    assert [entry["lladdr"] for entry in ip(lan.server, "neigh", "show", "192.168.7.100")] == [made["mac"]]
+
+
+def test_a_plan_says_what_only_the_server_knows(lan: Lan) -> None:
+    lan.network()
+    shown = lan.attach(lan.lab.container(), "--dry-run").stdout
+    assert "# with the lease: its address, its routes" in json.loads(shown)["script"]
+
+
 @pytest.mark.limit(120)
 def test_a_lease_is_renewed_outlives_the_helper_and_takes_the_link_down_when_it_is_lost(lan: Lan) -> None:
     container = lan.lab.container()

@@ -81,13 +81,18 @@ def acquire(link: DhcpLink, handle: Handle, used: Callable[[str], str]) -> DhcpL
             lease = _ask(wire)
             holder = used(bare(lease.address)) or _holder(wire, bare(lease.address))
             if not holder:
-                wire.send(messages.announcement(link, bare(lease.address)))
                 return lease
             _decline(wire, lease)
         raise NetkitError(
             f"the DHCP server at {lease.server} offers {bare(lease.address)}, which {holder} has",
             "look at the server's leases and at who else uses its range",
         )
+
+
+def announce(lease: DhcpLease, handle: Handle) -> None:
+    """Tell everybody on the wire whose the address is."""
+    with Wire(lease.link, handle) as wire:
+        wire.send(messages.announcement(lease.link, bare(lease.address)))
 
 
 def extend(lease: DhcpLease, handle: Handle, rebinding: bool) -> DhcpLease | Refused | None:

@@ -3,6 +3,7 @@
 A request is a line of JSON, and so is its answer:
 
     {"do": "bind", "link": {...}}                       {"lease": {...}}
+    {"do": "announce", "id": "..."}                     {"announced": true}
     {"do": "release", "id": "...", "path": "..."}       {"released": true}
     any                                                 {"error": {"message", "hint"}}
 
@@ -92,6 +93,8 @@ class Server:
             asked = json.loads(line)
             if asked["do"] == "bind":
                 return {"lease": to_json(self.keeper.bind(from_json(asked["link"])))}
+            if asked["do"] == "announce":
+                return {"announced": self.keeper.announce(asked["id"])}
             return {"released": self.keeper.release(asked["id"], str(asked.get("path", "")))}
         except NetkitError as error:
             return {"error": {"message": error.message, "hint": error.hint}}

@@ -51,6 +51,16 @@ class Keeper:
             self._keep(lease)
         return lease
 
+    def announce(self, ident: str) -> bool:
+        """Tell the neighbours of an address; False when there is no lease of it."""
+        with self._changing:
+            lease = self.leases.get(ident)
+        if lease is None or lease.state != BOUND:
+            return False
+        with Namespaces() as namespaces:
+            client.announce(lease, namespaces.enter(lease.link.ns))
+        return True
+
     def release(self, ident: str, path: str = "") -> bool:
         """Give a lease back, and forget it; False when there is none. Nobody is told by a namespace that is gone.
 

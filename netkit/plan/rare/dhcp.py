@@ -25,5 +25,9 @@ class DhcpBind(Dhcp):
         return (DhcpRelease(**self.__dict__),)
 
 
+class DhcpAnnounce(Dhcp):
+    """Tell the neighbours of the address, by a gratuitous ARP: once the port's guard lets that through."""
+
+
 class DhcpRelease(Dhcp):
     """Give the lease back, and renew it no more."""

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from netkit.plan.rare.dhcp import Dhcp, DhcpBind, DhcpRelease
+from netkit.plan.rare.dhcp import Dhcp, DhcpAnnounce, DhcpBind, DhcpRelease
+from netkit.plan.rare.later import Later
 from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.rare.vxlan import FLOODED, QUIET, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
-from netkit.plan.render import Command, ip, link_set, switch, within
+from netkit.plan.render import Command, ip, link_set, quote, switch, within
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -118,10 +119,25 @@ def _port_quiet(op: PortQuiet) -> tuple[Command, ...]:
 #: What follows `type KIND` of rare kinds of links.
 KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Vxlan: _vxlan}
 
+
+def _dhcp_announce(op: DhcpAnnounce) -> tuple[Command, ...]:
+    """The address is known by now to whoever's shell this is."""
+    address = (
+        f"$(nsenter --net={quote(op.ns.path)} ip -o -4 addr show dev {op.ifname} | sed 's,.*inet \\([^/]*\\)/.*,\\1,')"
+    )
+    return (Command(line=f'nsenter --net={quote(op.ns.path)} arping -A -c 1 -I {op.ifname} "{address}"'),)
+
+
+def _later(op: Later) -> tuple[Command, ...]:
+    return (Command(line=f"# {op.what}"),)
+
+
 RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
+    Later: _later,
     PluginAdd: _plugin("ADD"),
     PluginDel: _plugin("DEL"),
     DhcpBind: _dhcp("-n", "-b"),
+    DhcpAnnounce: _dhcp_announce,
     DhcpRelease: _dhcp_release,
     LinkTune: _link_tune,
     VlanFilter: _vlan_filter,

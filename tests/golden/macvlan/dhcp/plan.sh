@@ -18,3 +18,5 @@ nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.130/24 dev eth0
 nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
 # a route that was asked for
 nsenter --net=/proc/1234/ns/net ip route add 10.0.0.0/8 via 192.168.1.254 dev eth0 proto 142
+# its neighbours learn whose the address is now
+nsenter --net=/proc/1234/ns/net arping -A -c 1 -I eth0 "$(nsenter --net=/proc/1234/ns/net ip -o -4 addr show dev eth0 | sed 's,.*inet \([^/]*\)/.*,\1,')"

@@ -42,3 +42,5 @@ nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.200/24 dev eth0
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
+# its neighbours learn whose the address is now
+nsenter --net=/proc/1234/ns/net arping -A -c 1 -I eth0 "$(nsenter --net=/proc/1234/ns/net ip -o -4 addr show dev eth0 | sed 's,.*inet \([^/]*\)/.*,\1,')"
