@@ -96,6 +96,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "driver-switch": lambda: "switch" in importlib.metadata.entry_points(group="netkit.drivers").names,
     "openssl": _tool("openssl"),
     "etcd": lambda: shutil.which("etcd") is not None and shutil.which("etcdctl") is not None,
+    "frr": lambda: shutil.which("bgpd", path="/usr/lib/frr") is not None and shutil.which("vtysh") is not None,
     "etcd3gw": lambda: importlib.util.find_spec("etcd3gw") is not None,
     "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,
     "veth": _link("type", "veth"),

@@ -44,6 +44,7 @@ def command() -> None:
     click.option("--group", default="", metavar="MCAST", help="A multicast group instead of peers."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
     click.option("--store", default="", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
+    click.option("--control", default="", metavar="evpn", help="Leave peers to FRR: netkit makes the devices alone."),
     click.option("--encrypt", is_flag=True, help="Refuse to send in clear; no means for that is there yet."),
 )  # fmt: skip
 @click.pass_context
@@ -60,6 +61,7 @@ def up(
     group: str,
     mtu: str | None,
     store: str,
+    control: str,
     encrypt: bool,
 ) -> None:
     """Make this host's end of an overlay, and its network; said again, change its peers.
@@ -98,6 +100,7 @@ def up(
         parse.address(group, "--group") if group else "",
         parse.mtu(mtu, "--mtu", max((family(one.cidr) for one in subnets), default=4)) if mtu is not None else 0,
         store,
+        control,
     )
     settings = settings_of(ctx)
     net = settings.open().create_overlay(wish)
@@ -204,13 +207,13 @@ def _told(net: Network, wish: Wish) -> str:
         lines.append(f"{subnet.cidr} gateway {subnet.gateway}{mine}")
     if wish.store:
         lines.append(f"other hosts join with: netkit overlay up --vni {own['vni']} --store {wish.store}")
-    elif not wish.peers and not wish.group:
+    elif not wish.peers and not wish.group and not wish.control:
         lines.append(
             "alone so far; to join two hosts say on each, this one too:\n"
             f"  netkit overlay up --vni {own['vni']} --peer OTHER        (this host is {own['local']})"
         )
     elif wish.peers and not wish.ranges:
         lines.append("each host's part follows from the same list of hosts: name all others on each of them")
-    elif wish.group and not wish.ranges:
+    elif (wish.group or wish.control) and not wish.ranges:
         lines.append("give each host a part of the subnet of its own: --subnet CIDR --ip-range PART")
     return "\n".join(lines)

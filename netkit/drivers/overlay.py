@@ -23,7 +23,17 @@ from netkit.parts.bridge import bridge
 from netkit.parts.endpoint import endpoint, free_ifname
 from netkit.parts.isolation import admit, localhost, network_rules, port_guard
 from netkit.parts.ports import comes_back, publish
-from netkit.parts.tunnel import OVERHEAD, behind, flooded_to, guarded, let_in, silent, tunnel, tunnel_name
+from netkit.parts.tunnel import (
+    OVERHEAD,
+    behind,
+    flooded_to,
+    guarded,
+    let_in,
+    silent,
+    told_by_others,
+    tunnel,
+    tunnel_name,
+)
 from netkit.parts.veth import veth
 from netkit.plan.rare.vxlan import Vxlan
 from netkit.plan.steps import Plan
@@ -37,13 +47,18 @@ if TYPE_CHECKING:
 
 #: The port that IANA gave to VXLAN.
 PORT = 4789
+#: Control that is FRR's, or another's that speaks BGP.
+EVPN = "evpn"
 _LARGEST_VNI = (1 << 24) - 1
 #: IPv6 takes no link that carries less.
 _SMALLEST = {4: 576, 6: 1280}
 
 
 class OverlayOptions(Options):
-    """`local` and `dev` are this host's end of the tunnels, `peers` the others', or `group`, or `store`."""
+    """`local` and `dev` are this host's end of the tunnels, `peers` the others', or `group`, or `store`.
+
+    With `control` evpn another program (FRR) writes the tunnel's entries, and netkit none.
+    """
 
     vni: int
     local: str
@@ -52,6 +67,7 @@ class OverlayOptions(Options):
     peers: tuple[str, ...]
     group: str
     store: str
+    control: str = ""
 
 
 class Overlay:
@@ -62,7 +78,7 @@ class Overlay:
     made_by_hand = True
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
-        only(raw, ("vni", "local", "dev", "port", "peers", "group", "store"), self.name, at)
+        only(raw, ("vni", "local", "dev", "port", "peers", "group", "store", "control"), self.name, at)
         if not all(key in raw for key in ("vni", "local", "dev")):
             raise UsageError("an overlay has a VNI and an underlay", "make it with: netkit overlay up --vni N")
         local = parse.address(raw["local"], f"{at}.local")
@@ -74,7 +90,14 @@ class Overlay:
         store = str(raw.get("store") or "")
         if store and (peers or group):
             raise ConfigError(f"{at}.store", "a store tells who the other hosts are", "leave --peer and --group out")
-        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group, store)
+        control = str(raw.get("control") or "")
+        if control not in ("", EVPN):
+            raise ConfigError(f"{at}.control", f"there is no control {control!a}", f"it is {EVPN}, or left out")
+        if control and (peers or group or store):
+            raise ConfigError(
+                f"{at}.control", "with EVPN the routers say who the others are", "leave --peer, --group and --store out"
+            )
+        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group, store, control)
 
     def device(self, net: Network) -> str:
         return bridge_name(net.name)
@@ -89,13 +112,15 @@ class Overlay:
         options = self._options(net)
         self._refuse(options, host)
         net = net.replace(mtu=self._mtu(net, host))
-        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, not options.store, options.group)
+        learning = not options.store and not options.control
+        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, learning, options.group)
         return (
             network_rules(net, host)
-            + guarded(vxlan, host)
+            + guarded(vxlan, host, anybody=bool(options.control))
             + bridge(net, host, own_mac=mac("overlay gateway", options.local, str(options.vni)))
             + tunnel(vxlan, net.device, net.mtu, host)
             + (silent(options.vni) if options.store else Plan())
+            + (told_by_others(options.vni) if options.control else Plan())
             + sum((self.peer(net, PeerHost(peer, peer), host) for peer in options.peers), Plan())
             + localhost(net, host)
             + admit(net, host)
@@ -104,6 +129,8 @@ class Overlay:
     def peer(self, net: Network, peer: PeerHost, host: Host) -> Plan:
         """A host that is named gets what is flooded; of one that the store knows, each interface is."""
         options = self._options(net)
+        if options.control:
+            raise ConflictError(f"the other hosts of {net.name} are told by EVPN", "leave its peers to the routers")
         if family(peer.address) != family(options.local):
             raise ConflictError(f"host {peer.node} is at {peer.address}, of another family than {options.local}")
         there = flooded_to(options.vni, peer.address) if not options.store else behind(options.vni, net.device, peer)
@@ -123,7 +150,9 @@ class Overlay:
             raise ConflictError(what, f"take it down, and up with --mtu {room}")
 
     def own(self, net: Network) -> tuple[str, ...]:
-        return tunnel_name(self._options(net).vni), net.device
+        """None of their entries is netkit's business where EVPN writes them."""
+        options = self._options(net)
+        return () if options.control else (tunnel_name(options.vni), net.device)
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         """MACs hold the host's address: two hosts may have containers of one name, and the segment is one."""

@@ -32,6 +32,7 @@ class Wish(Value):
     group: str = ""
     mtu: int = 0
     store: str = ""
+    control: str = ""
 
 
 def overlay(wish: Wish, host: Host) -> Network:
@@ -41,6 +42,7 @@ def overlay(wish: Wish, host: Host) -> Network:
     options |= {"peers": ",".join(wish.peers)} if wish.peers else {}
     options |= {"group": wish.group} if wish.group else {}
     options |= {"store": wish.store} if wish.store else {}
+    options |= {"control": wish.control} if wish.control else {}
     subnets = wish.subnets or (_default_subnet(wish.vni),)
     if not wish.ranges and not wish.store:
         subnets = tuple(part(subnet, local, wish.peers) for subnet in subnets)
@@ -53,7 +55,8 @@ def peers(net: Network, host: Host) -> list[tuple[str, int, str, str]]:
     entries = host.forwards(tunnel_name(options.vni))
     present = {entry.dst for entry in entries if entry.mac == FLOODED and entry.dst} - {options.group}
     states = {peer: "ok" if peer in present else "missing" for peer in options.peers}
-    states |= {peer: "unwanted" for peer in present if peer not in states}
+    others = "ok" if options.control else "unwanted"  # those that EVPN tells are wanted
+    states |= {peer: others for peer in present if peer not in states}
     return [(net.name, options.vni, peer, state) for peer, state in sorted(states.items())]
 
 

@@ -15,7 +15,6 @@ from netkit.kernel.wire import NLM_F_CREATE, NLM_F_REPLACE, attr, attributes, u3
 from netkit.model import family
 from netkit.plan.rare.vxlan import (
     FLOODED,
-    QUIET,
     FdbAdd,
     FdbDel,
     FdbEntry,
@@ -104,7 +103,7 @@ def _neigh_del(op: NeighDel, numbers: Numbers) -> list[Message]:
 
 
 def _port_quiet(op: PortQuiet, numbers: Numbers) -> list[Message]:
-    flags = b"".join(attr(_FLAGS[name], bytes([on])) for name, on in QUIET)
+    flags = b"".join(attr(_FLAGS[name], bytes([on])) for name, on in op.flags)
     head = IFINFO.pack(_AF_BRIDGE, 0, numbers.index(op.dev), 0, 0)
     return [(RTM_SETLINK, 0, head + attr(_PROTINFO | _NESTED, flags))]
 

@@ -27,9 +27,9 @@ def tunnel_name(vni: int) -> str:
     return f"nkv{vni}"
 
 
-def guarded(vxlan: Vxlan, host: Host) -> Plan:
-    """Nobody gets a frame in who is not let in; before the tunnel is there."""
-    rule = Tunnel(vxlan.dev, vxlan.port, vxlan.vni, bool(vxlan.group), vxlan.local)
+def guarded(vxlan: Vxlan, host: Host, anybody: bool = False) -> Plan:
+    """Nobody gets a frame in who is not let in, or who is not on the underlay; before the tunnel is there."""
+    rule = Tunnel(vxlan.dev, vxlan.port, vxlan.vni, anybody or bool(vxlan.group), vxlan.local)
     return Plan.of((RulesAdd((rule,), host.firewall), "VXLAN trusts whoever sends: let in what its peers send alone"))
 
 
@@ -55,6 +55,11 @@ def silent(vni: int) -> Plan:
     return Plan.of(
         (PortQuiet(tunnel_name(vni)), "whoever is behind the tunnel is known: nothing is flooded or learned")
     )
+
+
+def told_by_others(vni: int) -> Plan:
+    """Another program says where frames go, those for everybody too: what it says is not mixed with what is heard."""
+    return Plan.of((PortQuiet(tunnel_name(vni), floods=True), "who is behind the tunnel is told by EVPN, not learned"))
 
 
 def flooded_to(vni: int, peer: str) -> Plan:

@@ -34,9 +34,10 @@ SHIPPED = {
     "container-shared",
     "underlay-dhcp",
     "vxlan-two-hosts",
+    "vxlan-evpn",
 }
 #: What a lab takes besides netkit.
-NEEDS = {"underlay-dhcp": "dnsmasq"}
+NEEDS = {"underlay-dhcp": "dnsmasq", "vxlan-evpn": "frr"}
 
 
 def test_the_labs_that_are_promised_are_there() -> None:

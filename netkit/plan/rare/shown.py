@@ -8,7 +8,7 @@ from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
-from netkit.plan.rare.vxlan import FLOODED, QUIET, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
+from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
 from netkit.plan.render import Command, ip, link_set, quote, switch, within
 
 TYPE_CHECKING = False
@@ -112,7 +112,7 @@ def _neigh_del(op: NeighDel) -> tuple[Command, ...]:
 
 
 def _port_quiet(op: PortQuiet) -> tuple[Command, ...]:
-    words = [word for name, on in QUIET for word in (name, switch(on))]
+    words = [word for name, on in op.flags for word in (name, switch(on))]
     return (within(op.ns, "bridge", "link", "set", "dev", op.dev, *words),)
 
 

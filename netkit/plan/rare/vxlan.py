@@ -52,27 +52,25 @@ class Neighbour(Value):
     mac: str
 
 
-#: The flags of a port of a bridge behind which everything is known: (name of iproute2, wanted).
-QUIET = (
-    ("neigh_suppress", True),
-    ("learning", False),
-    ("flood", False),
-    ("mcast_flood", False),
-    ("bcast_flood", False),
-)
-
-
 class PortQuiet(Op):
-    """Nothing is flooded to the port `dev` of a bridge nor learned from it; the bridge itself answers ARP and ND.
+    """Nothing is learned from the port `dev` of a bridge; the bridge answers ARP and ND itself, as far as it knows.
 
-    A port that leaves its bridge loses that.
+    Nor is anything flooded to it, unless it `floods`: to where the all-zero entries of its tunnel lead. A port that
+    leaves its bridge loses that.
     """
 
     dev: str
     ns: NsRef | None = None
+    floods: bool = False
+
+    @property
+    def flags(self) -> tuple[tuple[str, bool], ...]:
+        """The port's flags: (name of iproute2, wanted)."""
+        flooding = tuple((name, self.floods) for name in ("flood", "mcast_flood", "bcast_flood"))
+        return (("neigh_suppress", True), ("learning", False), *flooding)
 
     def holds(self, host: Host) -> bool:
-        return host.port_flags(self.dev, self.ns) == dict(QUIET)
+        return host.port_flags(self.dev, self.ns) == dict(self.flags)
 
 
 class FdbAdd(Op):
