@@ -109,7 +109,7 @@ def ask_driver(net: Network, req: AttachRequest, leases: Sequence[Lease], host: 
         return found
     from netkit.plan.rare.dhcp import DhcpBind
 
-    ask = DhcpBind(found.endpoint.id, req.ifname, req.netns, req.name)
+    ask = DhcpBind(found.endpoint.id, req.ifname, req.netns, req.name, net.device)
     return found.replace(plan=found.plan + Plan.of((ask, "its address: from the network's own DHCP server")))
 
 

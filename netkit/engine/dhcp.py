@@ -32,7 +32,7 @@ def bind(session: Session, op: Dhcp) -> DhcpLease:
     link = session.namespaces.enter(op.ns).socket().link(op.ifname)
     if link is None:
         raise NotFoundError(f"there is no {op.ifname} in the namespace to ask for a lease", "is the link made by now?")
-    asked = DhcpLink(op.id, op.ns, op.ifname, link.mac, op.hostname)
+    asked = DhcpLink(op.id, op.ns, op.ifname, link.mac, op.hostname, op.by)
     try:
         found: DhcpLease = from_json(_ask(session, {"do": "bind", "link": to_json(asked)})["lease"])
         return found

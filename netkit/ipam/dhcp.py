@@ -14,13 +14,17 @@ BOUND, LOST = "bound", "lost"
 
 
 class DhcpLink(Value):
-    """The interface that a lease is for: its namespace, name and MAC; `id` is its attachment."""
+    """The interface that a lease is for: its namespace, name and MAC; `id` is its attachment.
+
+    `by` is a link of the host on the same LAN, "" for none.
+    """
 
     id: str
     ns: NsRef
     ifname: str
     mac: str
     hostname: str = ""
+    by: str = ""
 
 
 class DhcpLease(Value):

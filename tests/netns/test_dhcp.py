@@ -292,14 +292,21 @@ def test_a_commands_lease_is_given_back_when_it_ends(lan: Lan) -> None:
     assert json.loads(lan.host.netkit("ps", "--json").stdout) == []
 
 
-def test_a_dead_containers_lease_is_released_by_gc(lan: Lan) -> None:
+@pytest.mark.parametrize("mode", ["macvlan", "bridge", "underlay"])
+def test_a_dead_containers_lease_is_given_back_by_gc(lan: Lan, mode: str) -> None:
+    """Its namespace is gone, so the server is told by the host's own link on the LAN."""
     container = lan.lab.container()
     lan.dnsmasq()
-    lan.network()
+    if mode == "bridge":
+        for line in ("ip link add name br0 type bridge", "ip link set eth0 master br0", "ip link set br0 up"):
+            lan.host.run(*line.split())
+    lan.network(mode, *{"bridge": ("-o", "bridge=br0"), "underlay": ("--yes",)}.get(mode, ()))
     ident = json.loads(lan.attach(container).stdout)["id"]
+    assert lan.leases.read_text() != ""
     container.die()
     assert ident in lan.host.netkit("gc", check=True).stdout
     assert not (lan.host.root / "run/dhcp" / ident).exists()
+    lan.wait(lambda: lan.leases.read_text() == "")
 
 
 def test_kill_9_after_the_lease_is_taken_back_by_gc(lan: Lan) -> None:

@@ -62,7 +62,7 @@ class Keeper:
         return True
 
     def release(self, ident: str, path: str = "") -> bool:
-        """Give a lease back, and forget it; False when there is none. Nobody is told by a namespace that is gone.
+        """Give a lease back, and forget it; False when there is none.
 
         `path` leads to the namespace where its own no longer does.
         """
@@ -72,12 +72,7 @@ class Keeper:
             self.files.unlink(ident)
         if lease is None:
             return False
-        try:
-            with Namespaces() as namespaces:
-                ns = lease.link.ns
-                client.release(lease, namespaces.enter(ns.replace(path=path) if path else ns))
-        except NetkitError:
-            return True  # the server takes it back when its time is over
+        _give_back(lease, path)
         return True
 
     def tend(self) -> float:
@@ -144,6 +139,7 @@ class Keeper:
             if self.leases.get(lease.link.id) is lease:
                 del self.leases[lease.link.id]
                 self.files.unlink(lease.link.id)
+                _give_back(lease)
 
     def _keep(self, lease: DhcpLease) -> None:
         self.files.save(lease.link.id, lease)
@@ -153,3 +149,19 @@ class Keeper:
         with self._changing:
             bound = (lease for lease in self.leases.values() if lease.state == BOUND)
             return next((f"attachment {one.link.id}" for one in bound if bare(one.address) == address), "")
+
+
+def _give_back(lease: DhcpLease, path: str = "") -> None:
+    """Tell the server; for a namespace that is gone, by the host's own link on the same LAN.
+
+    Where neither can be done the server takes the address back when its time is over.
+    """
+    link, ns = lease.link, lease.link.ns
+    ways = ((link, ns.replace(path=path) if path else ns), (link.replace(ifname=link.by), None))
+    with Namespaces() as namespaces:
+        for end, where in ways if link.by else ways[:1]:
+            try:
+                client.release(lease.replace(link=end), namespaces.enter(where))
+            except NetkitError:
+                continue
+            return

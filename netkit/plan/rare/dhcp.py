@@ -10,12 +10,16 @@ if TYPE_CHECKING:
 
 
 class Dhcp(Errand):
-    """A lease by the attachment that it belongs to, and the interface that it is for; `hostname` may be ""."""
+    """A lease by the attachment that it belongs to, and the interface that it is for; `hostname` may be "".
+
+    `by` is a link of the host on the same LAN, by which the lease is given back for a namespace that has gone.
+    """
 
     id: str
     ifname: str
     ns: NsRef
     hostname: str = ""
+    by: str = ""
 
 
 class DhcpBind(Dhcp):
