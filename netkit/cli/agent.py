@@ -28,13 +28,14 @@ def command() -> None:
 @options(
     click.option("--config", default="", metavar="FILE", help="net-conf.json, as flannel reads it [the store's own]."),
     click.option("--store", default="", metavar="URL", help="Where hosts meet: dir:///path, etcd://host:2379/prefix."),
+    click.option("--network", default="flannel", metavar="NAME", help="What the network is called here [flannel]."),
     click.option("--iface", multiple=True, metavar="IF", help="The link to the others, by name or address; repeat."),
     click.option("--iface-regex", multiple=True, metavar="RE", help="The same by a pattern; may be repeated."),
     click.option("--iface-can-reach", default="", metavar="IP", help="The link that leads to this address."),
     click.option("--public-ip", default="", metavar="IP", help="What others send to [the link's address]."),
     click.option("--public-ipv6", default="", metavar="IP", help="The same for IPv6."),
     click.option("--subnet-file", default="", metavar="FILE", help="What flannel's CNI plugin reads "
-                 "[/run/flannel/subnet.env]."),
+                 "[/run/flannel/subnet.env; of another NAME, NAME.env]."),
     click.option("--ip-masq/--no-ip-masq", default=True, help="Masquerade what leaves the network [yes]."),
     click.option("--healthz", default="", metavar="IP:PORT", help="Serve /healthz, /readyz and /metrics there."),
     click.option("--teardown", is_flag=True, help="At the end, take everything down and give the lease back."),
@@ -44,6 +45,7 @@ def run(
     ctx: click.Context,
     config: str,
     store: str,
+    network: str,
     iface: tuple[str, ...],
     iface_regex: tuple[str, ...],
     iface_can_reach: str,
@@ -70,6 +72,7 @@ def run(
     from netkit.agent.host.daemon import serve
     from netkit.agent.iface import Wish
     from netkit.agent.subnetenv import PLACE
+    from netkit.naming import check_name
 
     def address(word: str, option: str) -> str:
         return parse.address(word, option) if word else ""
@@ -81,7 +84,9 @@ def run(
         address(public_ip, "--public-ip"),
         address(public_ipv6, "--public-ipv6"),
     )
-    ground = Ground(store, config, wish, subnet_file or PLACE, ip_masq) if store or config else None
+    check_name(network, "--network", "network name")
+    place = subnet_file or (PLACE if network == "flannel" else PLACE.replace("subnet", network))
+    ground = Ground(store, config, wish, place, ip_masq, network) if store or config else None
     if ground:
         check(ground)
     settings = settings_of(ctx)
@@ -102,9 +107,9 @@ def status(ctx: click.Context) -> None:
 
     settings = settings_of(ctx)
     engine = settings.open()
-    found = _known(ctx)
-    differences = engine.differences(found.network) if found.network else []
-    show(settings, document(found, differences), "\n".join(lines(found, differences)))
+    found = [(one, engine.differences(one.network) if one.network else []) for one in _known(ctx)]
+    text = "\n\n".join("\n".join(lines(*one)) for one in found)
+    show(settings, [document(*one) for one in found], text)
 
 
 @command.command("leases")
@@ -118,18 +123,21 @@ def leases(ctx: click.Context) -> None:
     """
     from netkit.agent.host.show import age
 
-    found = _known(ctx)
-    rows = [(", ".join(found.subnets), found.public, "this host", "", found.node)]
-    rows += [(", ".join(peer.subnets), peer.address, peer.state, age(peer), peer.node) for peer in found.peers]
-    told = [dict(zip(("subnets", "address", "state", "heard", "node"), row, strict=True)) for row in rows]
-    show(settings_of(ctx), told, table(("SUBNETS", "ADDRESS", "STATE", "HEARD", "NODE"), rows))
+    rows = []
+    for found in _known(ctx):
+        rows += [(found.network, ", ".join(found.subnets), found.public, "this host", "", found.node)]
+        rows += [(found.network, ", ".join(each.subnets), each.address, each.state, age(each), each.node)
+                 for each in found.peers]  # fmt: skip
+    names = ("network", "subnets", "address", "state", "heard", "node")
+    told = [dict(zip(names, row, strict=True)) for row in rows]
+    show(settings_of(ctx), told, table([name.upper() for name in names], rows))
 
 
-def _known(ctx: click.Context) -> Status:
-    from netkit.agent.host.status import load
+def _known(ctx: click.Context) -> list[Status]:
+    from netkit.agent.host.status import load_all
     from netkit.state.root import Root
 
-    found = load(Root(settings_of(ctx).root))
-    if found is None:
+    found = load_all(Root(settings_of(ctx).root))
+    if not found:
         raise NotFoundError("no agent has run on this host", "netkit agent run begins one")
     return found

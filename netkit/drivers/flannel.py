@@ -14,7 +14,7 @@ from netkit import parse
 from netkit.drivers.bridge import Bridge
 from netkit.drivers.options import number, only, switch
 from netkit.drivers.protocols import Options
-from netkit.errors import ConfigError, HostError, NotFoundError, UsageError
+from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
 from netkit.ipam.pool import overlaps
 from netkit.model import bare, family
 from netkit.naming import bridge_name, check_ifname
@@ -32,24 +32,29 @@ if TYPE_CHECKING:
     from netkit.model import AttachRequest, Lease, Network, PeerHost
     from netkit.plan.host import Host
 
-_KEYS = ("node", "backend", "network", "dev", "local", "local6", "vni", "port")
+_KEYS = ("node", "backend", "network", "dev", "local", "local6", "vni", "port", "lost")
 _SWITCHES = ("direct", "learning", "gbp", "masquerade")
 #: IPv6 takes no link that carries less.
 _SMALLEST = {4: 576, 6: 1280}
 
 
 class FlannelOptions(Options):
-    """`backend` is how the others are reached, `realm` what that has to know, `masquerade` whether egress is."""
+    """`backend` is how the others are reached, `realm` what that has to know, `masquerade` whether egress is.
+
+    `lost` says why the subnet may be another host's by now, "" while it is ours.
+    """
 
     backend: str
     realm: Realm
     masquerade: bool = True
+    lost: str = ""
 
 
 class Flannel:
     """One network over many hosts, a subnet each."""
 
     name = "flannel"
+    per_attachment = ("lost",)
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> FlannelOptions:
         only(raw, (*_KEYS, *_SWITCHES), self.name, at)
@@ -62,7 +67,7 @@ class Flannel:
         dev, vni = check_ifname(str(raw["dev"]), f"{at}.dev"), number(raw, "vni", at) or 1
         masquerade = on.pop("masquerade")
         realm = Realm(str(raw["node"]), whole, (), dev, local, local6, vni, port, **on)
-        return FlannelOptions(str(raw["backend"]), realm, masquerade)
+        return FlannelOptions(str(raw["backend"]), realm, masquerade, str(raw.get("lost") or ""))
 
     def device(self, net: Network) -> str:
         return bridge_name(net.name)
@@ -88,6 +93,8 @@ class Flannel:
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         options = self._options(net)
+        if options.lost:
+            raise ConflictError(f"network {net.name} takes nobody in: {options.lost}", "see: netkit agent status")
         mtu = _mtu(net, backend(options.backend).overhead(options.realm), host)
         return Bridge().attach(net.replace(options=(), mtu=mtu), req, leases, host)
 

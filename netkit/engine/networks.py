@@ -168,6 +168,41 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
         return _make(session, net), lambda: drop(session, net.name)
 
 
+def establish(session: Session, net: Network) -> Network:
+    """See that a network is defined as given, and up. If something is attached, its links are made anew beneath.
+
+    Those attached keep what they have, and are plugged in again. ConflictError when their subnets are no longer its.
+    """
+    with session.network_lock(net.name):
+        recover(session, net.name)
+        known = session.networks.load(net.name)
+        used = known is not None and any(r.endpoint.network == net.name for r in session.records.all())
+        if known is None or not used or _same(known, net) or _with_options(known, net):
+            return settle(session, net)[0]
+        if (known.mode, known.subnets) != (net.mode, net.subnets):
+            _refuse_used(session, known)
+        with session.host_lock():
+            _make_anew(session, known, complete(session, net))
+            return find(session, net.name)
+
+
+def _make_anew(session: Session, known: Network, net: Network) -> None:
+    """Take a network down and bring it up as another, under those that are attached to it."""
+    from netkit.engine.repair import repair
+
+    bringup.take_down_locked(session, net.name)
+    try:
+        bringup.bring_up_locked(session, net)
+        session.networks.save(net)
+    except BaseException:
+        bringup.bring_up_locked(session, known)
+        raise
+    finally:
+        for record in session.records.all():
+            if record.endpoint.network == net.name and session.namespaces.alive(record.endpoint.netns):
+                repair(session, record.plan)
+
+
 def _make(session: Session, net: Network) -> Network:
     """Make a network; its definition is written last, so that a failure or crash leaves none."""
     bringup.take_down_locked(session, net.name)  # what a process made that died before the definition was written

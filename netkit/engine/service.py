@@ -277,9 +277,12 @@ class Engine:
             return [(kind, str(render(step.op)[0])) for kind, step in differences(session, name)]
 
     def see_network(self, net: Network) -> Network:
-        """See that a network is defined as given, and up; ConflictError when it is in use and would have to change."""
-        with self._session() as session, session.network_lock(net.name):
-            return networks.settle(session, net)[0]
+        """See that a network is defined as given, and up; what is attached to it stays attached.
+
+        ConflictError when that is in subnets that the network has no more.
+        """
+        with self._session() as session:
+            return networks.establish(session, net)
 
     def look(self, ask: Callable[[Host], T]) -> T:
         """What one observation of the host answers."""

@@ -17,7 +17,7 @@ from netkit.agent import stores, subnetenv
 from netkit.agent.host import member as members
 from netkit.agent.host import status as statuses
 from netkit.agent.host.line import Line
-from netkit.agent.host.member import NAME, Member
+from netkit.agent.host.member import Member
 from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
 from netkit.agent.iface import Wish, choose
@@ -25,7 +25,7 @@ from netkit.agent.stores.choice import lease_subnet
 from netkit.agent.stores.memory import Kept
 from netkit.engine.node import node_of
 from netkit.engine.service import Engine
-from netkit.errors import ConfigError, NetkitError, UsageError
+from netkit.errors import ConfigError, ConflictError, NetkitError, UsageError
 from netkit.state.root import Root
 from netkit.value import Value
 
@@ -45,13 +45,17 @@ ROUND, SOON, AGAIN = 10.0, 0.2, 2.0
 
 
 class Ground(Value):
-    """What a person says: the configuration's path ("" for the store's own), the store, the link, the file to write."""
+    """What a person says: the configuration's path ("" for the store's own), the store, the link, the file to write.
+
+    `network` is what the network is called on this host.
+    """
 
     store: str
     config: str = ""
     wish: Wish = Wish()
     subnet_file: str = subnetenv.PLACE
     ip_masq: bool = True
+    network: str = "flannel"
 
 
 class Agent:
@@ -64,6 +68,7 @@ class Agent:
         self.member: Member | None = None
         self._say = say
         self._said = ""
+        self._trigger = ""
         self._line: Line | None = None
         self._store: LeaseStore | None = None
         loop.within(0.0, self.join)
@@ -83,14 +88,13 @@ class Agent:
             self._save()
             self.loop.within(AGAIN, self.join)
             return
-        self.member = member
-        self._line = Line(self._opened(), member.record(), lambda: self.loop.wake(self.soon))
-        self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
+        self._begin(member)
         self.loop.every(ROUND, self.round)
 
-    def soon(self) -> None:
+    def soon(self, why: str) -> None:
         """A round in a moment: something has happened."""
         if self.member is not None:
+            self._trigger = self._trigger or why
             self.loop.within(SOON, self.round)
 
     def round(self) -> None:
@@ -99,18 +103,26 @@ class Agent:
             return
         self._follow()
         found = self._line.found
-        peers, refused = self.member.peers(found) if found else (None, ())
+        peers, refused = self.member.peers(found) if found and self._is_news(found) else (None, ())
         try:
             self._proxy(self.member, peers)
-            met = Engine(self.root or None).keep(NAME, peers)
+            met = Engine(self.root or None).keep(self.member.name, peers)
             failed = met.failed
         except NetkitError as error:
             met, failed = None, (error.message,)
         self._report(self._line, found, met, refused, failed)
+        self._trigger = ""
         if not self.status.ready and not failed:
             self.status = self.status.replace(ready=True)
             notify("READY=1")
         self._save()
+
+    def _is_news(self, found: Snapshot) -> bool:
+        """Whether the store tells who is there; what is remembered of it counts only where nothing is recorded."""
+        if found.reachable:
+            return True
+        up = Engine(self.root or None).network(self.ground.network)[1]
+        return bool(found.hosts) and not (up and up.met.steps)
 
     def leave(self, teardown: bool) -> None:
         """End; with `teardown` nothing is left, neither here nor in the store."""
@@ -121,7 +133,26 @@ class Agent:
         if teardown and self.member is not None:
             self._take_down(self.member)
         self.status = self.status.replace(ready=False, pid=0)
-        self._save()
+        if not (teardown and self._is_gone()):
+            self._save()
+
+    def _is_gone(self) -> bool:
+        """Whether the network has been taken down; then nothing is to be told of it."""
+        gone = all(net.name != self.ground.network for net in Engine(self.root or None).all_networks())
+        if gone:
+            statuses.forget(Root(self.root or None), self.ground.network)
+        return gone
+
+    def _begin(self, member: Member) -> None:
+        """Speak and listen as this member."""
+        self.member = member
+        self._line = Line(self._opened(), member.record(), lambda: self.loop.wake(self._news))
+        self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
+        if member.lost:
+            self._tell(f"the network takes nobody in: {member.lost}")
+
+    def _news(self) -> None:
+        self.soon("the store told something new")
 
     def _member(self) -> Member:
         engine = Engine(self.root or None)
@@ -131,30 +162,49 @@ class Agent:
         known = wanted or members.config(self._store.settings)
         versions = [version for version, cidr in ((4, known.four.cidr), (6, known.six.cidr)) if cidr]
         iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
-        first = Member(node, known, iface, ip_masq=self.ground.ip_masq)
-        leased = self._lease(self._store, first)
-        return first.replace(leased=leased)
+        first = Member(node, known, iface, ip_masq=self.ground.ip_masq, name=self.ground.network)
+        if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
+            raise ConfigError("Network", way, "choose another, or remove that route")
+        return self._lease(self._store, first)
 
-    def _lease(self, store: LeaseStore, first: Member) -> tuple[str, ...]:
-        """This host's subnets: where the store is away, those that it had when it was last told."""
+    def _lease(self, store: LeaseStore, first: Member) -> Member:
+        """With this host's subnets: where the store is away, those that it had when it was last told.
+
+        While containers live in them they stay the same, whoever has the lease.
+        """
         seen = store.snapshot()
-        kept = [claim for claim in seen.of(first.node) if claim.subnets]
+        kept = next((claim.subnets for claim in seen.of(first.node) if claim.subnets), self._defined())
         if kept and not seen.reachable:
-            return kept[0].subnets
+            return first.replace(leased=kept)
         had = subnetenv.subnets(subnetenv.read(self.ground.subnet_file))
-        held = store.renew(first.record())
-        prefer = "" if any(claim.subnets for claim in held) or not had else had[0]
-        return lease_subnet(store, prefer=prefer).subnets
+        held = [claim.subnets for claim in store.renew(first.record()) if claim.subnets]
+        used = self._used()
+        if used and used not in held:
+            return first.replace(leased=used, lost=_regain(store, used))
+        prefer = "" if held or not had else had[0]
+        return first.replace(leased=lease_subnet(store, prefer=prefer).subnets)
+
+    def _used(self) -> tuple[str, ...]:
+        """The subnets that containers live in, () when none does."""
+        attached = Engine(self.root or None).attachments()
+        used = any(record.endpoint.network == self.ground.network for record, _ in attached)
+        return self._defined() if used else ()
+
+    def _defined(self) -> tuple[str, ...]:
+        """The subnets that the network had last on this host."""
+        nets = Engine(self.root or None).all_networks()
+        return tuple(subnet.cidr for net in nets if net.name == self.ground.network for subnet in net.subnets)
 
     def _open(self, node: str, wanted: Config | None) -> LeaseStore:
         """The store, or what was kept of it; flannel's own layout where it is etcd."""
-        network = "" if self.ground.store.startswith("etcd") else NAME
+        name = self.ground.network
+        network = "" if self.ground.store.startswith("etcd") and name == "flannel" else name
 
         def opened(agreed: Settings | None) -> LeaseStore:
             return stores.open(self.ground.store, network, node, agreed)
 
         agreed = members.settings(wanted) if wanted else None
-        return Kept(opened, node, agreed, Root(self.root or None).stores, NAME)
+        return Kept(opened, node, agreed, Root(self.root or None).stores, name)
 
     def _opened(self) -> LeaseStore:
         assert self._store is not None
@@ -170,12 +220,13 @@ class Agent:
         self.status = self.status.replace(
             node=member.node,
             backend=member.config.backend,
-            network=NAME,
+            network=member.name,
             subnets=member.leased,
             dev=member.iface.dev,
             why=member.iface.why,
             public=member.iface.public,
             mtu=mtu,
+            lost=member.lost,
         )
 
     def _proxy(self, member: Member, peers: object) -> None:
@@ -196,25 +247,42 @@ class Agent:
             iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
         except NetkitError:
             return  # the link is away for now: what was known stays
-        lost = line.held is not None and not line.failure and not any(claim.subnets for claim in line.held)
-        if iface.replace(why="") == member.iface.replace(why="") and not lost:
-            return
-        self._tell(
-            f"this host's lease {', '.join(member.leased)} is lost"
-            if lost
-            else f"the link is {iface.dev} {iface.public}"
-        )
-        self._rejoin()
+        if iface.replace(why="") != member.iface.replace(why=""):
+            self._tell(f"the link is {iface.dev} {iface.public}, MTU {iface.mtu}")
+            self._rejoin(member, line)
+        elif line.held is not None and not line.failure and self._other(line, member):
+            self._rejoin(member, line)
+        elif line.fenced and line.failure and not member.lost:
+            self._withdraw(member)
 
-    def _rejoin(self) -> None:
-        if self._line is not None and self._line.stop(5.0):
-            self.member, self._line = None, None
-            self.join()
+    def _other(self, line: Line, member: Member) -> bool:
+        """Whether this host's lease is not what it was: lost, had again, or to be given up for another."""
+        held = any(claim.subnets == member.leased for claim in line.held or ())
+        return held == bool(member.lost) or (bool(member.lost) and not self._used())
+
+    def _rejoin(self, member: Member, line: Line) -> None:
+        """Begin anew with what is now true; where that fails, go on as before and try again with the next round."""
+        if not line.stop(5.0):
+            return
+        try:
+            now = self._member()
+            self._make(now)
+        except NetkitError as error:
+            self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            now = member
+        self._begin(now)
+
+    def _withdraw(self, member: Member) -> None:
+        """Nobody has heard this host for so long that its lease may be another's: what runs stays."""
+        why = f"this host could not say that it lives; others may have {', '.join(member.leased)} by now"
+        self.member = member.replace(lost=why)
+        self._tell(f"the network takes nobody in: {why}")
+        self._make(self.member)
 
     def _take_down(self, member: Member) -> None:
         store = self._opened()
         try:
-            Engine(self.root or None).remove_network(NAME)
+            Engine(self.root or None).remove_network(member.name)
             if member.config.backend == "udp":
                 from netkit.agent.host.carrier import stop
 
@@ -245,12 +313,13 @@ class Agent:
             )
         if met is not None and (met.mended or met.dropped):
             done = (*_lines("again", met.mended), *_lines("away", met.dropped))
-            now = now.replace(mended_at=time.time(), mended=done, repairs=now.repairs + len(met.mended))
+            now = now.replace(mended_at=time.time(), mended=done, repairs=now.repairs + len(done))
+            now = now.replace(trigger=self._trigger or "its turn")
         self.status = now.replace(released=self.care.released if self.care else 0)
 
     def _save(self) -> None:
         try:
-            statuses.save(Root(self.root or None), self.status)
+            statuses.save(Root(self.root or None), self.ground.network, self.status)
         except NetkitError as error:
             self._tell(error.message)
 
@@ -282,4 +351,13 @@ def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
 
 
 def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:
-    return [f"{word}: {step.why}" for step in steps[:SHOWN]]
+    return [f"{word}: {step.why.removeprefix('undo: ')}" for step in steps[:SHOWN]]
+
+
+def _regain(store: LeaseStore, subnets: tuple[str, ...]) -> str:
+    """Lease just these subnets again; why that cannot be, "" when it could."""
+    try:
+        store.acquire("subnets/" + "&".join(cidr.replace("/", "-") for cidr in subnets))
+    except ConflictError as error:
+        return f"the lease of {', '.join(subnets)} is lost: {error.message}"
+    return ""

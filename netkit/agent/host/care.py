@@ -15,6 +15,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from netkit.agent.events import Event
     from netkit.agent.loop import Loop
 
 #: Seconds from what happens to what follows, and between two looks at everything.
@@ -22,9 +23,9 @@ SOON, MINUTE = 0.3, 60.0
 
 
 class Care:
-    """The attachments of one root. `changed` is called when links, routes or neighbours of the host are others."""
+    """The attachments of one root. `changed` is told when links, routes or neighbours of the host are others."""
 
-    def __init__(self, root: str, loop: Loop, changed: Callable[[], None]) -> None:
+    def __init__(self, root: str, loop: Loop, changed: Callable[[str], None]) -> None:
         self.released = 0
         self.mended = 0
         self.failed: tuple[str, ...] = ()
@@ -58,9 +59,16 @@ class Care:
         heard = self._events.heard()
         if any(event.kind in (LOST, "link") and (event.gone or event.kind == LOST) for event in heard):
             self._loop.within(SOON, self.collect)
-        if any(event.kind == LOST or event.gone or event.kind == "neigh" for event in heard):
-            self._changed()
+        if told := sorted({_word(event) for event in heard if event.gone or event.kind != "route"}):
+            self._changed(" and ".join(told))
 
     def _hear_tables(self) -> None:
         if self._tables.gone():
             self._loop.within(SOON, self.reload)
+            self._changed("a table of rules went")
+
+
+def _word(event: Event) -> str:
+    if event.kind == LOST:
+        return "events were lost"
+    return f"a {event.kind} {'went' if event.gone else 'changed'}"

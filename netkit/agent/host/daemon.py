@@ -22,10 +22,11 @@ if TYPE_CHECKING:
 def serve(root: str, ground: Ground | None, healthz: str, teardown: bool, say: Callable[[str], None]) -> None:
     """Run until a signal comes; ConflictError when an agent of this root runs already."""
     try:
-        with lock(Root(root or None), "agent", 0):
+        with lock(Root(root or None), f"agent-{ground.network}" if ground else "agent", 0):
             _serve(root, ground, healthz, teardown, say)
     except BusyError as error:
-        raise ConflictError("an agent of this root runs already", "netkit agent status tells of it") from error
+        whose = ground.network if ground else "this root"
+        raise ConflictError(f"an agent of {whose} runs already", "netkit agent status tells of it") from error
 
 
 def _serve(root: str, ground: Ground | None, healthz: str, teardown: bool, say: Callable[[str], None]) -> None:
@@ -33,7 +34,7 @@ def _serve(root: str, ground: Ground | None, healthz: str, teardown: bool, say: 
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: loop.stop())
     agent = Agent(root, ground, loop, say) if ground else None
-    care = Care(root, loop, agent.soon if agent else lambda: None)
+    care = Care(root, loop, agent.soon if agent else lambda why: None)
     if agent:
         agent.care = care
     else:

@@ -8,7 +8,7 @@ from netkit.agent.subnetenv import SubnetEnv
 from netkit.errors import ConflictError
 from netkit.ipam.pool import default_gateway, overlaps, prefix_length
 from netkit.model import Network, PeerHost, Subnet, family
-from netkit.parts.backends import Realm
+from netkit.parts.backends import Realm, backend
 from netkit.parts.backends.vxlan import vtep_mac
 from netkit.value import Value
 
@@ -16,19 +16,22 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.agent.iface import Iface
     from netkit.agent.stores.model import Claim, Snapshot
-
-#: What the network is called.
-NAME = "flannel"
+    from netkit.plan.host import Host as Observed
 
 
 class Member(Value):
-    """This host in the network: what it has leased, by which link it reaches the others, and how."""
+    """This host in the network: what it has leased, by which link it reaches the others, and how.
+
+    `lost` says why another may have the lease by now: what is attached stays, and nobody is taken in.
+    """
 
     node: str
     config: Config
     iface: Iface
     leased: tuple[str, ...] = ()
     ip_masq: bool = True
+    name: str = "flannel"
+    lost: str = ""
 
     def network(self) -> Network:
         """The network as netkit has it: a bridge with the leased subnets."""
@@ -46,10 +49,25 @@ class Member(Value):
             "learning": _word(config.learning),
             "gbp": _word(config.gbp),
             "masquerade": "on" if self.ip_masq else "off",
+            "lost": self.lost,
         }
         subnets = tuple(Subnet(cidr, default_gateway(cidr)) for cidr in self.leased)
         said = tuple((key, value) for key, value in options.items() if value)
-        return Network(NAME, NAME, "", subnets, config.mtu, options=said)
+        return Network(self.name, "flannel", "", subnets, self._mtu(), options=said)
+
+    def _mtu(self) -> int:
+        """What is left of the underlay's: of what is configured, or of the link's."""
+        config, iface = self.config, self.iface
+        realm = Realm(self.node, config.networks, self.leased, iface.dev, iface.local, iface.local6)
+        return (config.mtu or iface.mtu) - backend(config.backend).overhead(realm)
+
+    def in_the_way(self, host: Observed) -> str:
+        """A route of the host into the network, "" when there is none: it would be cut off."""
+        for cidr in self.config.networks:
+            for route in host.routes(family(cidr)):
+                if route.dst != "default" and overlaps(cidr, route.dst):
+                    return f"{cidr} overlaps the host's route {route.dst} dev {route.dev}"
+        return ""
 
     def record(self, left: bool = False) -> Host:
         """What it says of itself to the others."""

@@ -20,11 +20,19 @@ def age(peer: Peer) -> str:
     return f"{max(boottime() - peer.heard, 0):.0f} s ago" if peer.heard else "never"
 
 
+def in_kernel(peer: Peer, differences: Sequence[tuple[str, str]]) -> str:
+    """Whether the kernel leads to a host as is wanted."""
+    of_peer = {peer.address, *peer.subnets, *(cidr.partition("/")[0] for cidr in peer.subnets)}
+    missing = sum(kind == "missing" and not of_peer.isdisjoint(what.split()) for kind, what in differences)
+    return f"{missing} missing" if missing else "as wanted"
+
+
 def document(status: Status, differences: Sequence[tuple[str, str]]) -> dict[str, Any]:
     """All that is known."""
     told: dict[str, Any] = {name: to_json(value) for name, value in vars(status).items()}
     for peer, shown in zip(status.peers, told["peers"], strict=True):
         shown.pop("is", None)
+        shown["kernel"] = in_kernel(peer, differences)
         shown["heard_seconds_ago"] = round(boottime() - peer.heard, 1) if peer.heard else None
     return {**told, "differences": [{"kind": kind, "what": what} for kind, what in differences]}
 
@@ -32,12 +40,19 @@ def document(status: Status, differences: Sequence[tuple[str, str]]) -> dict[str
 def lines(status: Status, differences: Sequence[tuple[str, str]]) -> Iterator[str]:
     """The same as sentences."""
     state = "ready" if status.ready else "not ready" if status.pid else "not running; what it made stays"
-    yield f"{state}  {', '.join(status.subnets) or 'no lease'}  {status.backend} by {status.dev} ({status.why})"
+    leased = ", ".join(status.subnets) or "no lease"
+    yield f"{status.network}  {state}  {leased}  {status.backend} by {status.dev} ({status.why})  MTU {status.mtu}"
     yield f"store {status.store}: {'reachable' if status.reachable else status.store_why}"
     yield f"{len(status.peers)} other hosts, {status.rounds} rounds, {status.repairs} repairs" + (
         f", the last {time.strftime('%F %T', time.localtime(status.mended_at))}:" if status.mended_at else ""
     )
-    yield from (f"  {line}" for line in status.mended)
+    if status.mended:
+        yield from (f"  {line}" for line in (f"because {status.trigger}:", *status.mended))
+    if status.lost:
+        yield f"takes nobody in: {status.lost}"
+    rows = [(p.address, ", ".join(p.subnets), p.state, age(p), in_kernel(p, differences)) for p in status.peers]
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    yield from ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     for title, found in (("failed", status.failed), ("not believed", status.refused), ("warning", status.warnings)):
         yield from (f"{title}: {line}" for line in found)
     yield from (f"{kind} in the kernel: {what}" for kind, what in differences)

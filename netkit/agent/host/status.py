@@ -8,7 +8,6 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.state.root import Root
 
-_NAME = "status"
 #: So much is told of each round.
 SHOWN = 20
 
@@ -24,7 +23,10 @@ class Peer(Value):
 
 
 class Status(Value):
-    """The state of an agent; times are of the wall, 0 for never. `mended` is what the last repair did, and why."""
+    """The state of an agent; times are of the wall, 0 for never. `mended` is what the last repair did, `trigger` why.
+
+    `lost` says why another host may have the subnets by now.
+    """
 
     pid: int = 0
     at: float = 0.0
@@ -48,14 +50,21 @@ class Status(Value):
     mended: tuple[str, ...] = ()
     rounds: int = 0
     repairs: int = 0
+    trigger: str = ""
+    lost: str = ""
     released: int = 0
 
 
-def load(root: Root) -> Status | None:
-    """What the agent of this root wrote last, None when none ever ran."""
-    return root.agent.load(_NAME, Status)
+def load_all(root: Root) -> list[Status]:
+    """What the agents of this root wrote last, by network."""
+    return [found for name in root.agent.names() if (found := root.agent.load(name, Status))]
 
 
-def save(root: Root, status: Status) -> None:
+def save(root: Root, network: str, status: Status) -> None:
     """Write it down."""
-    root.agent.save(_NAME, status)
+    root.agent.save(network, status)
+
+
+def forget(root: Root, network: str) -> None:
+    """Leave nothing of it."""
+    root.agent.unlink(network)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from netkit.model import family
 from netkit.naming import GROUP, mac
 from netkit.parts.backends.common import address_of, by_gateway, neighbour_link, road, route
-from netkit.parts.quiet import mute
+from netkit.parts.quiet import SMALLEST6, mute
 from netkit.parts.tunnel import OVERHEAD, guarded, let_in
 from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, SysctlSet
 from netkit.plan.rare.vxlan import FdbAdd, NeighAdd, Vxlan
@@ -80,7 +80,7 @@ def _device(realm: Realm, version: int, info: Vxlan, mtu: int, host: Host) -> Pl
     made = LinkAdd(name, "vxlan", GROUP, mac=vtep_mac(realm, version), mtu=mtu, info=info)
     plan = Plan.of((made, f"the tunnel: packets travel in UDP from {info.local} port {info.port}"))
     if version == 4:
-        plan += mute(name, host)
+        plan += mute(name, host) if mtu >= SMALLEST6 else Plan()
     else:
         was = host.sysctl("net/ipv6/conf/default/accept_ra") or "0"
         plan += Plan.of((SysctlSet(f"net/ipv6/conf/{name}/accept_ra", "0", was, dev=name), "it hears no router"))
