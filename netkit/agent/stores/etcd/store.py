@@ -21,7 +21,7 @@ from netkit.agent.stores.etcd.change import Alive, Change
 from netkit.agent.stores.etcd.gateway import Gateway, after
 from netkit.agent.stores.etcd.mirror import Mirror
 from netkit.agent.stores.etcd.reading import Reading
-from netkit.agent.stores.model import LIVELINESS, Claim, Snapshot
+from netkit.agent.stores.model import ALIVE, LIVELINESS, Claim, Snapshot
 from netkit.agent.stores.sightings import boottime
 from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
@@ -71,6 +71,8 @@ class EtcdStore:
         self._life = Alive(self._gateway, int(LIVELINESS))
         self._said: Host | None = None
         self._last = self._built = Snapshot()
+        self._looks = 0
+        self._heard: dict[str, int] = {}
         self._built_of: tuple[int, tuple[str, ...]] = (0, ())
         self._renewed = clock()
 
@@ -119,7 +121,7 @@ class EtcdStore:
     def snapshot(self) -> Snapshot:
         try:
             self._refresh()
-            self._last = self._known()
+            self._last = self._beaten(self._known())
         except StateError as error:
             self._last = self._last.replace(reachable=False, why=error.message, warnings=())
         return self._last
@@ -177,6 +179,14 @@ class EtcdStore:
         if self._built_of != (self._mirror.version, public):
             self._built, self._built_of = self._build(public), (self._mirror.version, public)
         return self._built
+
+    def _beaten(self, known: Snapshot) -> Snapshot:
+        """The same with a beat for each host: the number of our last look at which etcd said that it lives."""
+        self._looks += 1
+        heard = [(seen.host.node, self._looks if seen.state == ALIVE else 0) for seen in known.hosts]
+        self._heard = {node: look or self._heard.get(node, 0) for node, look in heard}
+        hosts = (seen.replace(host=seen.host.replace(beat=self._heard[seen.host.node])) for seen in known.hosts)
+        return known.replace(hosts=tuple(hosts))
 
     def _build(self, public: tuple[str, ...]) -> Snapshot:
         leases, addresses = self._mirror.under(self._subnets), self._mirror.under(self._addresses)
