@@ -180,6 +180,13 @@ def _rooms(session: Session) -> Iterator[Finding]:
             yield Finding(f"network {net.name}", error.message, error.hint, DOUBTFUL)
 
 
+def _tunnels(session: Session) -> Iterator[Finding]:
+    """What lies between this host and the others of a network."""
+    from netkit.engine.tunnels import look
+
+    return look(session)
+
+
 #: Where to look, each a function from a session to what it found.
 LOOKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _differences,
@@ -191,6 +198,7 @@ LOOKS: tuple[Callable[[Session], Iterator[Finding]], ...] = (
     _ports,
     _leases,
     _rooms,
+    _tunnels,
 )
 
 

@@ -29,8 +29,10 @@ _NETLINK_NETFILTER = 12
 _CT_GET, _CT_DELETE = 0x0101, 0x0102
 _CTA_TUPLE_ORIG, _CTA_ID, _CTA_ZONE, _CTA_FILTER = 1, 12, 18, 25
 _CTA_TUPLE_IP, _CTA_TUPLE_PROTO = 1, 2
+_CTA_TUPLE_REPLY = 2
+_CTA_IP_SRC = {AF_INET: 1, AF_INET6: 3}
 _CTA_IP_DST = {AF_INET: 2, AF_INET6: 4}
-_CTA_PROTO_NUM, _CTA_PROTO_DST_PORT = 1, 3
+_CTA_PROTO_NUM, _CTA_PROTO_SRC_PORT, _CTA_PROTO_DST_PORT = 1, 2, 3
 _CTA_FILTER_ORIG_FLAGS, _CTA_FILTER_REPLY_FLAGS = 1, 2
 _FILTER_IP_DST, _FILTER_PROTO_NUM, _FILTER_DST_PORT = 1 << 1, 1 << 3, 1 << 5
 _PROTOCOLS = {"tcp": IPPROTO_TCP, "udp": IPPROTO_UDP, "sctp": 132}
@@ -63,6 +65,36 @@ def flush_all(targets: Sequence[Target]) -> int:
     finally:
         local.close()
         netlink.close()
+
+
+def translated(source: str, port: int) -> bool:
+    """Whether NAT has changed who sends a flow that this host sends from `source` to a UDP port of others."""
+    if sysctl.read(_COUNT) in (None, "0"):
+        return False
+    af = _FAMILIES[family(source)]
+    netlink = Netlink(_NETLINK_NETFILTER)
+    try:
+        entries = _entries(netlink, af, [("udp", ANY[family(source)], port, port)])
+    finally:
+        netlink.close()
+    for entry in entries:
+        found = attributes(entry, 4)
+        original, reply = found.get(_CTA_TUPLE_ORIG, b""), found.get(_CTA_TUPLE_REPLY, b"")
+        sent = _source(af, original)
+        if (
+            sent[0] == source
+            and _destination(af, original, "udp")[1] == port
+            and _destination(af, reply, "udp") != sent
+        ):
+            return True
+    return False
+
+
+def _source(af: int, original: bytes) -> tuple[str, int]:
+    parts = attributes(original)
+    packed = attributes(parts.get(_CTA_TUPLE_IP, b"")).get(_CTA_IP_SRC[af], b"")
+    number = attributes(parts.get(_CTA_TUPLE_PROTO, b"")).get(_CTA_PROTO_SRC_PORT, b"")
+    return inet_ntop(af, packed) if packed else "", int.from_bytes(number, "big")
 
 
 def _flush_group(netlink: Netlink, af: int, targets: Sequence[Target], local: _Local) -> int:

@@ -12,8 +12,9 @@ _TABLE, _NAME, _HOOK, _POLICY, _HOOKNUM = 1, 3, 4, 5, 1
 _RULE_TABLE, _RULE_CHAIN = 1, 2
 _NAMES = {number: name for name, number in FAMILIES.items()}
 
-#: Netfilter's numbers: the forward hook, and the verdict of a policy.
-FORWARD, DROP, ACCEPT = 2, 0, 1
+#: Netfilter's numbers: two hooks, and the verdicts of a policy.
+INPUT, FORWARD = 1, 2
+DROP, ACCEPT = 0, 1
 
 
 class Chain(Value):

@@ -147,8 +147,11 @@ CHAINS: Chains = (
     (
         "disguised",
         "type filter hook postrouting priority srcnat + 1; policy accept",
-        # Masqueraded, a container's packet to another host's tunnel would look as if this host's tunnel had sent it.
-        ("udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop",),
+        (
+            'meta iifkind "vxlan" return',  # what the tunnel itself sends
+            # Masqueraded, a container's packet to another host's tunnel would look as if this host had sent it.
+            "udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop",
+        ),
     ),
     ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
     ("to_cable", "", ("oifname . meta nfproto vmap @cable_to", "drop")),

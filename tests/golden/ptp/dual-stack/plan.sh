@@ -121,6 +121,7 @@ table inet netkit {
 		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
 	}
 	chain disguised {
+		meta iifkind "vxlan" return
 		udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop
 	}
 	chain to_nat {
