@@ -70,6 +70,7 @@ ASIDE = (
     "netkit.drivers.delegate",
     "netkit.engine.dhcp",
     "netkit.engine.doctor",
+    "netkit.engine.tunnels",
     "netkit.engine.judge",
     "netkit.engine.report",
 )
