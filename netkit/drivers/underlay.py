@@ -81,6 +81,12 @@ class Underlay:
     def host_up(self, net: Network, host: Host) -> Plan:
         return frame(host)
 
+    def ready(self, net: Network, host: Host) -> None:
+        """Raise what is wrong with the NIC, ahead of all else; as a port of the network's own bridge it is right."""
+        link = host.link(net.parent)
+        if link is None or link.master != self.device(net):
+            nic(net, host)
+
     def network_up(self, net: Network, host: Host) -> Plan:
         if net.internal:
             raise UsageError("an underlay network is the LAN itself", "leave --internal out, or use --mode bridge")

@@ -52,7 +52,7 @@ def diagnose(session: Session) -> list[Finding]:
             found += look(session)
         except NetkitError as error:
             found.append(Finding("host", error.message, error.hint))
-    return sorted(found, key=lambda each: each.severity)
+    return sorted(dict.fromkeys(found), key=lambda each: each.severity)
 
 
 def treat(session: Session) -> list[str]:

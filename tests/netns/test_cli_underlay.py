@@ -83,3 +83,19 @@ def test_after_a_reboot_the_network_comes_up_with_its_first_attachment(lab: Lab)
     assert lan.attach(lab.container("web"))[4] == "192.0.2.100"
     assert lan.host.run("ip", "-br", "link", "show", "master", "nk-lan").stdout.startswith("eth0")
     assert lan.peer.run("ping", "-c1", "-W3", "192.0.2.100").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("parent", "code", "says"),
+    [("nope", 3, "no link nope"), ("down", 5, "down is down"), ("port", 4, "port is a port of other")],
+)
+def test_a_nic_that_cannot_be_is_told_before_what_hangs_on_it(lab: Lab, parent: str, code: int, says: str) -> None:
+    """Also where the LAN's subnet is the host's by another link: that is no fault of the subnet."""
+    lan = Lan(lab)
+    for line in ("down type veth peer name there", "port type veth peer name beyond", "other type bridge"):
+        lan.host.run("ip", "link", "add", "name", *line.split())
+    lan.host.run("ip", "link", "set", "dev", "port", "master", "other")
+    refused = lan.host.netkit(*(parent if word == "eth0" else word for word in CREATE), "--yes")
+    assert (refused.returncode, says in refused.stderr) == (code, True), refused.stderr
+    without = lan.host.netkit("attach", "--pid", str(lab.container().pid), "--mode", "underlay", "--parent", parent)
+    assert (without.returncode, says in without.stderr) == (code, True), without.stderr
