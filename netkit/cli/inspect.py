@@ -9,8 +9,10 @@ import click
 from netkit.cli import complete, document
 from netkit.cli.command import Command, settings_of
 from netkit.cli.output import fields, show
+from netkit.cli.peers import keeper_lines
 from netkit.errors import NotFoundError
 from netkit.plan.steps import Plan
+from netkit.value import to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -18,6 +20,7 @@ if TYPE_CHECKING:
 
     from netkit.cli.document import Document
     from netkit.cli.settings import Settings
+    from netkit.engine.report import Report
     from netkit.engine.service import Engine
     from netkit.model import Network
     from netkit.state.networks import Up
@@ -56,13 +59,15 @@ def show_network(settings: Settings, engine: Engine, name: str) -> None:
     """One network: what it is, what it made, who is on it."""
     net, up = engine.network(name)
     users = [record.endpoint for record, _ in engine.attachments() if record.endpoint.network == name]
+    report = engine.keeper_report(name) if net.store else None
     told = {
         **document.network(net, up is not None),
+        **({"keeper": to_json(report)} if report else {}),
         "attachments": [ep.id for ep in users],
         "reserved": engine.reservations(name),
         **_plans(up.whole if up else Plan()),
     }
-    show(settings, told, _network_text(net, up, told))
+    show(settings, told, _network_text(net, up, told, report))
 
 
 def _show_attachment(settings: Settings, engine: Engine, record: Record, alive: bool) -> None:
@@ -119,7 +124,7 @@ def _lease_text(lease: Any) -> str:
     return f"of {lease['server']}, renewed in {lease['renews_in']} s, ends in {lease['ends_in']} s"
 
 
-def _network_text(net: Network, up: Up | None, told: Document) -> str:
+def _network_text(net: Network, up: Up | None, told: Document, report: Report | None) -> str:
     users: Any = told["attachments"]
     reserved: Any = told["reserved"]
     return _text(
@@ -137,6 +142,7 @@ def _network_text(net: Network, up: Up | None, told: Document) -> str:
         ("options", ", ".join(f"{key}={value}" for key, value in net.options)),
         ("attachments", ", ".join(users)),
         ("reserved", ", ".join(reserved)),
+        *(("keeper", line) for line in (keeper_lines(report) if report else ())),
     )
 
 

@@ -6,6 +6,7 @@ import click
 
 from netkit.cli.command import Group, options, settings_of
 from netkit.cli.output import show, table
+from netkit.cli.peers import peers, watch
 from netkit.errors import ConfigError, HostError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
@@ -154,24 +155,8 @@ def ls(ctx: click.Context) -> None:
     show(settings, told, table(("NETWORK", "VNI", "LOCAL", "DEV", "PORT", "PEERS"), rows))
 
 
-@command.command("peers")
-@click.option("--diff", is_flag=True, help="Only those that the kernel has otherwise; exit code 1 if there are some.")
-@click.pass_context
-def peers(ctx: click.Context, diff: bool) -> None:
-    """List the other hosts, and whether the kernel sends to them.
-
-    \b
-    Examples:
-      netkit overlay peers
-      netkit overlay peers --diff
-    """
-    settings = settings_of(ctx)
-    found = [one for one in settings.open().overlay_peers() if not diff or one[3] != "ok"]
-    told = [dict(zip(("network", "vni", "peer", "state"), one, strict=True)) for one in found]
-    rows = [(network, str(vni), peer, state) for network, vni, peer, state in found]
-    show(settings, told, table(("NETWORK", "VNI", "PEER", "STATE"), rows))
-    if diff and found:
-        ctx.exit(1)
+command.add_command(peers)
+command.add_command(watch)
 
 
 def _vni(word: str) -> int:

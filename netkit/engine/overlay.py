@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from netkit.drivers.overlay import PORT, Overlay, is_multicast
+from netkit.drivers.overlay import PORT, is_multicast
 from netkit.errors import ConfigError, HostError, NotFoundError
 from netkit.ipam.pool import default_gateway, number, prefix_length, span, text
 from netkit.model import Network, Subnet, bare, family
 from netkit.parts.egress import egress
-from netkit.parts.tunnel import tunnel_name
-from netkit.plan.rare.vxlan import FLOODED
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -47,17 +45,6 @@ def overlay(wish: Wish, host: Host) -> Network:
     if not wish.ranges and not wish.store:
         subnets = tuple(part(subnet, local, wish.peers) for subnet in subnets)
     return Network(wish.name or f"overlay{wish.vni}", "overlay", "", subnets, wish.mtu, options=tuple(options.items()))
-
-
-def peers(net: Network, host: Host) -> list[tuple[str, int, str, str]]:
-    """What is wanted of an overlay's peers beside what the kernel has."""
-    options = Overlay().parse_options(dict(net.options), "options")
-    entries = host.forwards(tunnel_name(options.vni))
-    present = {entry.dst for entry in entries if entry.mac == FLOODED and entry.dst} - {options.group}
-    states = {peer: "ok" if peer in present else "missing" for peer in options.peers}
-    others = "ok" if options.control else "unwanted"  # those that EVPN tells are wanted
-    states |= {peer: others for peer in present if peer not in states}
-    return [(net.name, options.vni, peer, state) for peer, state in sorted(states.items())]
 
 
 def part(subnet: Subnet, local: str, peers: Sequence[str]) -> Subnet:

@@ -23,10 +23,12 @@ if TYPE_CHECKING:
     from typing import TypeVar
 
     from netkit.agent.stores.model import Snapshot
+    from netkit.engine.compared import Compared
     from netkit.engine.doctor import Finding
     from netkit.engine.overlay import Wish
     from netkit.engine.peers import Met
     from netkit.engine.repair import Difference
+    from netkit.engine.report import Report
     from netkit.engine.tending import Tended
     from netkit.ipam.dhcp import DhcpLease
     from netkit.ipam.files import Claim
@@ -244,15 +246,21 @@ class Engine:
 
             return create(session, wish)
 
-    def overlay_peers(self) -> list[tuple[str, int, str, str]]:
-        """Every peer of every overlay: network, VNI, address, and `ok`, `missing` or `unwanted` in the kernel."""
-        from netkit.engine.overlay import peers
+    def overlay_peers(self) -> list[Compared]:
+        """The other hosts of every overlay, and how the kernel differs from what is wanted of them."""
+        from netkit.engine.compared import compared
         from netkit.engine.tending import see_all_kept
 
         with self._session() as session:
             see_all_kept(session)
-            host = session.host()
-            return [each for net in session.networks.all() if net.mode == "overlay" for each in peers(net, host)]
+            return compared(session)
+
+    def keeper_report(self, name: str) -> Report:
+        """What the keeper of a network whose hosts share a store saw and did last."""
+        from netkit.engine.compared import report_of
+
+        with self._session() as session:
+            return report_of(session, name)
 
     def meet(self, name: str, peers: Sequence[PeerHost]) -> Met:
         """See that the kernel leads to just these other hosts of a network, and to nobody who was one before."""

@@ -73,6 +73,7 @@ ASIDE = (
     "netkit.engine.tunnels",
     "netkit.engine.judge",
     "netkit.engine.report",
+    "netkit.engine.compared",
 )
 REPORT = "import sys, json; before = set(sys.modules)\n{}\njson.dump(sorted(set(sys.modules) - before), sys.stdout)"
 

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -26,7 +28,7 @@ pytestmark = [pytest.mark.root, pytest.mark.requires("vxlan", "bridge", "nftable
 
 UP = ("overlay", "up", "--vni", "42", "--store")
 #: What is lasting beside that which every first command leaves.
-MORE = (*EMPTY, "state */keeper/*", "state */beats/*")
+MORE = (*EMPTY, "state */stores/*", "state */keeper/*", "state */beats/*")
 
 
 class Crowd:
@@ -37,7 +39,8 @@ class Crowd:
         self.hosts = [lab.host(f"h{number}") for number in range(1, count + 1)]
         lab.switch({host: (f"192.0.2.{at}/24", f"fd00:2::{at}/64") for at, host in enumerate(self.hosts, 1)})
         self.containers = [lab.container(f"c{number}") for number in range(1, count + 1)]
-        self.path = lab.directory / "shared"
+        self.place = Path(tempfile.mkdtemp(dir="/dev/shm"))  # a tmpfs that all hosts see
+        self.path = self.place / "shared"
         self.path.mkdir(mode=0o700)
         for host in self.hosts:
             host.run("ip", "route", "add", "default", "via", "192.0.2.254")
@@ -103,6 +106,7 @@ def three(lab: Lab) -> Iterator[Crowd]:
 def end(crowd: Crowd) -> None:
     for host in crowd.hosts:
         end_keeper(host)
+    shutil.rmtree(crowd.place)
 
 
 def test_three_hosts_are_one_segment_and_as_before_after_down(three: Crowd) -> None:
@@ -248,3 +252,174 @@ def test_what_others_delete_is_back_within_ten_seconds(crowd: Crowd, act: str) -
     assert wait_until(lambda: (forwards(host), neighbours(host)) == before, 10)
     assert reaches(crowd.containers[0], told[1][4])
     assert host.netkit("check").stdout == "all holds\n"
+
+
+def test_the_difference_is_told_with_its_reason_and_goes_when_the_keeper_has_looked(crowd: Crowd) -> None:
+    crowd.up()
+    told = crowd.attach()
+    assert reaches(crowd.containers[0], told[1][4])
+    host = crowd.hosts[0]
+    assert host.netkit("overlay", "peers", "--diff").returncode == 0
+    os.kill(keeper(host), signal.SIGSTOP)
+    moved, deleted = sorted(forwards(host))
+    host.run("bridge", "fdb", "replace", moved, "dev", "nkv42", "dst", "192.0.2.77", "self", "permanent")
+    host.run("bridge", "fdb", "del", deleted, "dev", "nkv42", "dst", "192.0.2.2", "self")
+    host.run("bridge", "fdb", "append", "02:00:00:00:00:99", "dev", "nkv42", "dst", "192.0.2.78", "self", "permanent")
+    done = host.netkit("overlay", "peers", "--diff", "--json")
+    found = {(one["peer"], one["state"], one["reason"].partition(" since ")[0]) for one in json.loads(done.stdout)}
+    assert done.returncode == 1
+    assert found == {
+        ("192.0.2.2", "elsewhere", "changed by others"),
+        ("192.0.2.2", "missing", "deleted by others"),
+        ("192.0.2.78", "unwanted", "no host of this network has it: others have added it"),
+    }
+    os.kill(keeper(host), signal.SIGCONT)
+    assert wait_until(lambda: host.netkit("overlay", "peers", "--diff").returncode == 0, 12)
+    (peer,) = json.loads(host.netkit("overlay", "peers", "--json").stdout)
+    assert (peer["node"], peer["peer"], peer["state"], peer["kernel"], peer["endpoints"]) == (
+        crowd.node(1), "192.0.2.2", "alive", "ok", 2,
+    )  # fmt: skip
+    assert "last repair" in host.netkit("inspect", "overlay42").stdout
+
+
+def test_a_stream_survives_the_death_of_either_keeper_and_of_the_tunnel(crowd: Crowd) -> None:
+    crowd.up()
+    told = crowd.attach()
+    one, two = crowd.containers
+    assert reaches(one, told[1][4])
+    receiver = two.popen("socat", "-u", "TCP4-LISTEN:5000", "-")
+    assert wait_until(lambda: ":5000 " in two.run("ss", "-Hltn").stdout)
+    lines = "import sys, time\nfor n in range(120):\n print(n, flush=True)\n time.sleep(0.1)"
+    sender = one.popen("sh", "-c", f"{sys.executable} -c '{lines}' | socat -u - TCP4:{told[1][4]}:5000")
+    for host in crowd.hosts:
+        kill(host)
+    assert pings(one, {"two": told[1][4]}, 1) == {"two"}
+    for host in crowd.hosts:
+        host.netkit("overlay", "peers", check=True)
+        assert wait_until(lambda host=host: keeper(host) > 0)  # type: ignore[misc]
+    crowd.hosts[0].run("ip", "link", "del", "nkv42")
+    assert sender.wait(50) == 0
+    assert receiver.communicate(timeout=10)[0].split() == [str(number) for number in range(120)]
+
+
+SPEAK = """
+import json, sys
+from netkit.agent import stores
+from netkit.agent.stores.model import Endpoint, Host
+url, node, public, count = sys.argv[1:5]
+ends = tuple(Endpoint(f"10.142.{100 + n // 250}.{n % 250 + 1}", f"02:aa:00:00:{n >> 8:02x}:{n & 255:02x}")
+             for n in range(int(count)))
+store = stores.open(url, "overlay42", node)
+store.renew(Host(node, public, 42, "", ends, sys.argv[5:] == ["left"]))
+"""
+
+
+def speak(crowd: Crowd, node: str, public: str, count: int = 0, *left: str) -> None:
+    """A host that is not there says something of itself."""
+    crowd.hosts[0].python(SPEAK, crowd.store, node, public, str(count), *left)
+
+
+def test_a_thousand_interfaces_of_one_host_are_led_to_and_forgotten(crowd: Crowd) -> None:
+    crowd.up()
+    host = crowd.hosts[0]
+    speak(crowd, "thousand", "192.0.2.9", 1000)
+    assert wait_until(lambda: list(forwards(host).values()).count("192.0.2.9") == 1000, 20)
+    assert wait_until(lambda: len(neighbours(host)) == 1001, 5)
+    assert host.netkit("overlay", "peers", "--diff").returncode == 0
+    speak(crowd, "thousand", "192.0.2.9", 0, "left")
+    assert wait_until(lambda: set(forwards(host).values()) == {"192.0.2.2"}, 20)
+
+
+def test_who_says_to_be_where_another_is_or_is_of_another_family_is_shown_and_not_led_to(crowd: Crowd) -> None:
+    crowd.up()
+    host = crowd.hosts[0]
+    assert wait_until(lambda: "192.0.2.2" in forwards(host).values(), 15)
+    speak(crowd, "twin", "192.0.2.2")
+    speak(crowd, "me", "192.0.2.1")
+    speak(crowd, "six", "fd00:2::9")
+    assert wait_until(lambda: host.netkit("overlay", "peers", "--diff").stdout.count("refused") == 3, 15)
+    told = {
+        one["node"]: one["reason"] for one in json.loads(host.netkit("overlay", "peers", "--diff", "--json").stdout)
+    }
+    assert crowd.node(1) in told["twin"]
+    assert "this host itself" in told["me"]
+    assert "another family" in told["six"]
+    assert set(forwards(host).values()) == {"192.0.2.2"}
+
+
+def test_what_another_host_has_claimed_is_not_believed(crowd: Crowd) -> None:
+    crowd.up()
+    attached(crowd.hosts[1], crowd.containers[1])
+    host = crowd.hosts[0]
+    assert wait_until(lambda: len(forwards(host)) == 2, 15)
+    before = forwards(host)
+    crowd.hosts[1].python(SPEAK.replace("10.142.{100 + n // 250}.{n % 250 + 1}", "10.142.0.3"), crowd.store, "thief",
+                          "192.0.2.9", "1")  # fmt: skip
+    assert wait_until(lambda: "thief" in host.netkit("overlay", "peers", "--diff", "--json").stdout, 15)
+    assert forwards(host) == before
+
+
+def test_a_host_that_was_silent_for_too_long_attaches_nothing_until_it_is_heard_again(crowd: Crowd) -> None:
+    crowd.up()
+    host = crowd.hosts[0]
+    kill(host)
+    place = host.root / "run/beats/overlay42"
+    code = """
+import sys
+from netkit.engine.membership import Beat
+from netkit.state.root import Root
+root = Root(sys.argv[1])
+root.beats.save("overlay42", Beat(-1e6, root.boot_id()))
+"""
+    host.python(code, str(host.root))
+    assert place.exists()
+    words = ("attach", "--pid", str(crowd.containers[0].pid), "--mode", "overlay")
+    done = host.netkit(*words)
+    assert (done.returncode, "could not say that it lives" in done.stderr) == (1, True)
+    host.netkit("overlay", "peers", check=True)
+    assert wait_until(lambda: host.netkit(*words).returncode == 0, 15)
+
+
+def test_a_store_that_is_full_or_read_only_or_emptied_refuses_and_withdraws_nothing(crowd: Crowd) -> None:
+    crowd.up()
+    told = crowd.attach()
+    host = crowd.hosts[0]
+    assert reaches(crowd.containers[0], told[1][4])
+    extra = crowd.lab.container("extra")
+    words = ("attach", "--pid", str(extra.pid), "--mode", "overlay")
+    host.run("mount", "--bind", str(crowd.path), str(crowd.path))
+    host.run("mount", "-o", "remount,ro,bind", str(crowd.path))
+    before = host.snapshot(extra)
+    done = host.netkit(*words)
+    assert (done.returncode, "Read-only" in done.stderr) == (1, True), done.stderr
+    assert diff(before, host.snapshot(extra), MORE) == ""
+    host.run("umount", str(crowd.path))
+    host.netkit(*words, check=True)
+    host.netkit("detach", "--pid", str(extra.pid), check=True)
+    for place in ("addresses", "nodes", "subnets", "."):
+        for file in crowd.file(place).iterdir():
+            file.unlink() if file.is_file() else None
+    assert host.netkit(*words).returncode == 1
+    assert wait_until(lambda: "the store is away" in host.netkit("overlay", "peers").stdout, 15)
+    host.run("ip", "link", "del", "nkv42")
+    assert reaches(crowd.containers[0], told[1][4], 15)
+
+
+def test_a_full_store_refuses_and_changes_nothing(lab: Lab) -> None:
+    host, container = lab.host("one"), lab.container("c")
+    lab.link(host, lab.host("two"), ("192.0.2.1/24", "192.0.2.2/24"))
+    place = lab.directory / "small"
+    place.mkdir()
+    host.run("mount", "-t", "tmpfs", "-o", "size=64k,mode=0700", "tmpfs", str(place))
+    words = ("attach", "--pid", str(container.pid), "--mode", "overlay")
+    try:
+        host.netkit(*UP, f"dir://{place}", "--dev", "eth0", check=True)
+        host.run("sh", "-c", f"cat /dev/zero >{place}/filler", check=False)
+        before = host.snapshot(container)
+        done = host.netkit(*words)
+        assert (done.returncode, "No space" in done.stderr) == (1, True), done.stderr
+        assert diff(before, host.snapshot(container), MORE) == ""
+        host.run("rm", f"{place}/filler")
+        host.netkit(*words, check=True)
+    finally:
+        end_keeper(host)

@@ -23,7 +23,7 @@ from netkit.engine.node import node_of
 from netkit.engine.service import Engine
 from netkit.engine.tending import KEEPER
 from netkit.errors import BusyError, NetkitError, NotFoundError
-from netkit.state.locks import lock
+from netkit.state.locks import PATIENCE, lock
 from netkit.state.root import Root
 
 TYPE_CHECKING = False
@@ -115,6 +115,17 @@ def keep(root: str, foreground: bool = False) -> None:
         signal.signal(number, lambda _number, _frame: loop.stop())
     Keeper(root, loop, foreground)
     loop.run()
+
+
+def stand_by(root: str) -> None:
+    """Keep a root's overlays in the foreground, as soon as nobody else does."""
+    while True:
+        try:
+            with lock(Root(root or None), KEEPER, PATIENCE):
+                keep(root, foreground=True)
+                return
+        except BusyError:
+            continue
 
 
 def main() -> None:

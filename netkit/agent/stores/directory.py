@@ -165,7 +165,7 @@ class DirectoryStore:
     def _look(self) -> Snapshot:
         self._check()
         claims = tuple(one for kind in self._claims.values() for one in kind.all())
-        hosts = self._members.all()
+        hosts = self._members.all({one.resource.partition("/")[2]: one.node for one in claims if one.node})
         beats: dict[str, int | None] = {one.node: None for one in claims if one.node}
         self._sightings.look(beats | {host.node: host.beat for host in hosts})
         seen = tuple(Seen(host, self._state(host)) for host in hosts)

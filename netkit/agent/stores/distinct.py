@@ -9,13 +9,18 @@ from netkit.model import family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
 
     from netkit.agent.stores.model import Endpoint, Host
 
 
-def distinct(hosts: Iterable[Host], warn: Callable[[str, str], None]) -> Iterator[Host]:
-    """The hosts, those first that were there first, without what is another's; `warn` is told of a node, and why."""
+def distinct(
+    hosts: Iterable[Host], warn: Callable[[str, str], None], holders: Mapping[str, str] | None = None
+) -> Iterator[Host]:
+    """The hosts, those first that were there first, without what is another's; `warn` is told of a node, and why.
+
+    `holders` are the nodes that have claimed addresses: whoever was first, nobody else has these.
+    """
     taken: dict[str, str] = {}
     for host in hosts:
         if host.left:
@@ -27,11 +32,16 @@ def distinct(hosts: Iterable[Host], warn: Callable[[str, str], None]) -> Iterato
             warn(host.node, f"its tunnel's MAC is that of {other}")
             continue
         taken.update(dict.fromkeys(tunnels, host.node))
-        yield host.replace(endpoints=tuple(_endpoints(host, taken, warn)))
+        yield host.replace(endpoints=tuple(_endpoints(host, taken, warn, holders or {})))
 
 
-def _endpoints(host: Host, taken: dict[str, str], warn: Callable[[str, str], None]) -> Iterator[Endpoint]:
+def _endpoints(
+    host: Host, taken: dict[str, str], warn: Callable[[str, str], None], holders: Mapping[str, str]
+) -> Iterator[Endpoint]:
     for one in host.endpoints:
+        if (holder := holders.get(one.address, host.node)) != host.node:
+            warn(host.node, f"{one.address} at {one.mac} is claimed by {holder}")
+            continue
         others = {taken[key] for key in (one.address, one.mac) if key in taken} - {host.node}
         if other := min(others, default=""):
             warn(host.node, f"{one.address} at {one.mac} is behind {other}")

@@ -15,7 +15,7 @@ from netkit.state.files import dump
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Mapping
 
     from netkit.agent.stores.model import Host, Settings
     from netkit.agent.stores.shared import Shared
@@ -34,18 +34,24 @@ class Members:
         self.warnings: list[str] = []
         self._good = {host.node: host for host in known}
         self._signs: dict[str, tuple[int, int, int]] = {}
+        self._odd: dict[str, tuple[tuple[int, int, int], str]] = {}
 
-    def all(self) -> tuple[Host, ...]:
-        """All hosts, those first that are known for longest; nobody takes what one before it has."""
+    def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
+        """All hosts, those first that are known for longest; nobody takes what one before it has, or has claimed.
+
+        `holders` are the nodes that have claimed addresses.
+        """
         self.warnings.clear()
         names = self.directory.names()
         mine = self.directory.node
-        known = {name: None for name in (mine, *self._good, *names) if name in self._good or name in names}
+        there = {*self._good, *names}
+        known = {name: None for name in (mine, *self._good, *names) if name in there}
         if len(known) > HOSTS:
             self._warn("", f"there are more than {HOSTS} hosts")
+        self._odd = {name: odd for name, odd in self._odd.items() if name in known}
         for name in list(known)[:HOSTS]:
             self._take(name)
-        return tuple(distinct(self._good.values(), self._warn))
+        return tuple(distinct(self._good.values(), self._warn, holders))
 
     def beat(self, node: str) -> int | None:
         """The beat of a host as its file says this instant, None when it has none that can be read."""
@@ -74,10 +80,22 @@ class Members:
             sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
             if name in self._good and self._signs.get(name) == sign:
                 return
+            if self._odd.get(name, ((), ""))[0] == sign:  # it makes no more sense than at our last look
+                self._warn(name, self._odd[name][1])
+                return
+            self._judge(name, sign)
+        except StateError as error:
+            self._warn(name, error.message)
+
+    def _judge(self, name: str, sign: tuple[int, int, int]) -> None:
+        self._odd.pop(name, None)
+        try:
             self._good[name] = self._load(name)
             self._signs[name] = sign
-        except (ValueError, StateError, ConfigError) as error:
-            self._warn(name, error.message if isinstance(error, (StateError, ConfigError)) else str(error))
+        except (ValueError, ConfigError) as error:
+            why = error.message if isinstance(error, ConfigError) else str(error)
+            self._odd[name] = (sign, why)
+            self._warn(name, why)
 
     def _load(self, name: str) -> Host:
         records.node(name)
