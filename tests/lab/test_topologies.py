@@ -35,6 +35,9 @@ SHIPPED = {
     "underlay-dhcp",
     "vxlan-two-hosts",
     "vxlan-evpn",
+    "flannel-three-hosts-vxlan",
+    "flannel-three-hosts-host-gw",
+    "flannel-three-hosts-udp",
 }
 #: What a lab takes besides netkit.
 NEEDS = {"underlay-dhcp": "dnsmasq", "vxlan-evpn": "frr"}
