@@ -86,7 +86,7 @@ def _mode(conf: Fields) -> str:
     try:
         written(mode)
     except UsageError as error:
-        raise ConfigError(conf.path("mode"), error.message, error.hint) from error
+        raise ConfigError(conf.path("mode"), error.message.removeprefix("mode: "), error.hint) from error
     return mode
 
 

@@ -88,9 +88,7 @@ def _firewalls(about: str, tunnel: Vxlan) -> Iterator[Finding]:
         yield Finding(about, what, todo, DOUBTFUL)
     if conntrack.translated(tunnel.local, tunnel.port):
         what = f"NAT rewrites its packets from {tunnel.local}: the other hosts take them for a stranger's"
-        todo = (
-            f"leave UDP port {tunnel.port} out of it: with some cards' offloads (ethtool -k) it breaks sums, too"
-        )
+        todo = f"leave UDP port {tunnel.port} out of it: with some cards' offloads (ethtool -k) it breaks sums, too"
         yield Finding(about, what, todo)
 
 
