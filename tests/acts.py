@@ -1,6 +1,6 @@
 """One act of the engine inside a lab host, for tests that break it at a chosen op.
 
-    python -m tests.acts ROOT BACKEND CASE create|plan|attach|detach|rm|- PID [raise|kill N]
+    python -m tests.acts ROOT BACKEND CASE create|plan|attach|detach|rm|gc|- PID [raise|kill N]
 
 With `-` it stays, and does what each line of its standard input says: a verb, and the fault. Prints one JSON line an
 act: how many ops were reached, and the error if there was one; `plan` writes the script to stderr.
@@ -132,7 +132,7 @@ class Breaker:
 
 
 def act(engine: Engine, case: str, verb: str, pid: int) -> None:
-    """Create the case's network, attach to it, detach, or remove it."""
+    """Create the case's network, attach to it, detach, remove it, or take back what the dead have left."""
     net, mode, _ = CASES[case]
     if verb == "create":
         engine.create_network(net or Network(mode, mode, made_by_mode=True))
@@ -147,6 +147,8 @@ def act(engine: Engine, case: str, verb: str, pid: int) -> None:
         engine.detach_namespace(resolve_pid(pid))
     elif verb == "rm":
         engine.remove_network(net.name if net else mode)
+    elif verb == "gc":
+        engine.gc()
     else:
         raise ValueError(verb)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 import sys
 from typing import Any
@@ -15,6 +16,8 @@ from tests.hosts import Container, HostNs, Lab
 from tests.oracle import diff, snapshot
 
 BACKENDS = ("nftables", "iptables", "iptables-legacy")
+#: The legacy variant's executor is the other one's, with other programs: every third op shows that those behave alike.
+STRIDES = {"iptables-legacy": 3}
 #: The pool's memory of whose turn is next: it goes on with every claim, so that a freed address rests for long.
 ORDER = "state */ipam/*/order*: *"
 #: The kernel fits it to a bridge's ports as they come, and keeps it when they go.
@@ -55,16 +58,12 @@ class Stage:
             told: dict[str, Any] = json.loads(self._actor.stdout.readline())
             return told
         words = (str(self.host.root), self.backend, self.case, verb, str(self.container.pid), *fault)
-        done = self.host.run(sys.executable, "-m", "tests.acts", *words, check=False)
-        if done.returncode in (-9, 137):
+        done = self.host.module("tests.acts", *words, check=False)
+        if done.returncode == -signal.SIGKILL:
             return {"ops": -1, "error": "killed"}
         assert done.returncode == 0, done.stderr
         answer: dict[str, Any] = json.loads(done.stdout)
         return answer
-
-    def gc(self) -> None:
-        code = "import sys; from netkit.engine.service import Engine; Engine(sys.argv[1], sys.argv[2]).gc()"
-        self.host.python(code, str(self.host.root), self.backend)
 
     def seen(self) -> dict[str, Any]:
         self.host.settled()
@@ -103,7 +102,7 @@ def test_kill_9_before_any_op_is_taken_back_by_gc(lab: Lab, backend: str, case: 
     for verb in ("create", "attach"):
         before = stage.seen()
         for at in _until_it_works(stage, verb, "kill"):
-            stage.gc()
+            assert stage.act("gc")["error"] == ""
             assert diff(before, stage.seen(), ALLOWED) == "", f"after kill -9 before op {at} of {verb}"
 
 
@@ -128,11 +127,12 @@ def test_kill_9_on_the_way_back_is_finished_by_the_next_try(lab: Lab, backend: s
 
 
 def _until_it_works(stage: Stage, verb: str, how: str) -> Iterator[int]:
-    """Break a verb at op 0, 1, 2, ... until there is no such op any more and it is done."""
-    for at in range(200):
+    """Break a verb at one op after the other until there is no such op any more and it is done."""
+    stride = STRIDES.get(stage.backend, 1)
+    for at in range(0, 200, stride):
         done = stage.act(verb, how, str(at))
         if done["error"] == "":
-            assert done["ops"] == at
+            assert at - stride < done["ops"] <= at
             return
         assert "planted" in done["error"] or "killed" in done["error"], done
         yield at
