@@ -70,7 +70,14 @@ class Namespace:
 
         return self._completed(argv, status, check)
 
-    def module(self, name: str, *arguments: str, input: str = "", check: bool = True) -> Completed[str]:  # noqa: A002
+    def module(
+        self,
+        name: str,
+        *arguments: str,
+        input: str = "",  # noqa: A002
+        check: bool = True,
+        environment: dict[str, str] | None = None,
+    ) -> Completed[str]:
         """Run a module of netkit's or of the tests' inside, as `python -m` does, without an interpreter's start."""
 
         def status(out: IO[str], err: IO[str]) -> int:
@@ -78,7 +85,7 @@ class Namespace:
                 words.write(input)
                 words.flush()
                 files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (words, out, err)]
-                return Nursery.run(ENVIRONMENT, 60, name, arguments, self.pid, files)
+                return Nursery.run(ENVIRONMENT, 60, name, arguments, self.pid, files, environment)
 
         return self._completed((name, *arguments), status, check)
 

@@ -1,9 +1,10 @@
 """Processes that need no interpreter's start: a nursery has loaded netkit, done nothing with it, and forks them.
 
-    python -m tests.nursery      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES]
+    python -m tests.nursery      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES, ENVIRONMENT]
 
 Each child enters the namespaces of PID, gets FILES for its standard input, output and error, and goes on as `python -m
-MODULE ARGUMENTS` would. On standard output are the child's process id, and then the status that it ended with.
+MODULE ARGUMENTS` would in that environment (null: the nursery's own). On standard output are the child's process id,
+and then the status that it ended with.
 """
 
 from __future__ import annotations
@@ -24,9 +25,9 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 #: What a child finds loaded; what netkit loads from elsewhere on rare ways, it loads itself.
-LOADED = ("cli", "engine", "plan", "parts", "drivers", "kernel", "state", "ipam")
+LOADED = ("cli", "cni", "engine", "plan", "parts", "drivers", "kernel", "state", "ipam")
 #: The other programs of a nursery.
-OURS = ("tests.acts", "tests.netns.calls")
+OURS = ("tests.acts", "tests.cni.client", "tests.netns.calls")
 _NAMESPACES = {"net": 0x40000000, "mnt": 0x00020000}
 
 
@@ -89,7 +90,7 @@ def main() -> None:
         os.write(answers, f"{os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])}\n".encode())
 
 
-def _be(module: str, arguments: list[str], pid: int, files: list[str]) -> NoReturn:
+def _be(module: str, arguments: list[str], pid: int, files: list[str], environment: dict[str, str] | None) -> NoReturn:
     for number, path in enumerate(files):
         opened = os.open(path, os.O_RDWR)
         os.dup2(opened, number)
@@ -100,6 +101,9 @@ def _be(module: str, arguments: list[str], pid: int, files: list[str]) -> NoRetu
         if libc.setns(descriptor, flag):
             raise OSError(ctypes.get_errno(), f"cannot enter the namespaces of {pid}")
         os.close(descriptor)
+    if environment is not None:
+        os.environ.clear()
+        os.environ |= environment
     sys.argv = [f"{module}.py", *arguments]
     importlib.import_module(module).main()
     sys.exit()

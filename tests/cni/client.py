@@ -1,15 +1,21 @@
-"""A CNI runtime for tests: runs an installed plugin in a lab host with an environment and a stdin, as runtimes do."""
+"""A CNI runtime for tests: calls a plugin in a lab host with an environment and a stdin, as runtimes do.
+
+python -m tests.cni.client ROLE ROOT      goes on as an installed plugin does
+"""
 
 from __future__ import annotations
 
 import json
+import sys
 from typing import Any, NamedTuple
 
-from netkit.cni.install import STAND_INS, install
+from netkit.cni.install import OWN, STAND_INS, install
+from netkit.cni.main import main as plugin_main
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
+    from typing import NoReturn
 
     from tests.hosts import HostNs, Namespace
 
@@ -27,10 +33,14 @@ class Answer(NamedTuple):
 
 
 class Plugins:
-    """The plugins, installed for one host; every call is a process."""
+    """The plugins, installed for one host; every call is a process.
+
+    It is a forked one for the names in `forked`, which are ours; else it is what lies in `bin` under that name.
+    """
 
     def __init__(self, host: HostNs, directory: Path) -> None:
         self.host = host
+        self.forked = {*OWN, *STAND_INS}
         self.bin = directory / "bin"
         install(str(self.bin), stand_ins=STAND_INS, root=str(host.root))
 
@@ -47,11 +57,16 @@ class Plugins:
         if container is not None:
             words |= {"CONTAINERID": container.name, "NETNS": container.path, "IFNAME": "eth0"}
         words |= variables
-        env = ["PATH=/usr/sbin:/usr/bin:/sbin:/bin"]
-        env += [f"CNI_{name}={value}" for name, value in words.items() if value is not None]
+        env = {f"CNI_{name}": value for name, value in words.items() if value is not None}
+        env["PATH"] = "/usr/sbin:/usr/bin:/sbin:/bin"
         text = conf if isinstance(conf, str) else json.dumps({"cniVersion": "1.1.0", **conf})
         name = plugin or (conf["type"] if isinstance(conf, dict) else "netkit")
-        done = self.host.run("env", "-i", *env, str(self.bin / name), input=text, check=False)
+        if name in self.forked:
+            whose = (name, str(self.host.root))
+            done = self.host.module("tests.cni.client", *whose, input=text, check=False, environment=env)
+        else:
+            pairs = (f"{key}={value}" for key, value in env.items())
+            done = self.host.run("env", "-i", *pairs, str(self.bin / name), input=text, check=False)
         return Answer(done.returncode, json.loads(done.stdout) if done.stdout else None, done.stderr)
 
     def add(self, conf: dict[str, Any], container: Namespace, **variables: str | None) -> dict[str, Any]:
@@ -84,3 +99,8 @@ def publishing(conf: dict[str, Any], *ports: dict[str, Any]) -> dict[str, Any]:
 def after(conf: dict[str, Any], result: dict[str, Any]) -> dict[str, Any]:
     """The configuration with an earlier result."""
     return {**conf, "prevResult": result}
+
+
+def main() -> NoReturn:
+    """What the lines of an installed plugin do."""
+    plugin_main(*sys.argv[1:])

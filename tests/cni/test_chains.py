@@ -50,6 +50,7 @@ def reference(cni: Plugins, *names: str) -> None:
             pytest.skip(f"the reference's {name} is not installed")
         (cni.bin / name).unlink(missing_ok=True)
         shutil.copy(found, cni.bin / name)
+        cni.forked.discard(name)
     if not os.path.ismount(f"/proc/{cni.host.pid}/root{STORE}"):
         cni.host.run("sh", "-c", f"mkdir -p {STORE} && mount -t tmpfs tmpfs {STORE}")
 

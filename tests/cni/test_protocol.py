@@ -17,6 +17,12 @@ if TYPE_CHECKING:
 PORT = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
 
 
+@pytest.fixture(autouse=True)
+def _as_installed(cni: Plugins) -> None:
+    """Here the processes themselves are under test."""
+    cni.forked.clear()
+
+
 @pytest.mark.parametrize(
     ("text", "code", "says"),
     [

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Any
 
 import pytest
@@ -29,7 +28,7 @@ class Twin:
 
     def act(self, backend: str, case: str, verb: str) -> str:
         words = (str(self.host.root), backend, case, verb, str(self.container.pid))
-        done = self.host.run(sys.executable, "-m", "tests.acts", *words)
+        done = self.host.module("tests.acts", *words)
         assert '"error": ""' in done.stdout, done.stdout
         return done.stderr
 
