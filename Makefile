@@ -29,7 +29,7 @@ types: setup
 	.venv/bin/mypy $(CHECKED)
 
 test: clients lint types
-	$(PYTHON) -m pytest -n auto --dist loadfile
+	$(PYTHON) -m pytest -n auto --dist worksteal
 
 bench: setup
 	$(PYTHON) -m bench
