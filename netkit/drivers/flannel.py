@@ -56,6 +56,9 @@ class Flannel:
     name = "flannel"
     per_attachment = ("lost",)
 
+    def __init__(self) -> None:
+        self._read: tuple[Network, FlannelOptions] | None = None
+
     def parse_options(self, raw: Mapping[str, object], at: str) -> FlannelOptions:
         only(raw, (*_KEYS, *_SWITCHES), self.name, at)
         if not all(raw.get(key) for key in ("node", "backend", "network", "dev")):
@@ -112,9 +115,12 @@ class Flannel:
         return backend(options.backend).devices(options.realm)
 
     def _options(self, net: Network) -> FlannelOptions:
-        found = self.parse_options(dict(net.options), f"networks.{net.name}.options")
-        leased = tuple(subnet.cidr for subnet in net.subnets)
-        return found.replace(realm=found.realm.replace(leased=leased))
+        """Read once for each network: there may be hundreds of peers to plan for."""
+        if self._read is None or self._read[0] is not net:
+            found = self.parse_options(dict(net.options), f"networks.{net.name}.options")
+            leased = tuple(subnet.cidr for subnet in net.subnets)
+            self._read = net, found.replace(realm=found.realm.replace(leased=leased))
+        return self._read[1]
 
 
 def _refuse(realm: Realm, host: Host) -> None:

@@ -77,6 +77,9 @@ class Overlay:
     #: Which one is meant is said when it is made: `netkit overlay up`.
     made_by_hand = True
 
+    def __init__(self) -> None:
+        self._read: tuple[Network, OverlayOptions] | None = None
+
     def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
         only(raw, ("vni", "local", "dev", "port", "peers", "group", "store", "control"), self.name, at)
         if not all(key in raw for key in ("vni", "local", "dev")):
@@ -212,7 +215,10 @@ class Overlay:
                 raise ConfigError("peer", f"the way to {peer} is by {way.dev}, not {options.dev}", "see --dev, --local")
 
     def _options(self, net: Network) -> OverlayOptions:
-        return self.parse_options(dict(net.options), f"networks.{net.name}.options")
+        """Read once for each network: there may be hundreds of peers to plan for."""
+        if self._read is None or self._read[0] is not net:
+            self._read = net, self.parse_options(dict(net.options), f"networks.{net.name}.options")
+        return self._read[1]
 
 
 def _room(options: OverlayOptions, host: Host) -> int:

@@ -49,7 +49,8 @@ def meet(session: Session, name: str, peers: Sequence[PeerHost]) -> Met:
             raise NotFoundError(f"network {name} is not up", "its first attachment brings it up")
         net, host = networks.find(session, name), session.host()
         plan, failed = wanted(net, peers, host)
-        return settle(session, net, up, plan, host).replace(failed=failed)
+        met = settle(session, net, up, plan, host)
+        return met.replace(failed=(*failed, *met.failed))
 
 
 def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:

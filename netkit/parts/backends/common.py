@@ -39,8 +39,16 @@ def road(realm: Realm, subnet: str, dev: str, host: Host, itself: str = "") -> P
     return Plan.of((RulesAdd(rules, host.firewall), f"{subnet} and our containers talk without translation"))
 
 
+def whole(realm: Realm, version: int, dev: str, host: Host) -> Plan:
+    """What comes by a link of ours, from wherever in the network, is for our containers, and the other way round."""
+    net = next(each for each in realm.whole if family(each) == version)
+    return road(realm, net, dev, host)
+
+
 def route(subnet: str, dev: str, via: str, host: Host, onlink: bool = False) -> RouteAdd:
     """A route to a peer's subnet; ConflictError where another's route leads there already."""
+    if (subnet, via, dev, MAIN) in host.ways(family(subnet)):
+        return RouteAdd(subnet, dev, via, family=family(subnet), onlink=onlink)  # it stands, or another's is the same
     for other in host.routes(family(subnet)):
         if (other.dst, other.table) == (subnet, MAIN) and other.protocol != PROTOCOL:
             hint = f"see who made it: ip route show {subnet}"

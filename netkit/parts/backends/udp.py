@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from netkit.errors import NotFoundError
 from netkit.model import family
-from netkit.parts.backends.common import address_of, road, route
+from netkit.parts.backends.common import address_of, route, whole
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -36,12 +36,11 @@ class UdpRoutes:
     def up(self, realm: Realm, mtu: int, host: Host) -> Plan:
         if host.link(DEVICE) is None:
             raise NotFoundError(f"there is no {DEVICE}: the proxy does not run", "run: netkit agent run")
-        return Plan()
+        return sum((whole(realm, family(each), DEVICE, host) for each in realm.leased), Plan())
 
     def peer(self, realm: Realm, peer: PeerHost, host: Host) -> Plan:
         address_of(peer, 4 if realm.local else 6, realm.local or realm.local6)
         plan = Plan()
         for subnet in peer.subnets:
-            way = route(subnet, DEVICE, "", host)
-            plan += road(realm, subnet, DEVICE, host) + Plan.of((way, f"{subnet} is behind {peer.address}, by UDP"))
+            plan += Plan.of((route(subnet, DEVICE, "", host), f"{subnet} is behind {peer.address}, by UDP"))
         return plan

@@ -6,9 +6,9 @@ container ==[ bridge ]== 10.5.9.0/24 via 10.5.9.0 dev flannel.1 onlink
 
 from __future__ import annotations
 
-from netkit.model import family
+from netkit.model import alone, family
 from netkit.naming import GROUP, mac
-from netkit.parts.backends.common import address_of, by_gateway, neighbour_link, road, route
+from netkit.parts.backends.common import address_of, by_gateway, neighbour_link, route, whole
 from netkit.parts.quiet import SMALLEST6, mute
 from netkit.parts.tunnel import OVERHEAD, guarded, let_in
 from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, SysctlSet
@@ -38,7 +38,8 @@ class VxlanRoutes:
         plan = Plan()
         for version in _locals(realm):
             info = _info(realm, version)
-            plan += guarded(info, host) + _device(realm, version, info, mtu, host)
+            name = device(realm, version)
+            plan += guarded(info, host) + _device(realm, version, info, mtu, host) + whole(realm, version, name, host)
         return plan
 
     def peer(self, realm: Realm, peer: PeerHost, host: Host) -> Plan:
@@ -84,9 +85,8 @@ def _device(realm: Realm, version: int, info: Vxlan, mtu: int, host: Host) -> Pl
     else:
         was = host.sysctl("net/ipv6/conf/default/accept_ra") or "0"
         plan += Plan.of((SysctlSet(f"net/ipv6/conf/{name}/accept_ra", "0", was, dev=name), "it hears no router"))
-    whole = f"{base}/{32 if version == 4 else 128}"
     return plan + Plan.of(
-        (AddrAdd(whole, name), "where this host itself is asked from, and where others' routes lead to"),
+        (AddrAdd(alone(base), name), "where this host itself is asked from, and where others' routes lead to"),
         (LinkSet(name, up=True), "switch it on"),
     )
 
@@ -97,12 +97,8 @@ def _through(realm: Realm, subnet: str, peer: PeerHost, address: str, host: Host
     base, info = subnet.partition("/")[0], _info(realm, version)
     its_mac = peer.mac6 if version == 6 and peer.mac6 else peer.mac
     way = route(subnet, name, base, host, onlink=True)
-    return (
-        let_in(address, realm.dev, info.port, realm.vni, host)
-        + road(realm, subnet, name, host)
-        + Plan.of(
-            (NeighAdd(base, its_mac, name), f"host {address}'s end of the tunnel has this MAC"),
-            (FdbAdd(its_mac, name, address), f"and frames for it go to {address}"),
-            (way, f"{subnet} is there"),
-        )
+    return let_in(address, realm.dev, info.port, realm.vni, host) + Plan.of(
+        (NeighAdd(base, its_mac, name), f"host {address}'s end of the tunnel has this MAC"),
+        (FdbAdd(its_mac, name, address), f"and frames for it go to {address}"),
+        (way, f"{subnet} is there"),
     )

@@ -237,10 +237,10 @@ sysctl -qw net/ipv6/conf/nk-flannel/disable_ipv6=1
 ip addr add 10.5.72.1/24 dev nk-flannel
 # switch it on
 ip link set dev nk-flannel up
+# 10.5.0.0/16 and our containers talk without translation
+nft add element inet netkit road4 '{ "flannel0" . 10.5.0.0/16 . 10.5.72.0/24 }'
 # localhost:PORT on the host reaches published ports
 sysctl -qw net/ipv4/conf/nk-flannel/route_localnet=1
-# 10.5.9.0/24 and our containers talk without translation
-nft add element inet netkit road4 '{ "flannel0" . 10.5.9.0/24 . 10.5.72.0/24 }'
 # 10.5.9.0/24 is behind 192.0.2.9, by UDP
 ip route add 10.5.9.0/24 dev flannel0 proto 142
 # it can speak for itself only: no spoofed MAC, ARP, address or RA

@@ -11,11 +11,11 @@ nsenter --net=/proc/1234/ns/net ip addr del 127.0.0.1/8 dev lo
 nsenter --net=/proc/1234/ns/net ip link set dev lo down
 ip link del dev nkda2830bc1765
 ip route del 10.5.9.0/24 dev flannel0 proto 142
-nft -f - <<'EOF'
-add element inet netkit road4 { "flannel0" . 10.5.9.0/24 . 10.5.72.0/24 }
-delete element inet netkit road4 { "flannel0" . 10.5.9.0/24 . 10.5.72.0/24 }
-EOF
 ip link set dev nk-flannel down
+nft -f - <<'EOF'
+add element inet netkit road4 { "flannel0" . 10.5.0.0/16 . 10.5.72.0/24 }
+delete element inet netkit road4 { "flannel0" . 10.5.0.0/16 . 10.5.72.0/24 }
+EOF
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-flannel" }
 add element inet netkit pairs { "nk-flannel" . "nk-flannel" }

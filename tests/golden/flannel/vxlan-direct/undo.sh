@@ -20,6 +20,10 @@ EOF
 ip link set dev nk-flannel down
 ip link set dev flannel.1 down
 nft -f - <<'EOF'
+add element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
+delete element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
+EOF
+nft -f - <<'EOF'
 add element inet netkit tunnels { 8472 . 0x000001 }
 delete element inet netkit tunnels { 8472 . 0x000001 }
 EOF

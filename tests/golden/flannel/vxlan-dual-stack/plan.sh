@@ -260,6 +260,8 @@ sysctl -qw net/ipv6/conf/flannel.1/disable_ipv6=1
 ip addr add 10.5.72.0/32 dev flannel.1
 # switch it on
 ip link set dev flannel.1 up
+# 10.5.0.0/16 and our containers talk without translation
+nft add element inet netkit road4 '{ "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }'
 # VXLAN trusts whoever sends: let in what its peers send alone
 nft add element inet netkit tunnels '{ 8472 . 0x000001 }'
 # the tunnel: packets travel in UDP from 2001:db8::1 port 8472
@@ -270,12 +272,12 @@ sysctl -qw net/ipv6/conf/flannel-v6.1/accept_ra=0
 ip addr add fc00:5:0:48::/128 dev flannel-v6.1 nodad
 # switch it on
 ip link set dev flannel-v6.1 up
+# fc00:5::/48 and our containers talk without translation
+nft add element inet netkit road6 '{ "flannel-v6.1" . fc00:5::/48 . fc00:5:0:48::/64 }'
 # localhost:PORT on the host reaches published ports
 sysctl -qw net/ipv4/conf/nk-flannel/route_localnet=1
 # what 192.0.2.9 sends is let in
 nft add element inet netkit tunnel4 '{ "nic" . 192.0.2.9 . 8472 . 0x000001 }'
-# 10.5.9.0/24 and our containers talk without translation
-nft add element inet netkit road4 '{ "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }'
 # host 192.0.2.9's end of the tunnel has this MAC
 ip neigh replace 10.5.9.0 lladdr 02:00:00:00:09:01 dev flannel.1 nud permanent
 # and frames for it go to 192.0.2.9
@@ -284,8 +286,6 @@ bridge fdb replace 02:00:00:00:09:01 dev flannel.1 dst 192.0.2.9 self permanent
 ip route add 10.5.9.0/24 via 10.5.9.0 dev flannel.1 proto 142 onlink
 # what 2001:db8::9 sends is let in
 nft add element inet netkit tunnel6 '{ "nic" . 2001:db8::9 . 8472 . 0x000001 }'
-# fc00:5:0:9::/64 and our containers talk without translation
-nft add element inet netkit road6 '{ "flannel-v6.1" . fc00:5:0:9::/64 . fc00:5:0:48::/64 }'
 # host 2001:db8::9's end of the tunnel has this MAC
 ip neigh replace fc00:5:0:9:: lladdr 02:00:00:00:09:02 dev flannel-v6.1 nud permanent
 # and frames for it go to 2001:db8::9

@@ -18,20 +18,12 @@ ip -6 route del fc00:5:0:9::/64 via fc00:5:0:9:: dev flannel-v6.1 proto 142
 bridge fdb del 02:00:00:00:09:02 dev flannel-v6.1 dst 2001:db8::9 self
 ip neigh del fc00:5:0:9:: dev flannel-v6.1
 nft -f - <<'EOF'
-add element inet netkit road6 { "flannel-v6.1" . fc00:5:0:9::/64 . fc00:5:0:48::/64 }
-delete element inet netkit road6 { "flannel-v6.1" . fc00:5:0:9::/64 . fc00:5:0:48::/64 }
-EOF
-nft -f - <<'EOF'
 add element inet netkit tunnel6 { "nic" . 2001:db8::9 . 8472 . 0x000001 }
 delete element inet netkit tunnel6 { "nic" . 2001:db8::9 . 8472 . 0x000001 }
 EOF
 ip route del 10.5.9.0/24 via 10.5.9.0 dev flannel.1 proto 142
 bridge fdb del 02:00:00:00:09:01 dev flannel.1 dst 192.0.2.9 self
 ip neigh del 10.5.9.0 dev flannel.1
-nft -f - <<'EOF'
-add element inet netkit road4 { "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }
-delete element inet netkit road4 { "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }
-EOF
 nft -f - <<'EOF'
 add element inet netkit tunnel4 { "nic" . 192.0.2.9 . 8472 . 0x000001 }
 delete element inet netkit tunnel4 { "nic" . 192.0.2.9 . 8472 . 0x000001 }
@@ -40,8 +32,16 @@ ip link set dev nk-flannel down
 ip link set dev flannel.1 down
 ip link set dev flannel-v6.1 down
 nft -f - <<'EOF'
+add element inet netkit road6 { "flannel-v6.1" . fc00:5::/48 . fc00:5:0:48::/64 }
+delete element inet netkit road6 { "flannel-v6.1" . fc00:5::/48 . fc00:5:0:48::/64 }
+EOF
+nft -f - <<'EOF'
 add element inet netkit tunnels { 8472 . 0x000001 }
 delete element inet netkit tunnels { 8472 . 0x000001 }
+EOF
+nft -f - <<'EOF'
+add element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
+delete element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
 EOF
 nft -f - <<'EOF'
 add element inet netkit tunnels { 8472 . 0x000001 }

@@ -247,12 +247,12 @@ sysctl -qw net/ipv6/conf/flannel.1/disable_ipv6=1
 ip addr add 10.5.72.0/32 dev flannel.1
 # switch it on
 ip link set dev flannel.1 up
+# 10.5.0.0/16 and our containers talk without translation
+nft add element inet netkit road4 '{ "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }'
 # localhost:PORT on the host reaches published ports
 sysctl -qw net/ipv4/conf/nk-flannel/route_localnet=1
 # what 192.0.2.9 sends is let in
 nft add element inet netkit tunnel4 '{ "nic" . 192.0.2.9 . 8472 . 0x000001 }'
-# 10.5.9.0/24 and our containers talk without translation
-nft add element inet netkit road4 '{ "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }'
 # host 192.0.2.9's end of the tunnel has this MAC
 ip neigh replace 10.5.9.0 lladdr 02:00:00:00:09:01 dev flannel.1 nud permanent
 # and frames for it go to 192.0.2.9

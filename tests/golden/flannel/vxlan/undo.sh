@@ -14,15 +14,15 @@ ip route del 10.5.9.0/24 via 10.5.9.0 dev flannel.1 proto 142
 bridge fdb del 02:00:00:00:09:01 dev flannel.1 dst 192.0.2.9 self
 ip neigh del 10.5.9.0 dev flannel.1
 nft -f - <<'EOF'
-add element inet netkit road4 { "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }
-delete element inet netkit road4 { "flannel.1" . 10.5.9.0/24 . 10.5.72.0/24 }
-EOF
-nft -f - <<'EOF'
 add element inet netkit tunnel4 { "nic" . 192.0.2.9 . 8472 . 0x000001 }
 delete element inet netkit tunnel4 { "nic" . 192.0.2.9 . 8472 . 0x000001 }
 EOF
 ip link set dev nk-flannel down
 ip link set dev flannel.1 down
+nft -f - <<'EOF'
+add element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
+delete element inet netkit road4 { "flannel.1" . 10.5.0.0/16 . 10.5.72.0/24 }
+EOF
 nft -f - <<'EOF'
 add element inet netkit tunnels { 8472 . 0x000001 }
 delete element inet netkit tunnels { 8472 . 0x000001 }
