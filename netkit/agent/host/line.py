@@ -82,6 +82,6 @@ class Line:
                 self._beats[host.node] = host.beat
                 self.heard[host.node] = boottime()
         before, self.found = self.found, found
-        if before is None or before.told() != found.told():
+        if before is None or not found.says(before):
             self._changed()
         return found.reachable

@@ -59,5 +59,5 @@ class Watch:
                 self._beats[host.node] = host.beat
                 self.heard[host.node] = boottime()
         before, self.found = self.found, found
-        if before is None or before.told() != found.told():
+        if before is None or not found.says(before):
             self._changed()

@@ -84,12 +84,12 @@ class DirectoryStore:
         return self._last
 
     def watch(self, seconds: float) -> Snapshot:
-        before = self._last.told()
+        before = self._last
         deadline = time.monotonic() + seconds
         while True:
             found = self.snapshot()
             left = deadline - time.monotonic()
-            if found.told() != before or left <= 0:
+            if not found.says(before) or left <= 0:
                 return found
             self._hint.wait(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
 

@@ -111,9 +111,12 @@ class Kept:
 
     def _keep(self, found: Snapshot) -> Snapshot:
         """Write down what differs from what is written; where that fails, the snapshot says so and nothing else."""
-        told = found.told().replace(warnings=())
-        if told == self._memory.snapshot or time.monotonic() - self._saved < _PAUSE:
+        if (
+            found.says(self._memory.snapshot.replace(warnings=found.warnings))
+            or time.monotonic() - self._saved < _PAUSE
+        ):
             return found
+        told = found.told().replace(warnings=())
         memory = Memory(self.settings, told)
         try:
             self._files.save(self._name, memory)

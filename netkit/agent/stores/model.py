@@ -122,9 +122,25 @@ class Snapshot(Value):
         """What a host has."""
         return tuple(one for one in self.claims if one.node == node)
 
+    def says(self, other: Snapshot) -> bool:
+        """Whether both say the same, but for what changes all the time and means nothing."""
+        if (self.reachable, self.why, self.warnings) != (other.reachable, other.why, other.warnings):
+            return False
+        if len(self.hosts) != len(other.hosts) or self.claims != other.claims:
+            return False
+        return all(
+            one.state == two.state and _alike(one.host, two.host)
+            for one, two in zip(self.hosts, other.hosts, strict=True)
+        )
+
     def told(self) -> Snapshot:
         """The same without what changes all the time and means nothing."""
         return self.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in self.hosts))
+
+
+def _alike(one: Host, other: Host) -> bool:
+    """Whether two records differ in nothing but their beat; mostly they are one and the same value."""
+    return one is other or one.replace(beat=0) == other.replace(beat=0)
 
 
 class LeaseStore(Protocol):

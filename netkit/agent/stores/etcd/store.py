@@ -127,13 +127,13 @@ class EtcdStore:
         return self._last
 
     def watch(self, seconds: float) -> Snapshot:
-        before, pause = self._last.told(), _SOON
+        before, pause = self._last, _SOON
         deadline = time.monotonic() + seconds
         while True:
             begun = time.monotonic()
             found = self.snapshot()
             left = deadline - time.monotonic()
-            if found.told() != before or left <= 0:
+            if not found.says(before) or left <= 0:
                 return found
             if found.reachable:
                 self._gateway.changed(f"{self.prefix}/", self._mirror.revision, left)
