@@ -34,6 +34,7 @@ SHIPPED = {
     "container-shared",
     "underlay-dhcp",
     "vxlan-two-hosts",
+    "vxlan-three-hosts-store",
     "vxlan-evpn",
     "flannel-three-hosts-vxlan",
     "flannel-three-hosts-host-gw",

@@ -423,3 +423,30 @@ def test_a_full_store_refuses_and_changes_nothing(lab: Lab) -> None:
         host.netkit(*words, check=True)
     finally:
         end_keeper(host)
+
+
+#: What belongs to the network itself: what leads to its hosts, and who is let in.
+OWN = (*MORE, "*fdb*", "*neigh*", "*tunnel4*", "state */networks-up/*")
+
+
+@pytest.mark.limit(300)
+def test_ten_thousand_records_that_lie_change_nothing_outside_the_networks_own_entries(crowd: Crowd) -> None:
+    crowd.up()
+    told = crowd.attach()
+    host = crowd.hosts[0]
+    assert reaches(crowd.containers[0], told[1][4])
+    before = host.snapshot(*crowd.containers)
+    own = ip(host, "link", "show", "dev", "nk-overlay42")[0]["address"]
+    host.run(sys.executable, "-m", "tests.netns.hostile", str(crowd.file("nodes")), "10000")
+    assert wait_until(lambda: len(forwards(host)) > 20, 90), "what could be true is believed"
+    assert "evil" in host.netkit("overlay", "peers", "--diff").stdout
+    after = forwards(host)
+    assert reaches(crowd.containers[0], told[1][4])
+    assert diff(before, host.snapshot(*crowd.containers), OWN) == ""
+    assert own not in after
+    assert all(mac.startswith("02") and mac != "02:00:00:00:00:00" for mac in after)
+    assert all(dst.startswith("192.0.2.") and dst != "192.0.2.1" for dst in after.values())
+    assert all(address.startswith("10.142.") for address in neighbours(host))
+    assert not neighbours(host) & {"10.142.0.0", "10.142.255.255", "10.142.0.1", told[0][4]}
+    for file in crowd.file("nodes").glob("evil*"):
+        file.unlink()
