@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 #: Keys of a plugin's configuration that are netkit's to say.
 _OURS = ("name", "type", "cniVersion", "prevResult", "runtimeConfig", "args")
 _VERSION = "1.0.0"
+#: Plugins that give a link of the host away, which comes back as it is.
+_GIVING = ("host-device",)
 
 
 class DelegateOptions(Options):
@@ -83,6 +85,9 @@ class Delegate:
         options = self._options(net)
         if req.ips and not leases:
             raise ConfigError("ip", f"the addresses of network {net.name} are its plugin's to choose", "leave --ip out")
+        for at, limit in (("rate_in", req.rate_in), ("rate_out", req.rate_out)):
+            if limit and self.kind in _GIVING:
+                raise ConfigError(at, "a link of the host would come back with its limit on it", "use --mode macvlan")
         laid = PluginAdd(
             self.kind,
             dumps(self._configuration(net, req, leases)),

@@ -201,3 +201,11 @@ def test_a_plan_says_that_a_plugins_own_addresses_are_still_to_come(host: HostNs
     assert shown.endswith(
         "# with its answer: the container's addresses, and the rules by which the published ports lead there\n"
     )
+
+
+@pytest.mark.parametrize("option", ["--rate-in", "--rate-out"])
+def test_a_link_that_comes_back_to_the_host_gets_no_limit(host: HostNs, lab: Lab, option: str) -> None:
+    words = ("--mode", "cni:host-device", "--subnet", "10.20.0.0/24", "-o", "device=eth7")
+    host.netkit("network", "create", "theirs", *words, check=True)
+    refused = attach(host, lab.container(), option, "8mbit")
+    assert (refused.returncode, f"{option}: a link of the host would come back" in refused.stderr) == (2, True)
