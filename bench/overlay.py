@@ -173,7 +173,9 @@ def _by_netkit(prefix: str) -> Pair:
 
 
 def _server(pair: Pair) -> subprocess.Popen[bytes]:
-    words, nothing = ["ip", "netns", "exec", pair.ends[1], "iperf3", "-s"], subprocess.DEVNULL
+    """It ends with us, however we end."""
+    words = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", pair.ends[1], "iperf3", "-s"]
+    nothing = subprocess.DEVNULL
     return subprocess.Popen(words, stdout=nothing, stderr=nothing)
 
 

@@ -78,11 +78,17 @@ CHAINS: Chains = (
         "tunnel",
         "",
         (
-            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 return",
-            "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 return",
-            "iifname . udp dport . @th,96,24 @tunnel_any return",
+            # Not tracked, so that it costs less and nobody's NAT has a hand in it.
+            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack return",
+            "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack return",
+            "iifname . udp dport . @th,96,24 @tunnel_any notrack return",
             "drop",
         ),
+    ),
+    (
+        "untracked",
+        "type filter hook output priority raw; policy accept",
+        ("udp dport . @th,96,24 @tunnels notrack",),
     ),
     (
         "first",

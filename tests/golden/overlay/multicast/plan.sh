@@ -5,6 +5,8 @@ nft -f - <<'EOF'
 add table inet netkit
 add chain inet netkit tunnel
 flush chain inet netkit tunnel
+add chain inet netkit untracked { type filter hook output priority raw; policy accept; }
+flush chain inet netkit untracked
 add chain inet netkit first { type filter hook prerouting priority raw; policy accept; }
 flush chain inet netkit first
 add chain inet netkit publish
@@ -68,10 +70,13 @@ table inet netkit {
 	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
 	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
 	chain tunnel {
-		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 return
-		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 return
-		iifname . udp dport . @th,96,24 @tunnel_any return
+		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack return
+		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack return
+		iifname . udp dport . @th,96,24 @tunnel_any notrack return
 		drop
+	}
+	chain untracked {
+		udp dport . @th,96,24 @tunnels notrack
 	}
 	chain first {
 		iifname != "lo" ip daddr 127.0.0.0/8 drop
