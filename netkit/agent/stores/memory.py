@@ -51,6 +51,7 @@ class Kept:
         self._name = name
         self._begun = boottime()
         self._saved = -_PAUSE
+        self._written: Snapshot | None = None
         self._store: LeaseStore | None = None
         memory = files.load(name, Memory)
         if memory is None:
@@ -111,10 +112,9 @@ class Kept:
 
     def _keep(self, found: Snapshot) -> Snapshot:
         """Write down what differs from what is written; where that fails, the snapshot says so and nothing else."""
-        if (
-            found.says(self._memory.snapshot.replace(warnings=found.warnings))
-            or time.monotonic() - self._saved < _PAUSE
-        ):
+        if self._written is not None and found.says(self._written.replace(warnings=found.warnings)):
+            return found
+        if time.monotonic() - self._saved < _PAUSE:
             return found
         told = found.told().replace(warnings=())
         memory = Memory(self.settings, told)
@@ -122,5 +122,5 @@ class Kept:
             self._files.save(self._name, memory)
         except StateError as error:
             return found.replace(warnings=(*found.warnings, error.message))
-        self._memory, self._saved = memory, time.monotonic()
+        self._memory, self._saved, self._written = memory, time.monotonic(), found
         return found
