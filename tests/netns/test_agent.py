@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import sys
 
 import pytest
 
@@ -163,8 +164,6 @@ def test_an_agent_without_a_network_releases_the_dead_and_mends_the_firewall(lab
     host = lab.host()
     container = lab.container()
     host.netkit("attach", "--pid", str(container.pid), "--mode", "bridge", "-p", "8080:80", check=True)
-    import sys
-
     agent = host.popen(sys.executable, "-m", "netkit", "--root", str(host.root), "agent", "run")
     wait_until(lambda: os.path.exists(host.root / "run/locks/agent"))
     rules = host.run("nft", "list", "ruleset").stdout

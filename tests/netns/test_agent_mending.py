@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import sys
 import time
 
 import pytest
@@ -74,8 +75,6 @@ def test_what_a_stranger_puts_on_our_device_goes_and_a_strangers_route_stays(lab
     host.run("ip", "route", "replace", ours, "via", "192.0.2.2", "proto", "static")
     net.running["h1", "flannel"] = host.popen("true")
     argv = ("--config", str(net.config), "--store", f"dir://{net.store}")
-    import sys
-
     agent = host.popen(sys.executable, "-m", "netkit", "--root", str(host.root), "agent", "run", *argv)
     assert wait_until(lambda: "another's route" in " ".join(net.status(host).get("failed", [])), LONG)
     told = json.loads(host.run("ip", "-j", "route", "show", ours).stdout)
