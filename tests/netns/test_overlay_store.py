@@ -450,3 +450,36 @@ def test_ten_thousand_records_that_lie_change_nothing_outside_the_networks_own_e
     assert not neighbours(host) & {"10.142.0.0", "10.142.255.255", "10.142.0.1", told[0][4]}
     for file in crowd.file("nodes").glob("evil*"):
         file.unlink()
+
+
+LEAVE = """
+import sys
+from netkit.agent import stores
+from netkit.agent.stores.model import Host
+store = stores.open(sys.argv[1], "overlay42", "gone")
+store.renew(Host("gone", "192.0.2.9", 42))
+store.acquire("addresses/10.142.0.9")
+store.renew(Host("gone", "192.0.2.9", 42, left=True))
+"""
+
+
+def test_what_a_host_that_left_has_forgotten_is_given_back_by_another(crowd: Crowd) -> None:
+    crowd.up()
+    crowd.hosts[1].python(LEAVE, crowd.store)
+    words = ("attach", "--pid", str(crowd.containers[0].pid), "--mode", "overlay", "--ip", "10.142.0.9")
+    assert wait_until(lambda: crowd.file("addresses/10.142.0.9.g3").exists(), 20)
+    crowd.hosts[0].netkit(*words, check=True)
+
+
+def test_a_record_that_is_torn_while_the_keeper_begins_anew_loses_nobody(crowd: Crowd) -> None:
+    crowd.up()
+    first, second = crowd.hosts
+    assert wait_until(lambda: "192.0.2.2" in forwards(first).values(), 15)
+    assert wait_until(lambda: "192.0.2.2" in (first.root / "lib/stores/overlay42").read_text(), 15)
+    kill(second)
+    kill(first)
+    crowd.file(f"nodes/{crowd.node(1)}").write_bytes(b"{")
+    first.netkit("overlay", "peers", check=True)
+    assert wait_until(lambda: "last round" in first.netkit("overlay", "peers").stdout, 15)
+    assert wait_until(lambda: "passed over" in first.netkit("overlay", "peers", "--diff").stdout, 15)
+    assert "192.0.2.2" in forwards(first).values()

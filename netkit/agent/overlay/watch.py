@@ -6,21 +6,25 @@ import threading
 import time
 
 from netkit.agent import stores
-from netkit.agent.stores.model import Snapshot
+from netkit.agent.stores.memory import Memory
+from netkit.agent.stores.model import GONE, GRACE, STALE, Snapshot
 from netkit.agent.stores.sightings import boottime
-from netkit.errors import NetkitError
+from netkit.errors import ConflictError, NetkitError
+from netkit.state.locks import lock
 from netkit.state.root import Root
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.stores.model import LeaseStore
+    from netkit.agent.stores.model import LeaseStore, Seen
     from netkit.model import Network
 
 #: The store tells of changes at once, or within its poll; after so many seconds it is asked whatever happened.
 _LOOK = 5.0
 _PAUSE = 3.0
+#: So many claims of hosts that are gone are given back at once: a command may wait for the lock.
+_MANY = 50
 
 
 class Watch:
@@ -37,6 +41,8 @@ class Watch:
         self.node = node
         self._root, self._network, self._changed = root, net.name, changed
         self._stopping = False
+        self._begun = boottime()
+        self._before, self._before_lasts = _remembered(root, net.name)
         threading.Thread(target=self._run, daemon=True).start()
 
     def stop(self) -> None:
@@ -49,11 +55,41 @@ class Watch:
             try:
                 store = store or stores.kept(self.url, self._network, self.node, None, Root(self._root or None).stores)
                 self._take(store.watch(_LOOK) if self.found else store.snapshot())
+                self._clear(store)
             except NetkitError as error:
                 self._take(Snapshot(False, error.message))
                 time.sleep(_PAUSE)
 
+    def _clear(self, store: LeaseStore) -> None:
+        """Give back what hosts have left behind that are gone: only who has watched for long can tell that."""
+        if self.found is None or not self.found.reachable:
+            return
+        gone = {seen.host.node for seen in self.found.hosts if seen.state == GONE}
+        left = [claim.resource for claim in self.found.claims if claim.node in gone and not claim.reserved]
+        if not left:
+            return
+        with lock(Root(self._root or None), f"network-{self._network}"):  # no command takes it from us meanwhile
+            for resource in left[:_MANY]:
+                try:
+                    store.release(store.acquire(resource))
+                except ConflictError:
+                    continue  # another host was faster
+
+    def _with_those_of_before(self, found: Snapshot) -> Snapshot:
+        """The same, with hosts that were there when the keeper before us died and of which nothing can be read now.
+
+        They stay until we have watched for longer than a silent host would.
+        """
+        if not found.reachable or not self._before:
+            return found
+        for seen in found.hosts:
+            self._before.pop(seen.host.node, None)
+        if boottime() - self._begun > self._before_lasts:
+            self._before.clear()
+        return found.replace(hosts=(*found.hosts, *(seen.replace(state=STALE) for seen in self._before.values())))
+
     def _take(self, found: Snapshot) -> None:
+        found = self._with_those_of_before(found)
         for host in (seen.host for seen in found.hosts):
             if self._beats.get(host.node) != host.beat:
                 self._beats[host.node] = host.beat
@@ -61,3 +97,15 @@ class Watch:
         before, self.found = self.found, found
         if before is None or not found.says(before):
             self._changed()
+
+
+def _remembered(root: str, network: str) -> tuple[dict[str, Seen], float]:
+    """The hosts that were known last, by node, and for how long nobody may doubt them, in seconds."""
+    try:
+        memory = Root(root or None).stores.load(network, Memory)
+    except NetkitError:
+        memory = None
+    if memory is None:
+        return {}, 0.0
+    hosts = (seen for seen in memory.snapshot.hosts if seen.state != GONE and not seen.host.left)
+    return {seen.host.node: seen for seen in hosts}, memory.settings.ttl + GRACE
