@@ -6,8 +6,10 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import pytest
@@ -483,3 +485,47 @@ def test_a_record_that_is_torn_while_the_keeper_begins_anew_loses_nobody(crowd: 
     assert wait_until(lambda: "last round" in first.netkit("overlay", "peers").stdout, 15)
     assert wait_until(lambda: "passed over" in first.netkit("overlay", "peers", "--diff").stdout, 15)
     assert "192.0.2.2" in forwards(first).values()
+
+
+def netkit(host: HostNs, *words: str) -> subprocess.Popen[str]:
+    return host.popen(sys.executable, "-m", "netkit", "--root", str(host.root), *words)
+
+
+def test_watch_in_the_foreground_takes_the_place_of_the_keeper_and_ends_by_a_signal(crowd: Crowd) -> None:
+    crowd.up()
+    host = crowd.hosts[0]
+    assert wait_until(lambda: "192.0.2.2" in forwards(host).values(), 15)
+    watching = netkit(host, "overlay", "watch")
+    assert wait_until(lambda: len(os.listdir(f"/proc/{watching.pid}/task")) > 1), "it waits for the lock in a thread"
+    kill(host)
+    assert wait_until(lambda: f"by process {watching.pid}" in host.netkit("overlay", "peers").stdout, 15)
+    host.run("ip", "link", "del", "nkv42")
+    assert wait_until(lambda: "192.0.2.2" in forwards(host).values(), 10)
+    watching.terminate()
+    assert watching.wait(15) == 0
+
+
+def test_a_command_killed_at_any_instant_leaves_no_claim_for_ever(crowd: Crowd) -> None:
+    crowd.up()
+    host = crowd.hosts[0]
+    for number in range(12):
+        one = crowd.lab.container(f"k{number}")
+        running = netkit(host, "attach", "--pid", str(one.pid), "--mode", "overlay")
+        time.sleep(0.02 * number + 0.1)
+        running.kill()
+        running.wait()
+    host.netkit("gc", check=True)
+
+    def held() -> set[str]:
+        rows = json.loads(host.netkit("ps", "--json").stdout)
+        return {address.partition("/")[0] for row in rows for address in row["addresses"]} | {"10.142.0.1"}
+
+    def claimed() -> set[str]:
+        last: dict[str, tuple[int, str]] = {}
+        for file in crowd.file("addresses").iterdir():
+            address, _, number = file.name.rpartition(".g")
+            claim = json.loads(file.read_text())["value"]
+            last[address] = max(last.get(address, (0, "")), (int(number), claim.get("node", "")))
+        return {address for address, (_, node) in last.items() if node == crowd.node(0)}
+
+    assert wait_until(lambda: claimed() == held(), 45)
