@@ -46,6 +46,17 @@ def test_what_is_broken_is_mended_at_once_and_told(lab: Lab) -> None:
     assert told["trigger"]
 
 
+def test_a_network_that_somebody_removes_is_made_again(lab: Lab) -> None:
+    net = Agents(lab)
+    net.start_all()
+    host = net.hosts[0]
+    assert wait_until(lambda: len(net.routes(host)) == 1, LONG)
+    subnet = net.subnet(host)
+    host.netkit("network", "rm", "flannel", check=True)
+    assert wait_until(lambda: len(net.routes(host)) == 1, LONG)
+    assert net.subnet(host) == subnet
+
+
 def test_a_link_that_flaps_costs_nothing_lasting(lab: Lab) -> None:
     net = Agents(lab, "host-gw")
     net.start_all()

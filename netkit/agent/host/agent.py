@@ -101,12 +101,19 @@ class Agent:
         """See that the kernel leads to those hosts that the store tells of; tell how it went."""
         if self.member is None or self._line is None:
             return
-        self._follow()
-        found = self._line.found
-        peers, refused = self.member.peers(found) if found and self._is_news(found) else (None, ())
         try:
+            self._follow()
+        except NetkitError as error:
+            self._tell(f"not yet: {error.message}")
+        found = self._line.found
+        engine = Engine(self.root or None)
+        refused: tuple[str, ...] = ()
+        try:
+            self._proxy(self.member, None)
+            engine.see_network(self.member.network())
+            peers, refused = self.member.peers(found) if found and self._is_news(found) else (None, ())
             self._proxy(self.member, peers)
-            met = Engine(self.root or None).keep(self.member.name, peers)
+            met = engine.keep(self.member.name, peers)
             failed = met.failed
         except NetkitError as error:
             met, failed = None, (error.message,)
