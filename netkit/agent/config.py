@@ -25,6 +25,7 @@ _LARGEST_VNI = (1 << 24) - 1
 _TOP = (
     "EnableIPv4", "EnableIPv6", "EnableNFTables", "Network", "IPv6Network", "SubnetLen", "IPv6SubnetLen", "SubnetMin",
     "SubnetMax", "IPv6SubnetMin", "IPv6SubnetMax", "Backend",
+    "Netkit",  # where netkit's own stores say what flannel has no word for
 )  # fmt: skip
 _OF_BACKEND = {
     "vxlan": ("VNI", "Port", "MTU", "GBP", "Learning", "DirectRouting"),
@@ -75,16 +76,16 @@ def load(path: str) -> Config:
     return loads(data, path)
 
 
-def loads(data: bytes | str, at: str) -> Config:
-    """A configuration from JSON text; ConfigError names each path from `at` on."""
+def loads(data: bytes | str, at: str, usual: str = "vxlan") -> Config:
+    """A configuration from JSON text; `usual` is the backend where it names none. Errors have each path from `at`."""
     try:
         told = json.loads(data, object_pairs_hook=lambda pairs: _object(pairs, at))
     except (ValueError, RecursionError) as error:
         raise ConfigError(at, f"is no JSON: {error}", 'for example {"Network": "10.5.0.0/16"}') from error
-    return read(told, at)
+    return read(told, at, usual)
 
 
-def read(told: object, at: str) -> Config:
+def read(told: object, at: str, usual: str = "vxlan") -> Config:
     """A configuration from parsed JSON."""
     whole = _keys(told, _TOP, at)
     _switch(whole, "EnableNFTables", False, at)  # netkit uses what the host uses; both words are right
@@ -96,12 +97,11 @@ def read(told: object, at: str) -> Config:
         _pool(whole, 4, "Network", "SubnetLen", ("SubnetMin", "SubnetMax"), at) if four else Pool(),
         _pool(whole, 6, "IPv6Network", "IPv6SubnetLen", ("IPv6SubnetMin", "IPv6SubnetMax"), at) if six else Pool(),
     )
-    return _backend(whole.get("Backend", {"Type": "vxlan"}), found, f"{at}.Backend")
+    return _backend(whole.get("Backend", {}), found, usual, f"{at}.Backend")
 
 
-def _backend(told: object, found: Config, at: str) -> Config:
-    raw = _lowered(told, at)
-    kind = raw.get("type", "vxlan")
+def _backend(told: object, found: Config, usual: str, at: str) -> Config:
+    kind = _lowered(told, at).get("type", usual)
     if not isinstance(kind, str):
         raise ConfigError(f"{at}.Type", f"{kind!r} is no backend", f"one of: {', '.join(BACKENDS)}")
     kind = kind.lower()

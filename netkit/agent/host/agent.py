@@ -166,13 +166,19 @@ class Agent:
         node = node_of(Root(self.root or None))
         wanted = configs.load(self.ground.config) if self.ground.config else None
         self._store = self._store or self._open(node, wanted)
-        known = wanted or members.config(self._store.settings)
+        known = wanted or self._agreed(self._store)
         versions = [version for version, cidr in ((4, known.four.cidr), (6, known.six.cidr)) if cidr]
         iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
         first = Member(node, known, iface, ip_masq=self.ground.ip_masq, name=self.ground.network)
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
         return self._lease(self._store, first)
+
+    def _agreed(self, store: LeaseStore) -> Config:
+        """What the store says of the network; a net-conf.json in etcd says more than its settings hold."""
+        told = stores.net_conf(self.ground.store, "")
+        usual = store.settings.backend or "vxlan"
+        return configs.loads(told, f"{self.ground.store}/config", usual) if told else members.config(store.settings)
 
     def _lease(self, store: LeaseStore, first: Member) -> Member:
         """With this host's subnets: where the store is away, those that it had when it was last told.
