@@ -39,9 +39,16 @@ SHIPPED = {
     "flannel-three-hosts-vxlan",
     "flannel-three-hosts-host-gw",
     "flannel-three-hosts-udp",
+    "flannel-etcd",
+    "flannel-mixed",
 }
 #: What a lab takes besides netkit.
-NEEDS = {"underlay-dhcp": "dnsmasq", "vxlan-evpn": "frr"}
+NEEDS = {
+    "underlay-dhcp": "dnsmasq",
+    "vxlan-evpn": "frr",
+    "flannel-etcd": "etcd etcd3gw",
+    "flannel-mixed": "etcd etcd3gw flanneld",
+}
 
 
 def test_the_labs_that_are_promised_are_there() -> None:
