@@ -8,7 +8,7 @@ import pytest
 
 from netkit.model import Network, Subnet
 from tests.contract.test_engine_faults import ALLOWED
-from tests.hosts import HostNs, Lab, Namespace
+from tests.hosts import HostNs, Lab, Namespace, wait_until
 from tests.netns.calls import RefusedError, Remote, ip, kernel
 from tests.oracle import diff, snapshot
 
@@ -72,6 +72,8 @@ def test_a_bridge_of_the_admin_is_used_and_left_as_it_was(
     bridge(host, *addresses, up=up)
     host.run("ip", "link", "add", "vm0", "master", "br-own", "up", "type", "veth", "peer", "name", "vm1")
     host.run("ip", "link", "set", "vm1", "up")
+    wait_until(lambda: host.run("ip", "-6", "addr").stdout.count("fe80::") >= 2 + up)
+    host.settled()
     before = snapshot(host, (container,))
     own = one(ip(host, "-d", "link", "show", "br-own"))
     remote.call("create", net=OWN)
