@@ -42,7 +42,7 @@ class Peers:
     def __init__(self) -> None:
         from netkit.agent.config import read
         from netkit.agent.host import member
-        from netkit.agent.stores import open as opened
+        from netkit.stores import open as opened
 
         Path(STORE).mkdir(mode=0o700)
         self._settings = member.settings(read(_CONFIG, "net-conf.json"))
@@ -50,7 +50,7 @@ class Peers:
 
     def join(self, number: int) -> str:
         """One more host; its subnet."""
-        from netkit.agent.stores.model import Host
+        from netkit.stores.model import Host
 
         node = f"{number:032x}"
         store = self._open(f"dir://{STORE}", "flannel", node, self._settings)

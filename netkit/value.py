@@ -20,8 +20,8 @@ else:
 
 
 _MISSING: Any = object()
-#: What stands on the engine has words of its own, which may be those of the layers below: a Step, a Link, a Route.
-_FRONT_ENDS = ("netkit.agent.", "netkit.cli.", "netkit.cni.", "netkit.lab.", "netkit.probe.")
+#: Packages with words of their own, which may be those of the layers below: a Step, a Link, an Endpoint.
+_WITH_OWN_WORDS = ("netkit.agent.", "netkit.cli.", "netkit.cni.", "netkit.lab.", "netkit.probe.", "netkit.stores.")
 #: Modules whose values are rare in files: the kind names the module, which is loaded when one is met.
 _RARE = ("netkit.plan.rare.",)
 
@@ -40,7 +40,7 @@ class Value:
             if not name.startswith("_") and not str(kind).startswith("ClassVar"):
                 fields[name] = cls.__dict__.get(name, _MISSING)
         cls._fields = fields
-        above = f"{cls.__module__}." if cls.__module__.startswith((*_FRONT_ENDS, *_RARE)) else ""
+        above = f"{cls.__module__}." if cls.__module__.startswith((*_WITH_OWN_WORDS, *_RARE)) else ""
         cls._kind = f"{above}{cls.__name__}"  # files say it: a name of the layers below is never another's
         Value._kinds[cls._kind] = cls
 

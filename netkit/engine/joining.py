@@ -6,7 +6,7 @@ of its own, the first address that no other has.
 
 from __future__ import annotations
 
-from netkit.agent import stores
+from netkit import stores
 from netkit.drivers.overlay import PORT
 from netkit.engine import membership, networks
 from netkit.engine.node import node_of
@@ -18,10 +18,10 @@ from netkit.model import Subnet, family
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.agent.stores.model import Settings
     from netkit.engine.membership import Membership
     from netkit.engine.session import Session
     from netkit.model import Network
+    from netkit.stores.model import Settings
 
 #: So many hosts may have come before this one.
 _GATEWAYS = 4096
@@ -64,7 +64,7 @@ def _withdraw(session: Session, member: Membership) -> None:
 
 def _agree(session: Session, net: Network, wish: Wish) -> Settings:
     """What all hosts have agreed on, or agree on now; ConflictError names what differs, and both."""
-    from netkit.agent.stores.model import Settings
+    from netkit.stores.model import Settings
 
     four, six = _cidr(net, 4), _cidr(net, 6)
     wanted = Settings(four or six, vni=wish.vni, cidr6=six if four else "", backend="vxlan", port=wish.port)

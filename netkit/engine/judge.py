@@ -6,17 +6,17 @@ does not fit this host, the network, or another host. A refusal never takes anyt
 
 from __future__ import annotations
 
-from netkit.agent.stores.model import ALIVE, GONE, Host
 from netkit.ipam.pool import span, text
 from netkit.model import PeerHost, family
+from netkit.stores.model import ALIVE, GONE, Host
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from netkit.agent.stores.model import Endpoint, Snapshot
     from netkit.model import Network
+    from netkit.stores.model import Endpoint, Snapshot
 
 #: So many interfaces of others are known at once; the kernel's tables have an end.
 MOST = 65536

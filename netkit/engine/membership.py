@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from contextlib import contextmanager
 
-from netkit.agent import stores
+from netkit import stores
 from netkit.engine import pools
 from netkit.engine.node import node_of
 from netkit.engine.tending import see_kept
@@ -23,9 +23,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
-    from netkit.agent.stores.model import Claim, Host, LeaseStore
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Endpoint, Lease, Network
+    from netkit.stores.model import Claim, Host, LeaseStore
 
 
 class Beat(Value):
@@ -147,8 +147,8 @@ class Membership:
 
 def itself(session: Session, net: Network, *more: Endpoint) -> Host:
     """What this host says of itself, attachments that are about to be recorded (`more`) included."""
-    from netkit.agent.stores.model import Endpoint as Behind
-    from netkit.agent.stores.model import Host
+    from netkit.stores.model import Endpoint as Behind
+    from netkit.stores.model import Host
 
     options = dict(net.options)
     local, vni = options["local"], options["vni"]
@@ -225,6 +225,6 @@ def _clock() -> float:
 
 
 def _memory() -> type:
-    from netkit.agent.stores.memory import Memory
+    from netkit.stores.memory import Memory
 
     return Memory

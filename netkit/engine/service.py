@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Collection, Sequence
     from typing import TypeVar
 
-    from netkit.agent.stores.model import Snapshot
     from netkit.engine.compared import Compared
     from netkit.engine.doctor import Finding
     from netkit.engine.overlay import Wish
@@ -39,6 +38,7 @@ if TYPE_CHECKING:
     from netkit.plan.steps import Plan
     from netkit.state.networks import Up
     from netkit.state.records import Record
+    from netkit.stores.model import Snapshot
 
     T = TypeVar("T")
 

@@ -14,12 +14,12 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.agent.stores.model import Snapshot
     from netkit.engine.judge import Judged
     from netkit.engine.peers import Met
     from netkit.engine.session import Session
     from netkit.model import Network
     from netkit.state.root import Root
+    from netkit.stores.model import Snapshot
 
 #: The lock of the process that tends all such networks of a root.
 KEEPER = "keeper"

@@ -18,7 +18,7 @@
     /var/lib/netkit         --root DIR: DIR/lib         lasting, written with fsync
       networks/                   definitions           netkit.state.networks
       reservations/NETWORK/       reserved addresses    netkit.ipam.files
-      stores/                     what stores held last netkit.agent.stores
+      stores/                     what stores held last netkit.stores
       identity/                   what we are called    netkit.engine.node
 
 Directories are 0700, files 0600, whatever the umask.

@@ -11,9 +11,9 @@ import time
 
 import pytest
 
-from netkit.agent import stores
-from netkit.agent.stores.choice import lease_subnet
-from netkit.agent.stores.model import Host, Settings
+from netkit import stores
+from netkit.stores.choice import lease_subnet
+from netkit.stores.model import Host, Settings
 from tests import forks
 from tests.etcds import running
 from tests.features import need

@@ -11,13 +11,13 @@ import time
 
 import pytest
 
-from netkit.agent.stores.choice import lease_address, lease_subnet
-from netkit.agent.stores.directory import DirectoryStore
-from netkit.agent.stores.etcd.store import EtcdStore
-from netkit.agent.stores.etcd.url import location
-from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Endpoint, Host, Settings
 from netkit.errors import ConfigError, ConflictError, PoolFullError, StateError
 from netkit.model import Subnet
+from netkit.stores.choice import lease_address, lease_subnet
+from netkit.stores.directory import DirectoryStore
+from netkit.stores.etcd.store import EtcdStore
+from netkit.stores.etcd.url import location
+from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Endpoint, Host, Settings
 from tests.etcds import running
 from tests.features import need
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from pathlib import Path
 
-    from netkit.agent.stores.model import LeaseStore, Snapshot
+    from netkit.stores.model import LeaseStore, Snapshot
     from tests.etcds import Etcd
 
     Open = Callable[[str, Settings | None, "Clock"], LeaseStore]

@@ -21,7 +21,7 @@ PYRAMID: tuple[tuple[str, ...], ...] = (
     ("netkit.plan", "netkit.ipam.pool", "netkit.parse"),
     ("netkit.parts",),
     ("netkit.drivers", "netkit.kernel", "netkit.state"),
-    ("netkit.ipam", "netkit.agent.stores"),
+    ("netkit.ipam", "netkit.stores"),
     ("netkit.engine",),
     ("netkit.cni", "netkit.agent", "netkit.lab", "netkit.probe"),
     ("netkit.cli",),
@@ -47,8 +47,8 @@ PLACES = (
     ("iptc", ("netkit.kernel",), "270 ms to import, and binds only the legacy tables"),
     ("click", ("netkit.cli",), "words of a command line end where the command line ends"),
     ("rich", ("netkit.cli",), "only people look at colours"),
-    ("etcd3gw", ("netkit.agent.stores.etcd",), "an extra, and 200 ms to import: only where a store is in etcd"),
-    ("requests", ("netkit.agent.stores.etcd",), "what etcd3gw speaks through, and nobody else"),
+    ("etcd3gw", ("netkit.stores.etcd",), "an extra, and 200 ms to import: only where a store is in etcd"),
+    ("requests", ("netkit.stores.etcd",), "what etcd3gw speaks through, and nobody else"),
     ("scapy", ("netkit.probe", "netkit.agent"), "half a second to import: only where a process lives long"),
 )
 

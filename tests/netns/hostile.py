@@ -8,8 +8,8 @@ from __future__ import annotations
 import random
 import sys
 
-from netkit.agent.stores.model import Endpoint, Host
 from netkit.state.files import dump
+from netkit.stores.model import Endpoint, Host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

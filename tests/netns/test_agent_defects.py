@@ -30,13 +30,13 @@ pytestmark = [pytest.mark.root, pytest.mark.requires("vxlan", "bridge", "nftable
 #: Makes this host's own claim one that is reserved.
 RESERVE = """
 import sys
-from netkit.agent.stores.directory import DirectoryStore
+from netkit.stores.directory import DirectoryStore
 store = DirectoryStore(sys.argv[1], "flannel", sys.argv[2])
 print(store.acquire(store.snapshot().of(sys.argv[2])[0].resource, reserved=True).reserved)
 """
 RESERVED = """
 import sys
-from netkit.agent.stores.directory import DirectoryStore
+from netkit.stores.directory import DirectoryStore
 print([claim.reserved for claim in DirectoryStore(sys.argv[1], "flannel", sys.argv[2]).snapshot().of(sys.argv[2])])
 """
 #: Hears with a buffer that holds almost nothing, while there is much to hear.

@@ -139,8 +139,8 @@ def test_a_lease_that_is_lost_closes_the_network_and_ends_nothing(lab: Lab) -> N
     claim = next((net.store / "flannel" / "subnets").glob(net.subnet(host).replace("/", "-") + ".g*"))
     thief = """
 import sys
-from netkit.agent.stores.directory import DirectoryStore
-from netkit.agent.stores.model import Claim, Host
+from netkit.stores.directory import DirectoryStore
+from netkit.stores.model import Claim, Host
 from netkit.state.files import dump
 path, node, resource = sys.argv[1:]
 store = DirectoryStore(path, "flannel", "f" * 32)

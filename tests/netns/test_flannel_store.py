@@ -24,9 +24,9 @@ pytestmark = [pytest.mark.root, pytest.mark.requires("etcd", "etcd3gw", "vxlan")
 #: Does what the arguments say in the network, and tells what there is then.
 ACT = """
 import json, sys
-from netkit.agent import stores
-from netkit.agent.stores.choice import lease_subnet
-from netkit.agent.stores.model import Host, Settings
+from netkit import stores
+from netkit.stores.choice import lease_subnet
+from netkit.stores.model import Host, Settings
 from netkit.value import to_json
 node, public, *acts = sys.argv[1:]
 settings, host = Settings("10.5.0.0/16", 24, 1, backend="vxlan"), Host(node, public, 1, "02:00:00:00:00:0a")

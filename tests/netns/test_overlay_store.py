@@ -306,8 +306,8 @@ def test_a_stream_survives_the_death_of_either_keeper_and_of_the_tunnel(crowd: C
 
 SPEAK = """
 import json, sys
-from netkit.agent import stores
-from netkit.agent.stores.model import Endpoint, Host
+from netkit import stores
+from netkit.stores.model import Endpoint, Host
 url, node, public, count = sys.argv[1:5]
 ends = tuple(Endpoint(f"10.142.{100 + n // 250}.{n % 250 + 1}", f"02:aa:00:00:{n >> 8:02x}:{n & 255:02x}")
              for n in range(int(count)))
@@ -456,8 +456,8 @@ def test_ten_thousand_records_that_lie_change_nothing_outside_the_networks_own_e
 
 LEAVE = """
 import sys
-from netkit.agent import stores
-from netkit.agent.stores.model import Host
+from netkit import stores
+from netkit.stores.model import Host
 store = stores.open(sys.argv[1], "overlay42", "gone")
 store.renew(Host("gone", "192.0.2.9", 42))
 store.acquire("addresses/10.142.0.9")

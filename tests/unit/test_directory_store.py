@@ -14,11 +14,11 @@ import time
 
 import pytest
 
-from netkit.agent.stores import patience, records, shared
-from netkit.agent.stores.directory import DirectoryStore
-from netkit.agent.stores.model import GRACE, Claim, Endpoint, Host, Settings
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
+from netkit.stores import patience, records, shared
+from netkit.stores.directory import DirectoryStore
+from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

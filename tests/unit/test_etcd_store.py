@@ -12,16 +12,16 @@ import time
 
 import pytest
 
-from netkit.agent import stores
-from netkit.agent.stores.choice import lease_subnet
-from netkit.agent.stores.etcd import flannel, gateway, mirror
-from netkit.agent.stores.etcd import store as module
-from netkit.agent.stores.etcd.mirror import Mirror
-from netkit.agent.stores.etcd.store import EtcdStore
-from netkit.agent.stores.etcd.url import location
-from netkit.agent.stores.model import ALIVE, STALE, Endpoint, Host, Settings
+from netkit import stores
 from netkit.errors import ConflictError, HostError, StateError
 from netkit.state.files import Directory, dump
+from netkit.stores.choice import lease_subnet
+from netkit.stores.etcd import flannel, gateway, mirror
+from netkit.stores.etcd import store as module
+from netkit.stores.etcd.mirror import Mirror
+from netkit.stores.etcd.store import EtcdStore
+from netkit.stores.etcd.url import location
+from netkit.stores.model import ALIVE, STALE, Endpoint, Host, Settings
 from tests.etcds import Etcd, answering, certificates, cluster, running
 from tests.features import need
 from tests.forgeries import forged
@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from netkit.agent.stores.etcd.mirror import Entry
+    from netkit.stores.etcd.mirror import Entry
 
 pytestmark = pytest.mark.requires("etcd", "etcd3gw")
 

@@ -7,10 +7,10 @@ import random
 
 import pytest
 
-from netkit.agent.stores import subnets
-from netkit.agent.stores.etcd import flannel
-from netkit.agent.stores.model import Host, Settings
 from netkit.errors import ConfigError, NetkitError
+from netkit.stores import subnets
+from netkit.stores.etcd import flannel
+from netkit.stores.model import Host, Settings
 from tests.forgeries import forged
 
 TYPE_CHECKING = False

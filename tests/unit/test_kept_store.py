@@ -8,18 +8,18 @@ import subprocess
 
 import pytest
 
-from netkit.agent import stores
-from netkit.agent.stores import memory
-from netkit.agent.stores.model import ALIVE, Endpoint, Host, Seen, Settings
+from netkit import stores
 from netkit.errors import ConflictError, StateError
 from netkit.state.files import Directory
+from netkit.stores import memory
+from netkit.stores.model import ALIVE, Endpoint, Host, Seen, Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from netkit.agent.stores.model import LeaseStore
+    from netkit.stores.model import LeaseStore
 
 SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600)
 SUBNET, OTHER = "subnets/10.5.72.0-24", "subnets/10.5.73.0-24"

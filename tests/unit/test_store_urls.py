@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from netkit.agent import stores
-from netkit.agent.stores.etcd.url import Location, location
-from netkit.agent.stores.model import Settings
+from netkit import stores
 from netkit.errors import ConfigError, StateError
+from netkit.stores.etcd.url import Location, location
+from netkit.stores.model import Settings
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

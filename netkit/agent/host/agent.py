@@ -12,8 +12,9 @@ from __future__ import annotations
 import os
 import time
 
+from netkit import stores
 from netkit.agent import config as configs
-from netkit.agent import stores, subnetenv
+from netkit.agent import subnetenv
 from netkit.agent.host import member as members
 from netkit.agent.host import status as statuses
 from netkit.agent.host.line import Line
@@ -21,12 +22,12 @@ from netkit.agent.host.member import Member
 from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
 from netkit.agent.iface import Wish, choose
-from netkit.agent.stores.choice import lease_subnet
-from netkit.agent.stores.memory import Kept
 from netkit.engine.node import node_of
 from netkit.engine.service import Engine
 from netkit.errors import ConfigError, ConflictError, NetkitError, UsageError
 from netkit.state.root import Root
+from netkit.stores.choice import lease_subnet
+from netkit.stores.memory import Kept
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -36,9 +37,9 @@ if TYPE_CHECKING:
     from netkit.agent.config import Config
     from netkit.agent.host.care import Care
     from netkit.agent.loop import Loop
-    from netkit.agent.stores.model import LeaseStore, Settings, Snapshot
     from netkit.engine.peers import Met
     from netkit.plan.steps import Step
+    from netkit.stores.model import LeaseStore, Settings, Snapshot
 
 #: Seconds between two full rounds, from what happens to the round that follows, and between two tries to join.
 ROUND, SOON, AGAIN = 10.0, 0.2, 2.0

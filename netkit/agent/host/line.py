@@ -8,15 +8,15 @@ from __future__ import annotations
 import threading
 import time
 
-from netkit.agent.stores.model import HEARTBEAT, Snapshot
-from netkit.agent.stores.sightings import boottime
 from netkit.errors import NetkitError
+from netkit.stores.model import HEARTBEAT, Snapshot
+from netkit.stores.sightings import boottime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.stores.model import Claim, Host, LeaseStore
+    from netkit.stores.model import Claim, Host, LeaseStore
 
 #: The longest look: what happens meanwhile is told at once, or within the store's own poll.
 _LOOK = 5.0

@@ -3,20 +3,20 @@
 from __future__ import annotations
 
 from netkit.agent.config import Config, Pool
-from netkit.agent.stores.model import GONE, Host, Settings
 from netkit.agent.subnetenv import SubnetEnv
 from netkit.errors import ConflictError
 from netkit.ipam.pool import default_gateway, overlaps, prefix_length
 from netkit.model import Network, PeerHost, Subnet, family
 from netkit.parts.backends import Realm, backend
 from netkit.parts.backends.vxlan import vtep_mac
+from netkit.stores.model import GONE, Host, Settings
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.agent.iface import Iface
-    from netkit.agent.stores.model import Claim, Snapshot
     from netkit.plan.host import Host as Observed
+    from netkit.stores.model import Claim, Snapshot
 
 
 class Member(Value):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 
-from netkit.agent.stores.sightings import boottime
+from netkit.stores.sightings import boottime
 from netkit.value import to_json
 
 TYPE_CHECKING = False

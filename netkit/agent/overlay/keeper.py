@@ -18,13 +18,13 @@ from netkit.agent.events import LOST, Events
 from netkit.agent.loop import Loop
 from netkit.agent.overlay.report import report
 from netkit.agent.overlay.watch import Watch
-from netkit.agent.stores.model import HEARTBEAT
 from netkit.engine.node import node_of
 from netkit.engine.service import Engine
 from netkit.engine.tending import KEEPER
 from netkit.errors import BusyError, NetkitError, NotFoundError
 from netkit.state.locks import PATIENCE, lock
 from netkit.state.root import Root
+from netkit.stores.model import HEARTBEAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

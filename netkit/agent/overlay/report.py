@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import time
 
-from netkit.agent.stores.sightings import boottime
 from netkit.engine.report import Known, Report
 from netkit.errors import StateError
+from netkit.stores.sightings import boottime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

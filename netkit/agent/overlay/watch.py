@@ -5,20 +5,20 @@ from __future__ import annotations
 import threading
 import time
 
-from netkit.agent import stores
-from netkit.agent.stores.memory import Memory
-from netkit.agent.stores.model import GONE, GRACE, STALE, Snapshot
-from netkit.agent.stores.sightings import boottime
+from netkit import stores
 from netkit.errors import ConflictError, NetkitError
 from netkit.state.locks import lock
 from netkit.state.root import Root
+from netkit.stores.memory import Memory
+from netkit.stores.model import GONE, GRACE, STALE, Snapshot
+from netkit.stores.sightings import boottime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.stores.model import LeaseStore, Seen
     from netkit.model import Network
+    from netkit.stores.model import LeaseStore, Seen
 
 #: The store tells of changes at once, or within its poll; after so many seconds it is asked whatever happened.
 _LOOK = 5.0

@@ -10,13 +10,13 @@ flannel has no word for.
 from __future__ import annotations
 
 from netkit import parse
-from netkit.agent.stores import records
-from netkit.agent.stores.model import Host, Settings
-from netkit.agent.stores.subnets import usual
 from netkit.errors import ConfigError
 from netkit.ipam.pool import BITS, prefix_length
 from netkit.jsontext import dumps, loads
 from netkit.model import family
+from netkit.stores import records
+from netkit.stores.model import Host, Settings
+from netkit.stores.subnets import usual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

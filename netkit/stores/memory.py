@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import time
 
-from netkit.agent.stores.model import Claim, Settings, Snapshot
-from netkit.agent.stores.records import agreeable
-from netkit.agent.stores.sightings import boottime
 from netkit.errors import ConflictError, HostError, StateError
+from netkit.stores.model import Claim, Settings, Snapshot
+from netkit.stores.records import agreeable
+from netkit.stores.sightings import boottime
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.stores.model import Host, LeaseStore
     from netkit.state.files import Directory
+    from netkit.stores.model import Host, LeaseStore
 
 #: Seconds between two writes of what is kept, and between two looks whether the store is back.
 _PAUSE = 10.0

@@ -13,7 +13,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.agent.stores.model import Settings
+    from netkit.stores.model import Settings
 
 
 class Range(Value):

@@ -7,12 +7,12 @@ canonical addresses, numbers have bounds, and a field that is not known is ignor
 from __future__ import annotations
 
 from netkit import parse
-from netkit.agent.stores.model import Claim, Endpoint, Host, Settings
-from netkit.agent.stores.subnets import ranges, usual
 from netkit.errors import ConfigError
 from netkit.ipam.pool import number, span
 from netkit.model import family
 from netkit.state.document import unseal
+from netkit.stores.model import Claim, Endpoint, Host, Settings
+from netkit.stores.subnets import ranges, usual
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

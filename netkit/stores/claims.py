@@ -6,18 +6,18 @@ a claim is dead, can only lose the race for the next generation: it cannot remov
 
 from __future__ import annotations
 
-from netkit.agent.stores import records
-from netkit.agent.stores.model import Claim
-from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
+from netkit.stores import records
+from netkit.stores.model import Claim
+from netkit.stores.subnets import check_resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
-    from netkit.agent.stores.model import Settings
-    from netkit.agent.stores.shared import Shared
+    from netkit.stores.model import Settings
+    from netkit.stores.shared import Shared
 
 #: Generations that stay below the highest: whoever is so late that it links a name anew looks again and sees these.
 _KEPT = 2

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from etcd3gw import Etcd3Client
 
-    from netkit.agent.stores.etcd.url import Location
+    from netkit.stores.etcd.url import Location
 
 #: Seconds until a member that does not answer is given up for the next one.
 _DEADLINE = 5.0

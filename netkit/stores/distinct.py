@@ -11,7 +11,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator, Mapping
 
-    from netkit.agent.stores.model import Endpoint, Host
+    from netkit.stores.model import Endpoint, Host
 
 
 def distinct(

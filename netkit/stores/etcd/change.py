@@ -5,14 +5,14 @@ To keep a lease alive changes no key, so nobody is told of a heartbeat, and etcd
 
 from __future__ import annotations
 
-from netkit.agent.stores.etcd.gateway import RefusedError, encode
+from netkit.stores.etcd.gateway import RefusedError, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from netkit.agent.stores.etcd.gateway import Gateway
-    from netkit.agent.stores.etcd.mirror import Entry
+    from netkit.stores.etcd.gateway import Gateway
+    from netkit.stores.etcd.mirror import Entry
 
 _NOT_FOUND = 5
 

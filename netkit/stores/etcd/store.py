@@ -15,26 +15,26 @@ import binascii
 import os
 import time
 
-from netkit.agent.stores import records
-from netkit.agent.stores.etcd import flannel
-from netkit.agent.stores.etcd.change import Alive, Change
-from netkit.agent.stores.etcd.gateway import Gateway, after
-from netkit.agent.stores.etcd.mirror import Mirror
-from netkit.agent.stores.etcd.reading import Reading
-from netkit.agent.stores.model import ALIVE, LIVELINESS, Claim, Snapshot
-from netkit.agent.stores.sightings import boottime
-from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.jsontext import dumps
 from netkit.state.files import dump
+from netkit.stores import records
+from netkit.stores.etcd import flannel
+from netkit.stores.etcd.change import Alive, Change
+from netkit.stores.etcd.gateway import Gateway, after
+from netkit.stores.etcd.mirror import Mirror
+from netkit.stores.etcd.reading import Reading
+from netkit.stores.model import ALIVE, LIVELINESS, Claim, Snapshot
+from netkit.stores.sightings import boottime
+from netkit.stores.subnets import check_resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.stores.etcd.mirror import Entry
-    from netkit.agent.stores.etcd.url import Location
-    from netkit.agent.stores.model import Host, Settings
+    from netkit.stores.etcd.mirror import Entry
+    from netkit.stores.etcd.url import Location
+    from netkit.stores.model import Host, Settings
 
 #: How often a write is tried again, when others write at the same time.
 _TRIES = 16

@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import os
 
-from netkit.agent.stores import records
-from netkit.agent.stores.distinct import distinct
 from netkit.errors import ConfigError, StateError
 from netkit.state.files import dump
+from netkit.stores import records
+from netkit.stores.distinct import distinct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
-    from netkit.agent.stores.model import Host, Settings
-    from netkit.agent.stores.shared import Shared
+    from netkit.stores.model import Host, Settings
+    from netkit.stores.shared import Shared
 
 #: The most hosts of one network; those beyond are passed over.
 HOSTS = 4096

@@ -7,15 +7,15 @@ asked for.
 
 from __future__ import annotations
 
-from netkit.agent.stores.etcd.gateway import after, decode, encode
 from netkit.errors import StateError
+from netkit.stores.etcd.gateway import after, decode, encode
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from netkit.agent.stores.etcd.gateway import Gateway
+    from netkit.stores.etcd.gateway import Gateway
 
 #: The most keys below one prefix; beyond that nobody could tell who has what.
 KEYS = 200_000

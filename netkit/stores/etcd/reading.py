@@ -6,20 +6,20 @@ and one that makes no sense takes nothing away: what it said before is kept, and
 
 from __future__ import annotations
 
-from netkit.agent.stores import records
-from netkit.agent.stores.distinct import Taken, distinct
-from netkit.agent.stores.etcd import flannel
-from netkit.agent.stores.model import ALIVE, GONE, STALE, Claim, Host, Seen, Settings
-from netkit.agent.stores.subnets import ranges
 from netkit.errors import ConfigError, NetkitError
 from netkit.ipam.pool import span
+from netkit.stores import records
+from netkit.stores.distinct import Taken, distinct
+from netkit.stores.etcd import flannel
+from netkit.stores.model import ALIVE, GONE, STALE, Claim, Host, Seen, Settings
+from netkit.stores.subnets import ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
     from typing import TypeVar
 
-    from netkit.agent.stores.etcd.mirror import Entry
+    from netkit.stores.etcd.mirror import Entry
 
     T = TypeVar("T")
 

@@ -15,17 +15,17 @@ import os
 import random
 import time
 
-from netkit.agent.stores import records
-from netkit.agent.stores.claims import Claims
-from netkit.agent.stores.hint import Hint
-from netkit.agent.stores.members import Members
-from netkit.agent.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
-from netkit.agent.stores.patience import PATIENCE, Patience
-from netkit.agent.stores.shared import Shared
-from netkit.agent.stores.sightings import Sightings, boottime
-from netkit.agent.stores.subnets import check_resource
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
+from netkit.stores import records
+from netkit.stores.claims import Claims
+from netkit.stores.hint import Hint
+from netkit.stores.members import Members
+from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
+from netkit.stores.patience import PATIENCE, Patience
+from netkit.stores.shared import Shared
+from netkit.stores.sightings import Sightings, boottime
+from netkit.stores.subnets import check_resource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -6,8 +6,8 @@ from netkit.errors import ConfigError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.agent.stores.model import LeaseStore, Settings
     from netkit.state.files import Directory
+    from netkit.stores.model import LeaseStore, Settings
 
 _WAYS = "write dir:///path or etcd://host:2379/prefix"
 
@@ -23,14 +23,14 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
     """
     scheme, rest = _scheme(url)
     if scheme == "dir":
-        from netkit.agent.stores.directory import DirectoryStore
-        from netkit.agent.stores.patience import PATIENCE, Patience
+        from netkit.stores.directory import DirectoryStore
+        from netkit.stores.patience import PATIENCE, Patience
 
         path = _path(url, rest)
         return Patience(PATIENCE).within(lambda: DirectoryStore(path, network, node, settings), path)
     if scheme in ("etcd", "etcds"):
-        from netkit.agent.stores.etcd.store import EtcdStore
-        from netkit.agent.stores.etcd.url import location
+        from netkit.stores.etcd.store import EtcdStore
+        from netkit.stores.etcd.url import location
 
         return EtcdStore(location(url, network), node, settings)
     raise ConfigError("store", f"{url!r} is no store", _WAYS)
@@ -40,8 +40,8 @@ def net_conf(url: str, network: str) -> str:
     """flannel's net-conf.json as etcd has it, "" when it has none; a directory never has. Errors as of `open`."""
     if _scheme(url)[0] not in ("etcd", "etcds"):
         return ""
-    from netkit.agent.stores.etcd import store
-    from netkit.agent.stores.etcd.url import location
+    from netkit.stores.etcd import store
+    from netkit.stores.etcd.url import location
 
     return store.net_conf(location(url, network))
 
@@ -52,8 +52,8 @@ def kept(url: str, network: str, node: str, settings: Settings | None, files: Di
     A store that is away at the start is then no error: its `settings`, hosts and claims are those of before. Nor is
     anything made in a place that does not hold the store of before: that is what an unmounted directory looks like.
     """
-    from netkit.agent.stores.memory import Kept
     from netkit.naming import short_id
+    from netkit.stores.memory import Kept
 
     name = network or short_id(url)
     return Kept(lambda agreed: open(url, network, node, agreed), node, settings, files, name)

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from netkit.agent.stores import subnets
 from netkit.errors import ConfigError, ConflictError, PoolFullError
 from netkit.ipam.pool import Pool
 from netkit.model import Subnet
 from netkit.naming import digest
+from netkit.stores import subnets
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
-    from netkit.agent.stores.model import Claim, LeaseStore, Snapshot
+    from netkit.stores.model import Claim, LeaseStore, Snapshot
 
 #: The most candidates that one choice looks at.
 _MOST = 65536
