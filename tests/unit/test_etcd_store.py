@@ -401,7 +401,7 @@ def test_ten_thousand_hostile_keys_change_nothing_but_their_own(common: Etcd, pr
     claim, address = a.acquire(SUBNET), a.acquire(ADDRESS)
     b.renew(B)
     before = b.snapshot()
-    believed = set()
+    believed, theirs = set(), set()
     for _ in range(100):
         written = dict(hostile(chance) for _ in range(25))
         puts = [
@@ -409,6 +409,7 @@ def test_ten_thousand_hostile_keys_change_nothing_but_their_own(common: Etcd, pr
             for key, value in written.items()
         ]
         a._gateway.call("kv/txn", {"success": puts})
+        theirs |= {key.removeprefix("netkit/") for key in written}
         seen = b.snapshot()
         assert seen.reachable, seen.why
         assert seen.told().hosts[:2] == before.told().hosts
@@ -421,5 +422,7 @@ def test_ten_thousand_hostile_keys_change_nothing_but_their_own(common: Etcd, pr
         assert all(cidr.startswith("10.5.") and cidr.endswith(".0/24") for cidr in leased)
         assert not any(one.host.endpoints or one.host.vtep == A.vtep for one in seen.hosts[2:])
     assert believed
-    assert a.renew(A) == (claim, address)
+    held = a.renew(A)
+    assert {claim, address} <= set(held)
+    assert {one.resource for one in held} - {claim.resource, address.resource} <= theirs, "what they say is a's"
     assert lease_subnet(b).node == "b"
