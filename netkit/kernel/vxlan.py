@@ -43,7 +43,7 @@ _AF_BRIDGE = 7
 _DST, _LLADDR = 1, 2
 _REACHABLE, _NOARP, _PERMANENT = 0x02, 0x40, 0x80
 _SELF, _MASTER = 0x02, 0x04
-_ID, _GROUP, _LINK, _LOCAL, _LEARNING, _PORT, _GROUP6, _LOCAL6 = 1, 2, 3, 4, 7, 15, 16, 17
+_ID, _GROUP, _LINK, _LOCAL, _LEARNING, _PORT, _GROUP6, _LOCAL6, _GBP = 1, 2, 3, 4, 7, 15, 16, 17, 23
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _PROTINFO, _NESTED = 12, 0x8000
 _SLAVE_KIND, _SLAVE_DATA = 4, 5
@@ -62,6 +62,7 @@ def info(vxlan: Info | None, numbers: Numbers) -> bytes:
     data += attr(local[0], address_bytes(local[1]))
     if vxlan.group:
         data += attr(_GROUP if family(vxlan.group) == 4 else _GROUP6, address_bytes(vxlan.group))
+    data += attr(_GBP, b"") if vxlan.gbp else b""
     return data + attr(_LEARNING, bytes([vxlan.learning])) + attr(_PORT, vxlan.port.to_bytes(2, "big"))
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from tests.hosts import Lab, wait_until
 from tests.netns.agents import LONG, SOON, Agents, address, flow, healed, reaches
+from tests.netns.calls import ip
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -173,3 +174,12 @@ def test_an_agent_without_a_network_releases_the_dead_and_mends_the_firewall(lab
     assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", SOON)
     agent.terminate()
     assert agent.wait(10) == 0
+
+
+def test_what_the_configuration_says_of_the_tunnel_is_what_the_kernel_has(lab: Lab) -> None:
+    net = Agents(lab, {"Type": "vxlan", "VNI": 7, "Port": 4790, "GBP": True, "Learning": True}, 1)
+    net.start_all()
+    (host,) = net.hosts
+    data = ip(host, "-d", "link", "show", "flannel.7")[0]["linkinfo"]["info_data"]
+    assert (data["id"], data["port"], data["gbp"], data["learning"]) == (7, 4790, True, True)
+    net.stop(host)

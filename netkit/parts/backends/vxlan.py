@@ -72,7 +72,7 @@ def _locals(realm: Realm) -> dict[int, str]:
 
 
 def _info(realm: Realm, version: int) -> Vxlan:
-    return Vxlan(realm.vni, realm.dev, _locals(realm)[version], realm.port or PORT, realm.learning)
+    return Vxlan(realm.vni, realm.dev, _locals(realm)[version], realm.port or PORT, realm.learning, gbp=realm.gbp)
 
 
 def _device(realm: Realm, version: int, info: Vxlan, mtu: int, host: Host) -> Plan:

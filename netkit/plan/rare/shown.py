@@ -88,7 +88,8 @@ def _redirect(op: RedirectAdd) -> tuple[Command, ...]:
 def _vxlan(info: Vxlan) -> tuple[str | int, ...]:
     group = ("group", info.group) if info.group else ()
     learning = "learning" if info.learning else "nolearning"
-    return ("id", info.vni, "local", info.local, *group, "dev", info.dev, "dstport", info.port, learning)
+    gbp = ("gbp",) if info.gbp else ()
+    return ("id", info.vni, "local", info.local, *group, "dev", info.dev, "dstport", info.port, learning, *gbp)
 
 
 def _fdb_add(op: FdbAdd) -> tuple[Command, ...]:

@@ -27,6 +27,7 @@ class Vxlan(Info):
     """A tunnel of VNI `vni`: sends from `local` by the link `dev` to UDP `port`.
 
     `learning` takes MACs from what arrives; `group` is a multicast address that flooded frames go to, "" for none.
+    `gbp` carries the packets' marks along (group based policy).
     """
 
     vni: int
@@ -35,6 +36,7 @@ class Vxlan(Info):
     port: int
     learning: bool = False
     group: str = ""
+    gbp: bool = False
 
 
 class FdbEntry(Value):
