@@ -59,6 +59,11 @@ class Config(Value):
     gbp: bool = False
 
     @property
+    def versions(self) -> tuple[int, ...]:
+        """The families that it has."""
+        return tuple(version for version, pool in ((4, self.four), (6, self.six)) if pool.cidr)
+
+    @property
     def networks(self) -> tuple[str, ...]:
         """The network's prefixes, IPv4 first."""
         return tuple(pool.cidr for pool in (self.four, self.six) if pool.cidr)

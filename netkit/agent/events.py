@@ -10,16 +10,24 @@ import socket
 import struct
 
 from netkit.errors import HostError
+from netkit.kernel.wire import answers
 from netkit.value import Value
 
 #: RTMGRP_LINK | NEIGH | IPV4_ROUTE | IPV6_ROUTE; forwarding entries are told to who listens to neighbours.
 _GROUPS = 0x1 | 0x4 | 0x40 | 0x400
 _RCVBUF = 1 << 20
 _SO_RCVBUFFORCE = 33
-_NEWLINK, _DELLINK, _NEWROUTE, _DELROUTE, _NEWNEIGH, _DELNEIGH = 16, 17, 24, 25, 28, 29
-_HEADER = struct.Struct("=IHHII")
-_KINDS = {_NEWLINK: "link", _DELLINK: "link", _NEWROUTE: "route", _DELROUTE: "route", _NEWNEIGH: "neigh",
-          _DELNEIGH: "neigh"}  # fmt: skip
+#: RTM_*: what it is about, and whether that is gone.
+_KINDS = {
+    16: ("link", False),
+    17: ("link", True),
+    24: ("route", False),
+    25: ("route", True),
+    28: ("neigh", False),
+    29: ("neigh", True),
+}
+#: The ifindex in a link's or a neighbour's message, and the state of a neighbour.
+_HEAD = struct.Struct("=xxxxiH")
 #: NUD_PERMANENT | NUD_NOARP: entries that someone has made; the others come and go by themselves.
 _MADE = 0xC0
 LOST = "lost"
@@ -56,7 +64,9 @@ class Events:
         found: set[Event] = set()
         while True:
             try:
-                found.update(_events(self._socket.recv(1 << 16)))
+                for what, _, _, payload in answers(self._socket.recv(1 << 16)):
+                    if what in _KINDS and (event := _event(*_KINDS[what], payload)):
+                        found.add(event)
             except BlockingIOError:
                 return found
             except OSError as error:
@@ -65,23 +75,10 @@ class Events:
                 found.add(Event(LOST))
 
 
-def _events(data: bytes) -> list[Event]:
-    found = []
-    while len(data) >= _HEADER.size:
-        length, what, *_ = _HEADER.unpack_from(data)
-        if length < _HEADER.size:
-            break
-        if what in _KINDS and (event := _event(what, data[:length])):
-            found.append(event)
-        data = data[length + 3 & ~3 :]
-    return found
-
-
-def _event(what: int, message: bytes) -> Event | None:
-    kind, gone = _KINDS[what], what in (_DELLINK, _DELROUTE, _DELNEIGH)
-    if kind == "route" or len(message) < 26:
+def _event(kind: str, gone: bool, payload: bytes) -> Event | None:
+    if kind == "route" or len(payload) < _HEAD.size:
         return Event(kind, 0, gone)
-    index, state = struct.unpack_from("=iH", message, 20)
-    if what == _NEWNEIGH and not state & _MADE:
+    index, state = _HEAD.unpack_from(payload)
+    if kind == "neigh" and not gone and not state & _MADE:
         return None
     return Event(kind, index, gone)

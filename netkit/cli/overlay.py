@@ -145,13 +145,12 @@ def ls(ctx: click.Context) -> None:
             "port": int(own["port"]),
             "group": own.get("group") or None,
             "peers": own.get("peers", "").split(",") if own.get("peers") else [],
+            "store": net.store or None,
+            "control": own.get("control") or None,
         }
         for net, own in found
     ]
-    rows = [
-        (net.name, own["vni"], own["local"], own["dev"], own["port"], own.get("group") or own.get("peers", ""))
-        for net, own in found
-    ]
+    rows = [(net.name, own["vni"], own["local"], own["dev"], own["port"], _who_tells(net, own)) for net, own in found]
     show(settings, told, table(("NETWORK", "VNI", "LOCAL", "DEV", "PORT", "PEERS"), rows))
 
 
@@ -170,6 +169,11 @@ def _own_gateway(subnet: Subnet) -> Subnet:
     from netkit.ipam.pool import default_gateway
 
     return subnet.replace(gateway=default_gateway(subnet.ip_range)) if "/" in subnet.ip_range else subnet
+
+
+def _who_tells(net: Network, own: dict[str, str]) -> str:
+    """The peers, or where they are told from."""
+    return own.get("peers") or own.get("group") or net.store or own.get("control", "")
 
 
 def _overlays(engine: Engine) -> list[Network]:

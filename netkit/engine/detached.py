@@ -19,13 +19,18 @@ def command(module: str, root: str) -> list[str]:
 
 
 def start(module: str, root: str, what: str) -> int:
-    """Begin a session of its own, which signals of our terminal do not reach, with nothing of ours open."""
+    """Begin a module's `main` as a process that outlives us; its PID."""
+    return begin(command(module, root), what)
+
+
+def begin(words: list[str], what: str, output: int | None = None) -> int:
+    """Begin a session of its own, out of reach of our terminal's signals, with nothing of ours open but `output`."""
     nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
     try:
-        actions = [(os.POSIX_SPAWN_DUP2, nothing, number) for number in (0, 1, 2)]
+        ends = (nothing, nothing if output is None else output, nothing)
+        actions = [(os.POSIX_SPAWN_DUP2, end, number) for number, end in enumerate(ends)]
         environment = {"PATH": ":".join(spawn.DIRECTORIES), "LC_ALL": "C.UTF-8"}
         environment |= {name: value for name, value in os.environ.items() if name in _KEPT}
-        words = command(module, root)
         return os.posix_spawn(words[0], words, environment, file_actions=actions, setsid=True, setsigmask=())
     except OSError as error:
         raise HostError(f"cannot start {what}: {error.strerror}", "is there memory left?") from error

@@ -168,6 +168,12 @@ def settle(session: Session, net: Network) -> tuple[Network, Callable[[], None]]
         return _make(session, net), lambda: drop(session, net.name)
 
 
+def is_defined(session: Session, net: Network) -> bool:
+    """Whether there is a network that is defined just so."""
+    known = session.networks.load(net.name)
+    return known is not None and _same(known, net)
+
+
 def establish(session: Session, net: Network) -> Network:
     """See that a network is defined as given, and up. If something is attached, its links are made anew beneath.
 

@@ -284,6 +284,11 @@ class Engine:
         with self._session() as session:
             return [(kind, str(render(step.op)[0])) for kind, step in differences(session, name)]
 
+    def is_defined(self, net: Network) -> bool:
+        """Whether there is a network that is defined just so; whether it is up is another question."""
+        with self._session() as session:
+            return networks.is_defined(session, net)
+
     def see_network(self, net: Network) -> Network:
         """See that a network is defined as given, and up; what is attached to it stays attached.
 

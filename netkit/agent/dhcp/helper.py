@@ -23,6 +23,7 @@ import threading
 import time
 
 from netkit.agent.dhcp.keeper import Keeper
+from netkit.agent.listening import listen
 from netkit.errors import BusyError, NetkitError
 from netkit.ipam.dhcp import SOCKET
 from netkit.state.locks import lock
@@ -37,6 +38,8 @@ if TYPE_CHECKING:
 #: Without leases and requests for so long, it ends; in seconds.
 IDLE = 60.0
 _LARGEST = 1 << 16
+#: So many may knock at once.
+_WAITING = 64
 #: What a thread says on the bell when its caller is served.
 _DONE = b"!"
 
@@ -50,7 +53,7 @@ class Server:
         self._open = 0
         self._stopping = False
         self._wake, self._bell = socket.socketpair()
-        self._listener = _listen(root)
+        self._listener = listen(root.dhcp, SOCKET, _WAITING)
         self._place = root.dhcp.path
 
     def run(self) -> None:
@@ -113,21 +116,6 @@ def main() -> None:
             server.run()
     except BusyError:
         return
-
-
-def _listen(root: Root) -> socket.socket:
-    """A socket in the directory of leases, by way of its descriptor: a path may be too long for an address."""
-    path = f"/proc/self/fd/{root.dhcp.fd}/{SOCKET}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(64)
-    return listener
 
 
 if __name__ == "__main__":

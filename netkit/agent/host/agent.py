@@ -32,12 +32,14 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Sequence
 
     from netkit.agent.config import Config
     from netkit.agent.host.care import Care
+    from netkit.agent.iface import Iface
     from netkit.agent.loop import Loop
     from netkit.engine.peers import Met
+    from netkit.model import PeerHost
     from netkit.plan.steps import Step
     from netkit.stores.model import LeaseStore, Settings, Snapshot
 
@@ -84,7 +86,7 @@ class Agent:
         except UsageError:
             raise
         except NetkitError as error:
-            self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            self._tell_not_yet(error)
             self.status = self.status.replace(failed=(error.message,))
             self._save()
             self.loop.within(AGAIN, self.join)
@@ -105,13 +107,14 @@ class Agent:
         try:
             self._follow()
         except NetkitError as error:
-            self._tell(f"not yet: {error.message}")
+            self._tell_not_yet(error)
         found = self._line.found
         engine = Engine(self.root or None)
         refused: tuple[str, ...] = ()
         try:
             self._proxy(self.member, None)
-            engine.see_network(self.member.network())
+            if not engine.is_defined(self.member.network()):
+                engine.see_network(self.member.network())
             peers, refused = self.member.peers(found) if found and self._is_news(found) else (None, ())
             self._proxy(self.member, peers)
             met = engine.keep(self.member.name, peers)
@@ -168,12 +171,15 @@ class Agent:
         wanted = configs.load(self.ground.config) if self.ground.config else None
         self._store = self._store or self._open(node, wanted)
         known = wanted or self._agreed(self._store)
-        versions = [version for version, cidr in ((4, known.four.cidr), (6, known.six.cidr)) if cidr]
-        iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
-        first = Member(node, known, iface, ip_masq=self.ground.ip_masq, name=self.ground.network)
+        first = Member(node, known, self._iface(known), ip_masq=self.ground.ip_masq, name=self.ground.network)
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
         return self._lease(self._store, first)
+
+    def _iface(self, config: Config) -> Iface:
+        """The link to the other hosts, as the host is now."""
+        engine = Engine(self.root or None)
+        return engine.look(lambda host: choose(self.ground.wish, engine.links(), config.versions, host))
 
     def _agreed(self, store: LeaseStore) -> Config:
         """What the store says of the network; a net-conf.json in etcd says more than its settings hold."""
@@ -243,22 +249,20 @@ class Agent:
             lost=member.lost,
         )
 
-    def _proxy(self, member: Member, peers: object) -> None:
+    def _proxy(self, member: Member, peers: Sequence[PeerHost] | None) -> None:
         if member.config.backend != "udp":
             return
         from netkit.agent.host.carrier import carry
 
-        carry(Root(self.root or None), member, peers)  # type: ignore[arg-type]
+        carry(Root(self.root or None), member, peers)
 
     def _follow(self) -> None:
         """The link's address may be another by now, and the lease may be lost."""
         member, line = self.member, self._line
         if member is None or line is None:
             return
-        versions = [version for version, cidr in ((4, member.config.four.cidr), (6, member.config.six.cidr)) if cidr]
-        engine = Engine(self.root or None)
         try:
-            iface = engine.look(lambda host: choose(self.ground.wish, engine.links(), versions, host))
+            iface = self._iface(member.config)
         except NetkitError:
             return  # the link is away for now: what was known stays
         if iface.replace(why="") != member.iface.replace(why=""):
@@ -282,7 +286,7 @@ class Agent:
             now = self._member()
             self._make(now)
         except NetkitError as error:
-            self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
+            self._tell_not_yet(error)
             now = member
         self._begin(now)
 
@@ -336,6 +340,9 @@ class Agent:
             statuses.save(Root(self.root or None), self.ground.network, self.status)
         except NetkitError as error:
             self._tell(error.message)
+
+    def _tell_not_yet(self, error: NetkitError) -> None:
+        self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
 
     def _tell(self, sentence: str) -> None:
         """Say it, unless it was the last thing that was said."""

@@ -8,9 +8,9 @@ from __future__ import annotations
 import threading
 import time
 
+from netkit.agent.heard import Heard
 from netkit.errors import NetkitError
-from netkit.stores.model import HEARTBEAT, Snapshot
-from netkit.stores.sightings import boottime
+from netkit.stores.model import HEARTBEAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,30 +24,23 @@ _LOOK = 5.0
 _PAUSE = 2.0
 
 
-class Line:
-    """What the store holds by now (`found`), and what this host has in it (`held`, None until that is known).
+class Line(Heard):
+    """What the store holds by now, and what this host has in it (`held`, None until that is known).
 
-    `failure` is why the last heartbeat did not go out, "" when it did; `heard` when each host last gave a sign of life.
-    `changed` is called by the thread whenever any of it says something new.
+    `failure` is why the last heartbeat did not go out, "" when it did. `changed` is called by the thread whenever any
+    of it says something new.
     """
 
     def __init__(self, store: LeaseStore, record: Host, changed: Callable[[], None]) -> None:
-        self.found: Snapshot | None = None
+        super().__init__()
         self.held: tuple[Claim, ...] | None = None
         self.failure = ""
         self.fenced = False
-        self.heard: dict[str, float] = {}
-        self._beats: dict[str, int] = {}
         self._store, self._record, self._changed = store, record, changed
         self._due = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-
-    def say(self, record: Host) -> None:
-        """Tell the others this from now on, the next time at once."""
-        if record != self._record:
-            self._record, self._due = record, 0.0
 
     def stop(self, seconds: float) -> bool:
         """End the thread; False when it still hangs after so many seconds, and the store is not to be used."""
@@ -77,11 +70,6 @@ class Line:
     def _look(self) -> bool:
         wait = min(_LOOK, max(self._due - time.monotonic(), 0.2))
         found = self._store.watch(wait) if self.found else self._store.snapshot()
-        for host in (seen.host for seen in found.hosts):
-            if self._beats.get(host.node) != host.beat:
-                self._beats[host.node] = host.beat
-                self.heard[host.node] = boottime()
-        before, self.found = self.found, found
-        if before is None or not found.says(before):
+        if self.take(found):
             self._changed()
         return found.reachable

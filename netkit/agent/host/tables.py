@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import errno
 import socket
-import struct
 
 from netkit.errors import HostError
+from netkit.kernel.wire import answers
 
 _NETLINK_NETFILTER = 12
 _SOL_NETLINK, _ADD_MEMBERSHIP = 270, 1
 _GROUP_NFTABLES = 7
 #: NFNL_SUBSYS_NFTABLES and NFT_MSG_DELTABLE.
 _DELTABLE = 10 << 8 | 2
-_HEADER = struct.Struct("=IHHII")
 
 
 class Tables:
@@ -48,13 +47,4 @@ class Tables:
                     raise
                 found = True
                 continue
-            found = found or _DELTABLE in _kinds(data)
-
-
-def _kinds(data: bytes) -> set[int]:
-    found = set()
-    while len(data) >= _HEADER.size:
-        length, kind, *_ = _HEADER.unpack_from(data)
-        found.add(kind)
-        data = data[max(length, _HEADER.size) + 3 & ~3 :]
-    return found
+            found = found or any(kind == _DELTABLE for kind, *_ in answers(data))

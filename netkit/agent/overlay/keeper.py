@@ -28,7 +28,6 @@ from netkit.stores.model import HEARTBEAT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from netkit.engine.service import Engine as Engines
     from netkit.model import Network
 
 #: Seconds between two full rounds, and the least between what happens and the round that follows it.
@@ -73,7 +72,7 @@ class Keeper:
         if not nets and not self._foreground:
             self.loop.stop()
 
-    def _tend(self, engine: Engines, net: Network) -> None:
+    def _tend(self, engine: Engine, net: Network) -> None:
         watch = self._watches[net.name]
         if watch.found is None:
             return  # the first look is under way
@@ -85,7 +84,7 @@ class Keeper:
             tended, failed = None, (error.message,)
         report(engine.root, net.name, watch, tended, failed)
 
-    def _watch(self, engine: Engines, nets: list[Network]) -> None:
+    def _watch(self, engine: Engine, nets: list[Network]) -> None:
         """One watch for each overlay."""
         wanted = {net.name: net for net in nets}
         for name in [name for name, watch in self._watches.items() if name not in wanted or
@@ -96,7 +95,7 @@ class Keeper:
                 node = node_of(engine.root)
                 self._watches[name] = Watch(self.root, net, node, lambda: self.loop.wake(self._soon))
 
-    def _overlays(self, engine: Engines) -> list[Network]:
+    def _overlays(self, engine: Engine) -> list[Network]:
         return [net for net in engine.all_networks() if net.store]
 
     def _hear(self) -> None:

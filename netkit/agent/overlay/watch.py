@@ -6,6 +6,7 @@ import threading
 import time
 
 from netkit import stores
+from netkit.agent.heard import Heard
 from netkit.errors import ConflictError, NetkitError
 from netkit.state.locks import lock
 from netkit.state.root import Root
@@ -27,17 +28,15 @@ _PAUSE = 3.0
 _MANY = 50
 
 
-class Watch:
-    """What a network's store holds by now: `found`, and when each host was `heard` last, by seconds since start-up.
+class Watch(Heard):
+    """What a network's store holds by now, and when each host was heard last.
 
     `changed` is called, in the watching thread, whenever `found` says something new.
     """
 
     def __init__(self, root: str, net: Network, node: str, changed: Callable[[], None]) -> None:
+        super().__init__()
         self.url = net.store
-        self.found: Snapshot | None = None
-        self.heard: dict[str, float] = {}
-        self._beats: dict[str, int] = {}
         self.node = node
         self._root, self._network, self._changed = root, net.name, changed
         self._stopping = False
@@ -89,13 +88,7 @@ class Watch:
         return found.replace(hosts=(*found.hosts, *(seen.replace(state=STALE) for seen in self._before.values())))
 
     def _take(self, found: Snapshot) -> None:
-        found = self._with_those_of_before(found)
-        for host in (seen.host for seen in found.hosts):
-            if self._beats.get(host.node) != host.beat:
-                self._beats[host.node] = host.beat
-                self.heard[host.node] = boottime()
-        before, self.found = self.found, found
-        if before is None or not found.says(before):
+        if self.take(self._with_those_of_before(found)):
             self._changed()
 
 

@@ -16,6 +16,7 @@ import json
 import os
 import socket
 
+from netkit.agent.listening import listen
 from netkit.errors import NetkitError
 
 TYPE_CHECKING = False
@@ -28,13 +29,16 @@ if TYPE_CHECKING:
 #: A table of 65,536 routes has 4 MB.
 _LARGEST = 16 << 20
 _SO_SNDBUFFORCE = 32
+#: So many may knock at once.
+_WAITING = 16
 
 
 class Control:
     """The listening socket and those who talk; no call waits, since packets do."""
 
     def __init__(self, directory: Directory, name: str, answer: Callable[[dict[str, Any]], dict[str, Any]]) -> None:
-        self.listener = listen(directory, name)
+        self.listener = listen(directory, name, _WAITING)
+        self.listener.setblocking(False)
         self._path = directory.where(name)
         self._answer = answer
         self._callers: dict[int, tuple[socket.socket, bytearray]] = {}
@@ -87,18 +91,3 @@ class Control:
         with contextlib.suppress(FileNotFoundError):
             os.unlink(self._path)
         self.listener.close()
-
-
-def listen(directory: Directory, name: str) -> socket.socket:
-    """A socket in this directory, by way of its descriptor: a path may be too long for an address."""
-    path = f"/proc/self/fd/{directory.fd}/{name}"
-    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM | socket.SOCK_NONBLOCK)
-    with contextlib.suppress(FileNotFoundError):
-        os.unlink(path)
-    before = os.umask(0o177)
-    try:
-        listener.bind(path)
-    finally:
-        os.umask(before)
-    listener.listen(16)
-    return listener

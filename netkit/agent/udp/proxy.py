@@ -21,6 +21,7 @@ import sys
 from netkit.agent.udp.process import socket_name
 from netkit.agent.udp.settings import Settings, check_routes
 from netkit.agent.udp.tun import Tun
+from netkit.engine import detached
 from netkit.errors import BusyError, ConflictError, HostError, NetkitError, NotFoundError, StateError
 from netkit.kernel.apply import Kernel
 from netkit.kernel.firewall import open_backend
@@ -134,7 +135,7 @@ class Proxy:
     def _launch(self) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            self._spawn(writing)
+            self._child = detached.begin(self._command(), "the proxy", writing)
         finally:
             os.close(writing)
         with open(reading, "rb") as pipe:
@@ -144,18 +145,6 @@ class Proxy:
         if failure := line.strip():
             told = json.loads(failure)
             raise _FAILURES.get(told["kind"], NetkitError)(told["message"], told["hint"])
-
-    def _spawn(self, told: int) -> None:
-        """A session of its own, which signals of our terminal do not reach, with nothing of ours open."""
-        nothing = os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
-        try:
-            actions = [(os.POSIX_SPAWN_DUP2, fd, number) for number, fd in ((0, nothing), (1, told), (2, nothing))]
-            words = self._command()
-            self._child = os.posix_spawn(words[0], words, {}, file_actions=actions, setsid=True, setsigmask=())
-        except OSError as error:
-            raise HostError(f"cannot start the proxy: {error.strerror}", "is there memory left?") from error
-        finally:
-            os.close(nothing)
 
     def _command(self) -> list[str]:
         """Modules are found where we find ours, whatever the environment says."""

@@ -1,0 +1,27 @@
+"""What a store told last, and when its hosts gave a sign of life."""
+
+from __future__ import annotations
+
+from netkit.stores.sightings import boottime
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from netkit.stores.model import Snapshot
+
+
+class Heard:
+    """`found` is the last look, None before the first; `heard` when each host's beat changed last, since start-up."""
+
+    def __init__(self) -> None:
+        self.found: Snapshot | None = None
+        self.heard: dict[str, float] = {}
+        self._beats: dict[str, int] = {}
+
+    def take(self, found: Snapshot) -> bool:
+        """Take in a look; whether it says something new."""
+        for host in (seen.host for seen in found.hosts):
+            if self._beats.get(host.node) != host.beat:
+                self._beats[host.node] = host.beat
+                self.heard[host.node] = boottime()
+        before, self.found = self.found, found
+        return before is None or not found.says(before)
