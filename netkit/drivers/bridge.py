@@ -14,7 +14,7 @@ from netkit.drivers.options import PUBLISHING, bridge_named, only, switches, way
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError
 from netkit.naming import bridge_name
-from netkit.parts.addresses import addresses, default_routes, loopback, routes
+from netkit.parts.addresses import addresses, announced, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
 from netkit.parts.egress import network_mtu
@@ -145,6 +145,7 @@ class Bridge:
             + _port_vlans(ep.host_ifname, options)
             + loopback(req.netns, host)
             + addresses(ep, options.dad, up=not options.inactive)
+            + announced(ep, up=not options.inactive)
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep)
             + comes_back(ep, host)

@@ -17,7 +17,7 @@ from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
 from netkit.model import PeerHost, bare, family
 from netkit.naming import bridge_name, check_ifname, mac
-from netkit.parts.addresses import addresses, default_routes, loopback, routes
+from netkit.parts.addresses import addresses, announced, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
 from netkit.parts.endpoint import endpoint, free_ifname
@@ -169,6 +169,7 @@ class Overlay:
             + veth(ep, net.device, host, not net.icc)
             + loopback(req.netns, host)
             + addresses(ep)
+            + announced(ep)
             + default_routes(ep, host)
             + routes(ep)
             + comes_back(ep, host)

@@ -15,7 +15,7 @@ from netkit.drivers.options import bridge_named, only, switches
 from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, UsageError
 from netkit.naming import bridge_name
-from netkit.parts.addresses import addresses, default_routes, loopback, routes
+from netkit.parts.addresses import addresses, announced, default_routes, loopback, routes
 from netkit.parts.base import frame
 from netkit.parts.egress import egress_mtu
 from netkit.parts.endpoint import endpoint, free_ifname
@@ -113,6 +113,7 @@ class Underlay:
             + veth(ep, net.device, host, not net.icc, dad=options.dad)
             + loopback(req.netns, host)
             + addresses(ep, options.dad)
+            + announced(ep)
             + (default_routes(ep, host) if options.default_route else Plan())
             + routes(ep),
             ep,

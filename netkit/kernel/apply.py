@@ -14,6 +14,7 @@ from netkit.kernel.links import Batch
 from netkit.kernel.outcomes import UNTRIED, is_gone, one_by_one
 from netkit.kernel.threads import beside
 from netkit.model import bare
+from netkit.plan.announce import Announce
 from netkit.plan.ops import Errand, Heard, PortsFree, PortsReserve, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.rules import Publish
 
@@ -126,6 +127,14 @@ class Kernel:
                     time.sleep(0.0005)
         return [None] * len(ops)
 
+    def _announce(self, ops: Sequence[Announce], tolerant: bool) -> list[Outcome]:
+        """No failure where a port stays shut: whoever asks for the address is answered all the same."""
+        host, deadline = self._namespaces.enter(None).socket(), time.monotonic() + PATIENCE
+        for op in ops:
+            while not host.forwards(op.port) and time.monotonic() < deadline:
+                time.sleep(0.0005)
+        return self._links(ops, tolerant)
+
     def _sysctls(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
         return self._namespaces.enter(ops[0].netns).call(lambda: one_by_one(ops, _write, tolerant))
 
@@ -165,6 +174,7 @@ class Kernel:
 
 _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
     Heard: Kernel._hear,
+    Announce: Kernel._announce,
     SysctlSet: Kernel._sysctls,
     SysctlRestore: Kernel._sysctls,
     RulesAdd: Kernel._rules_add,

@@ -70,9 +70,19 @@ _FRA_IIFNAME, _FRA_OIFNAME = 3, 17
 _TICKS = 100
 #: IFLA_VXLAN_LINK: a VXLAN link does not tell by IFLA_LINK what it is built on.
 _VXLAN_LINK = 3
+#: IFLA_INFO_SLAVE_KIND, IFLA_INFO_SLAVE_DATA, IFLA_BRPORT_STATE.
+_SLAVE_KIND, _SLAVE_DATA, _BRPORT_STATE = 4, 5, 1
 _NEXTHOP_SIZE = 8
 _FAMILIES = {AF_INET: 4, AF_INET6: 6}
 _NOTHING = b""
+
+
+def port_state(payload: bytes) -> int:
+    """The state (BR_STATE_*) of a link as a port of a bridge, -1 when it is none."""
+    info = attributes(attributes(payload, IFINFO.size).get(IFLA_LINKINFO, _NOTHING))
+    if _text(info.get(_SLAVE_KIND, _NOTHING)) != "bridge":
+        return -1
+    return number(attributes(info.get(_SLAVE_DATA, _NOTHING)).get(_BRPORT_STATE, _NOTHING))
 
 
 def link(payload: bytes) -> tuple[Link, int]:

@@ -11,6 +11,7 @@ from sys import byteorder
 
 from netkit.kernel.wire import NLA_F_NESTED, NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE, attr, u32
 from netkit.model import family
+from netkit.plan.announce import Announce
 from netkit.plan.host import FOREVER
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import (
@@ -326,6 +327,11 @@ def _route_del(op: RouteDel, numbers: Numbers) -> list[Message]:
     return [(RTM_DELROUTE, 0, _route(op, numbers))]
 
 
+def _announce(op: Announce, numbers: Numbers) -> list[Message]:
+    address = attr(IFLA_ADDRESS, bytes.fromhex(op.mac.replace(":", "")))
+    return [(RTM_SETLINK, 0, IFINFO.pack(0, 0, numbers.index(op.dev), 0, 0) + address)]
+
+
 #: kind -> its IFLA_INFO_DATA: what it has beyond name, MAC, MTU and group. A new kind is a new line.
 LINK_KINDS: Mapping[str, Callable[[LinkAdd, Numbers], bytes]] = {
     "veth": _veth,
@@ -349,6 +355,7 @@ _ENCODERS: dict[type[Op], Callable[[Any, Numbers], list[Message]]] = {
     LoopbackUp: _loopback_up,
     AddrAdd: _addr_add,
     AddrDel: _addr_del,
+    Announce: _announce,
     RouteAdd: _route_add,
     RouteDel: _route_del,
 }

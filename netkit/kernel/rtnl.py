@@ -43,6 +43,7 @@ _NETLINK_ROUTE = 0
 _RTM_F_FIB_MATCH = 0x2000
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 _RTN_LOCAL = 2
+_FORWARDING = 3
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 #: RTEXT_FILTER_SKIP_STATS: no counters.
 _EXTENT = attr(IFLA_EXT_MASK, u32(1 << 3))
@@ -107,6 +108,16 @@ class Rtnl(Netlink):
     def built_on(self, index: int) -> tuple[Link, ...]:
         """The links that are built on one: macvlan, VLAN, VXLAN..."""
         return tuple(link for link in self.links() if link.below == index)
+
+    def forwards(self, name: str) -> bool:
+        """Whether frames pass a link of that name: not while it is a port of a bridge that is shut."""
+        try:
+            payload = self.get(_get_link(0, attr(IFLA_IFNAME, text(name))))
+        except KernelError as error:
+            if error.errno == errno.ENODEV:
+                return True
+            raise
+        return decode.port_state(payload) in (-1, _FORWARDING)
 
     def hears(self, address: str, index: int) -> bool:
         """Whether packets for an IPv6 address of a link end on this host."""

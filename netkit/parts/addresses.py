@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.model import family
+from netkit.plan.announce import Announce
 from netkit.plan.ops import MAIN, AddrAdd, LinkSet, LoopbackUp, RouteAdd
 from netkit.plan.steps import Plan
 
@@ -33,6 +34,14 @@ def addresses(ep: Endpoint, dad: bool = False, up: bool = True) -> Plan:
         *((AddrAdd(a, ep.ifname, ep.netns, nodad=not dad), "its address, from netkit's IPAM") for a in ep.addresses)
     )
     return plan + Plan.of((LinkSet(ep.ifname, ep.netns, up=True), "the container end is ready")) if up else plan
+
+
+def announced(ep: Endpoint, up: bool = True) -> Plan:
+    """Who knew another under these addresses learns of it; where nobody asks first, its packets would go astray."""
+    if not up or not ep.addresses or not ep.mac:
+        return Plan()
+    op = Announce(ep.ifname, ep.host_ifname, ep.mac, ep.netns)
+    return Plan.of((op, "announce its addresses, once its port forwards"))
 
 
 def routes(ep: Endpoint) -> Plan:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from netkit.model import ANY
 from netkit.plan import firewall
+from netkit.plan.announce import Announce
 from netkit.plan.host import FOREVER, Address
 from netkit.plan.kinds import Ipvlan, Macvlan, Stacked
 from netkit.plan.ops import (
@@ -226,6 +227,10 @@ def switch(on: bool) -> str:
     return "on" if on else "off"
 
 
+def _announce(op: Announce) -> tuple[Command, ...]:
+    return ip(op.ns, "link", "set", "dev", op.dev, "address", op.mac)
+
+
 def _heard(_: Heard) -> tuple[Command, ...]:
     """Nothing: a script is slow enough."""
     return ()
@@ -352,6 +357,7 @@ _RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     RouteDel: _route("del"),
     Together: _together,
     Heard: _heard,
+    Announce: _announce,
     SysctlSet: _sysctl,
     SysctlRestore: _sysctl,
     RulesAdd: _rules,

@@ -290,6 +290,8 @@ nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 nsenter --net=/proc/1234/ns/net ip addr add fd00:90::2/64 dev eth0 nodad
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:3e:5c:c8:51:4d
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142
 # everything else goes by the gateway

@@ -258,3 +258,5 @@ nsenter --net=/proc/1234/ns/net ip link set dev lo up
 nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:b6:f2:9c:b4:52

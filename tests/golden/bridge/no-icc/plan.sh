@@ -265,5 +265,7 @@ nsenter --net=/proc/1234/ns/net ip link set dev lo up
 nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth0
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:00:00:00:00:07
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 10.90.0.1 dev eth0 proto 142

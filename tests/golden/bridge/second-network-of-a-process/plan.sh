@@ -263,3 +263,5 @@ ip link set dev nk8d6bc2857fce master nk-blue up
 nsenter --net=/proc/1234/ns/net ip addr add 10.90.0.2/16 dev eth1
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth1 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth1 address 02:22:de:de:22:7b

@@ -272,5 +272,7 @@ nsenter --net=/proc/1234/ns/net ip link set dev lo up
 nsenter --net=/proc/1234/ns/net ip addr add 10.5.72.2/24 dev eth0
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:8e:f1:16:1f:29
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 10.5.72.1 dev eth0 proto 142

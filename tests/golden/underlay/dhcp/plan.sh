@@ -40,6 +40,8 @@ EOF
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # its address, from netkit's IPAM
 nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.200/24 dev eth0
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:16:09:a5:cb:dc
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
 # its neighbours learn whose the address is now

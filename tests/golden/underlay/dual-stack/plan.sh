@@ -313,6 +313,8 @@ nsenter --net=/proc/1234/ns/net ip addr add 192.168.1.200/24 dev eth0
 nsenter --net=/proc/1234/ns/net ip addr add 2001:db8:1::c0/64 dev eth0 nodad
 # the container end is ready
 nsenter --net=/proc/1234/ns/net ip link set dev eth0 up
+# announce its addresses, once its port forwards
+nsenter --net=/proc/1234/ns/net ip link set dev eth0 address 02:16:09:a5:cb:dc
 # everything else goes by the gateway
 nsenter --net=/proc/1234/ns/net ip route add default via 192.168.1.1 dev eth0 proto 142
 # everything else goes by the gateway
