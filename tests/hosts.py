@@ -121,6 +121,10 @@ class Namespace:
         self._holder.wait()
         self.inode = -1
 
+    def lives(self) -> bool:
+        """Whether the holder does."""
+        return self._holder.poll() is None
+
     def pids(self) -> set[int]:
         """Every process in this network namespace but the holder."""
         return {pid for pid in _processes() if _inode(pid) == self.inode} - {self.pid}
@@ -137,6 +141,8 @@ class Namespace:
     def close(self) -> list[str]:
         """End everything inside; the command lines of processes that no test had started, which are leaks."""
         self._stop_started()
+        if not self.lives():
+            self.inode = -1  # it may be another's by now
         leaked = {pid: cmdline(pid) for pid in self.pids()}
         for pid in leaked:
             _kill(pid)
@@ -233,6 +239,15 @@ class Lab:
 
     def close(self) -> list[str]:
         """End everything; one line for each process that outlived its test or cannot be ended."""
+        pins = [os.open(member.path, os.O_RDONLY) for member in self.members.values() if member.lives()]
+        try:
+            return self._close()
+        finally:
+            for pin in pins:
+                os.close(pin)
+
+    def _close(self) -> list[str]:
+        """The same, while the inode numbers of its namespaces can't become another's."""
         leaks = [leak for member in self.members.values() for leak in member.close()]
         inodes = {member.inode: member.name for member in self.members.values()}
 

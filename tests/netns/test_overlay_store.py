@@ -17,7 +17,7 @@ import pytest
 from tests.contract.drivers import pings
 from tests.hosts import Container, HostNs, Lab, wait_until
 from tests.netns.calls import ip
-from tests.netns.keepers import end_keeper, keeper
+from tests.netns.keepers import end_keeper, keeper, kill_keeper
 from tests.netns.test_overlay import EMPTY, attached
 from tests.oracle import diff
 
@@ -69,10 +69,7 @@ class Crowd:
 
 def kill(host: HostNs) -> None:
     """End the keeper as nobody expects it."""
-    pid = keeper(host)
-    assert pid, "there is no keeper to kill"
-    os.kill(pid, signal.SIGKILL)
-    assert wait_until(lambda: not keeper(host))
+    assert kill_keeper(host), "there is no keeper to kill"
 
 
 def forwards(host: HostNs) -> dict[str, str]:

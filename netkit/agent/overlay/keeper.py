@@ -40,6 +40,7 @@ class Keeper:
     def __init__(self, root: str, loop: Loop, foreground: bool = False) -> None:
         self.root = root
         self.loop = loop
+        self.idle = False  # it ended because there is nothing to keep
         self._foreground = foreground
         self._watches: dict[str, Watch] = {}
         self._lost: dict[str, tuple[str, ...]] = {}
@@ -70,6 +71,7 @@ class Keeper:
         for net in nets:
             self._tend(engine, net)
         if not nets and not self._foreground:
+            self.idle = True
             self.loop.stop()
 
     def _tend(self, engine: Engine, net: Network) -> None:
@@ -107,13 +109,14 @@ class Keeper:
         self.loop.within(SOON, self.round)
 
 
-def keep(root: str, foreground: bool = False) -> None:
-    """Keep a root's overlays until a signal comes; in the background also until there are none."""
+def keep(root: str, foreground: bool = False) -> bool:
+    """Keep a root's overlays until a signal comes; in the background also until there are none: then True."""
     loop = Loop()
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda _number, _frame: loop.stop())
-    Keeper(root, loop, foreground)
+    keeper = Keeper(root, loop, foreground)
     loop.run()
+    return keeper.idle
 
 
 def stand_by(root: str) -> None:
@@ -128,11 +131,18 @@ def stand_by(root: str) -> None:
 
 
 def main() -> None:
-    """`python -c ... [ROOT]`: one for each root; a second one ends at once."""
+    """`python -c ... [ROOT]`: one for each root; a second one ends at once.
+
+    Who makes an overlay while the last keeper is about to end sees it alive: so that one looks again, having let go.
+    """
     root = Root(sys.argv[1] if len(sys.argv) > 1 else None)
     try:
-        with lock(root, KEEPER, 0):
-            keep(root.path)
+        idle = True
+        while idle:
+            with lock(root, KEEPER, 0):
+                idle = keep(root.path)
+            if not any(net.store for net in Engine(root.path or None).all_networks()):
+                return
     except BusyError:
         return
 
