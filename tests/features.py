@@ -117,6 +117,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "tbf": _works("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32k", "latency", "1s"),
     "sctp": _sctp,
     "ipv6": _ipv6,
+    "time-namespaces": _works("unshare", "--time", "--boottime", "1000", "--fork", "true"),
     "nftables": _works(
         "nft", "add table inet probe; add chain inet probe c { type nat hook prerouting priority -100; }"
     ),

@@ -55,6 +55,7 @@ class Flannel:
 
     name = "flannel"
     per_attachment = ("lost",)
+    leased = True
 
     def __init__(self) -> None:
         self._read: tuple[Network, FlannelOptions] | None = None

@@ -75,6 +75,12 @@ class Addressed(Protocol):
         """Whether a network without a subnet is to be given one."""
 
 
+class Leased(Protocol):
+    """A driver whose networks have their subnets for a time only, which somebody renews."""
+
+    leased: ClassVar[bool]
+
+
 class Meeting(Protocol):
     """A driver whose networks span hosts."""
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 def plan_attach(session: Session, net: Network, req: AttachRequest) -> tuple[Plan, Attachment]:
     """The whole plan of an attachment, the host's and the network's missing parts first; nothing is changed."""
     net = networks.known(session, net)
+    refuse_unrenewed(session, net)
     host = session.host()
     for_host, for_network = bringup.plan_up(session, net, host)
     leases = pools.preview(session, net, req)
@@ -59,6 +60,7 @@ def attach(session: Session, net: Network, req: AttachRequest) -> Record:
     with session.network_lock(net.name):
         recover(session, net.name)
         _refuse_twice(session, net, req)
+        refuse_unrenewed(session, net)
         net, take_back = networks.settle(session, net)
         try:
             if not net.store:
@@ -157,6 +159,14 @@ def _furnished(net: Network, req: AttachRequest, leases: Sequence[Lease], host: 
     from netkit.drivers.common import furnished  # few ask for it
 
     return furnished(found, req, host)
+
+
+def refuse_unrenewed(session: Session, net: Network) -> None:
+    """StateError where the network's subnets were leased, and may be another host's by now."""
+    if getattr(driver(net.mode), "leased", False):
+        from netkit.engine import beats
+
+        beats.refuse_unrenewed(session.root, net)
 
 
 def _refuse_twice(session: Session, net: Network, req: AttachRequest) -> None:

@@ -7,17 +7,15 @@ claim that no attachment holds, which the next `settle` gives back.
 
 from __future__ import annotations
 
-import time
 from contextlib import contextmanager
 
 from netkit import stores
-from netkit.engine import pools
+from netkit.engine import beats, pools
 from netkit.engine.node import node_of
 from netkit.engine.tending import see_kept
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.model import bare
 from netkit.naming import mac
-from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,13 +24,6 @@ if TYPE_CHECKING:
     from netkit.engine.session import Session
     from netkit.model import AttachRequest, Endpoint, Lease, Network
     from netkit.stores.model import Claim, Host, LeaseStore
-
-
-class Beat(Value):
-    """When this host was last heard, in seconds since it started."""
-
-    at: float
-    boot_id: str
 
 
 def of(session: Session, net: Network) -> Membership:
@@ -91,7 +82,7 @@ class Membership:
         Returns what it has in the store.
         """
         claims = self.store.renew(itself(self.session, self.net, *more))
-        self.session.root.beats.save(self.net.name, Beat(_clock(), self.session.root.boot_id()))
+        beats.note(self.session.root, self.net.name)
         return claims
 
     def farewell(self) -> None:
@@ -119,13 +110,10 @@ class Membership:
 
     def refuse_fenced(self) -> None:
         """StateError when this host has been silent for so long that others may take what it has."""
-        beat = self.session.root.beats.load(self.net.name, Beat)
-        if beat is None or beat.boot_id != self.session.root.boot_id():
-            return
-        silent = _clock() - beat.at
-        if silent > self.store.settings.fence:
+        beat = beats.last(self.session.root, self.net.name)
+        if beat is not None and beat.silent > self.store.settings.fence:
             raise StateError(
-                f"{self.net.name}: this host could not say that it lives for {silent:.0f} s",
+                f"{self.net.name}: this host could not say that it lives for {beat.silent:.0f} s",
                 f"others may take its addresses: see whether {self.net.store} can be written to, and try again",
             )
 
@@ -218,10 +206,6 @@ def _resource(address: str) -> str:
 
 def _address(claim: Claim) -> str:
     return claim.resource.partition("/")[2]
-
-
-def _clock() -> float:
-    return time.clock_gettime(time.CLOCK_BOOTTIME)
 
 
 def _memory() -> type:

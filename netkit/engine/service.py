@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from netkit.drivers.registry import driver
 from netkit.engine import bringup, networks, pools
-from netkit.engine.attach import attach, plan_attach
+from netkit.engine.attach import attach, plan_attach, refuse_unrenewed
 from netkit.engine.detach import alive, collect, detach, finish, keep_only
 from netkit.engine.recovery import reported
 from netkit.engine.session import Session
@@ -90,6 +90,7 @@ class Engine:
         """Whether an attachment to this network could be made now; raises what would stop it, changes nothing."""
         with self._session() as session:
             known = networks.known(session, net)
+            refuse_unrenewed(session, known)
             mode, host = driver(known.mode), session.host()
             bringup.plan_up(session, known, host)
             if ready := getattr(mode, "ready", None):

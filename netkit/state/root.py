@@ -11,7 +11,7 @@
       dhcp/                       leases of DHCP        netkit.agent.dhcp
       udp/                        sockets of proxies    netkit.agent.udp
       agent/                      what it did last      netkit.agent.host
-      beats/                      when others heard us  netkit.engine.membership
+      beats/                      when others heard us  netkit.engine.beats
       keeper/                     what it saw last      netkit.agent.overlay
       lab/ lab-hosts/             labs that stand       netkit.lab.running
       locks/                      flock files           netkit.state.locks

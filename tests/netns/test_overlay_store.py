@@ -365,7 +365,7 @@ def test_a_host_that_was_silent_for_too_long_attaches_nothing_until_it_is_heard_
     place = host.root / "run/beats/overlay42"
     code = """
 import sys
-from netkit.engine.membership import Beat
+from netkit.engine.beats import Beat
 from netkit.state.root import Root
 root = Root(sys.argv[1])
 root.beats.save("overlay42", Beat(-1e6, root.boot_id()))

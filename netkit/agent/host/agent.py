@@ -22,6 +22,7 @@ from netkit.agent.host.member import Member
 from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
 from netkit.agent.iface import Wish, choose
+from netkit.engine import beats
 from netkit.engine.node import node_of
 from netkit.engine.service import Engine
 from netkit.errors import ConfigError, ConflictError, NetkitError, UsageError
@@ -41,7 +42,7 @@ if TYPE_CHECKING:
     from netkit.engine.peers import Met
     from netkit.model import PeerHost
     from netkit.plan.steps import Step
-    from netkit.stores.model import LeaseStore, Settings, Snapshot
+    from netkit.stores.model import Claim, LeaseStore, Settings, Snapshot
 
 #: Seconds between two full rounds, from what happens to the round that follows, and between two tries to join.
 ROUND, SOON, AGAIN = 10.0, 0.2, 2.0
@@ -151,16 +152,26 @@ class Agent:
         """Whether the network has been taken down; then nothing is to be told of it."""
         gone = all(net.name != self.ground.network for net in Engine(self.root or None).all_networks())
         if gone:
-            statuses.forget(Root(self.root or None), self.ground.network)
+            root = Root(self.root or None)
+            statuses.forget(root, self.ground.network)
+            root.beats.unlink(self.ground.network)
         return gone
 
     def _begin(self, member: Member) -> None:
         """Speak and listen as this member."""
         self.member = member
-        self._line = Line(self._opened(), member.record(), lambda: self.loop.wake(self._news))
+        self._line = Line(self._opened(), member.record(), self._renewed, lambda: self.loop.wake(self._news))
         self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
         if member.lost:
             self._tell(f"the network takes nobody in: {member.lost}")
+
+    def _renewed(self, held: Sequence[Claim]) -> None:
+        """Write down that the lease is this host's: without that, after a while, nobody is taken in."""
+        if self.member and any(claim.subnets == self.member.leased for claim in held):
+            self._note(self.member.leased)
+
+    def _note(self, leased: tuple[str, ...]) -> None:
+        beats.note(Root(self.root or None), self.ground.network, self._opened().settings.fence, leased)
 
     def _news(self) -> None:
         self.soon("the store told something new")
@@ -195,14 +206,18 @@ class Agent:
         seen = store.snapshot()
         kept = next((claim.subnets for claim in seen.of(first.node) if claim.subnets), self._defined())
         if kept and not seen.reachable:
+            if beats.last(Root(self.root or None), first.name) is None:
+                self._note(kept)  # as after a reboot: nobody can tell for how long this host was off
             return first.replace(leased=kept)
         had = subnetenv.subnets(subnetenv.read(self.ground.subnet_file))
         held = [claim.subnets for claim in store.renew(first.record()) if claim.subnets]
         used = self._used()
-        if used and used not in held:
-            return first.replace(leased=used, lost=_regain(store, used))
+        if used and used not in held and (lost := _regain(store, used)):
+            return first.replace(leased=used, lost=lost)
         prefer = "" if held or not had else had[0]
-        return first.replace(leased=lease_subnet(store, prefer=prefer).subnets)
+        leased = used or lease_subnet(store, prefer=prefer).subnets
+        self._note(leased)
+        return first.replace(leased=leased)
 
     def _used(self) -> tuple[str, ...]:
         """The subnets that containers live in, () when none does."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+from netkit.agent.host import status as statuses
 from netkit.agent.host.agent import Agent
 from netkit.agent.host.care import Care
 from netkit.agent.host.notify import notify
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 def serve(root: str, ground: Ground | None, healthz: str, teardown: bool, say: Callable[[str], None]) -> None:
     """Run until a signal comes; ConflictError when an agent of this root runs already."""
     try:
-        with lock(Root(root or None), f"agent-{ground.network}" if ground else "agent", 0):
+        with lock(Root(root or None), statuses.LOCK.format(ground.network) if ground else "agent", statuses.PATIENCE):
             _serve(root, ground, healthz, teardown, say)
     except BusyError as error:
         whose = ground.network if ground else "this root"

@@ -27,16 +27,22 @@ _PAUSE = 2.0
 class Line(Heard):
     """What the store holds by now, and what this host has in it (`held`, None until that is known).
 
-    `failure` is why the last heartbeat did not go out, "" when it did. `changed` is called by the thread whenever any
-    of it says something new.
+    `failure` is why the last heartbeat did not go out, "" when it did. The thread calls `renewed` with what this host
+    has after each heartbeat, and `changed` whenever any of it says something new.
     """
 
-    def __init__(self, store: LeaseStore, record: Host, changed: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        store: LeaseStore,
+        record: Host,
+        renewed: Callable[[tuple[Claim, ...]], None],
+        changed: Callable[[], None],
+    ) -> None:
         super().__init__()
         self.held: tuple[Claim, ...] | None = None
         self.failure = ""
         self.fenced = False
-        self._store, self._record, self._changed = store, record, changed
+        self._store, self._record, self._renewed, self._changed = store, record, renewed, changed
         self._due = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -59,7 +65,9 @@ class Line(Heard):
         before = (self.held, self.failure, self.fenced)
         try:
             self.fenced = self._store.fenced()
-            self.held, self.failure = self._store.renew(self._record), ""
+            self.held = self._store.renew(self._record)
+            self._renewed(self.held)
+            self.failure = ""
             self._due = time.monotonic() + HEARTBEAT
         except NetkitError as error:
             self.failure = error.message

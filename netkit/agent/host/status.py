@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from netkit.errors import BusyError
+from netkit.state.locks import lock
 from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.state.root import Root
 
+#: What the lock of a network's agent is called, and for how long an agent that starts waits for whoever looks at it.
+LOCK, PATIENCE = "agent-{}", 1.0
 #: So much is told of each round.
 SHOWN = 20
 
@@ -56,8 +60,17 @@ class Status(Value):
 
 
 def load_all(root: Root) -> list[Status]:
-    """What the agents of this root wrote last, by network."""
-    return [found for name in root.agent.names() if (found := root.agent.load(name, Status))]
+    """What the agents of this root wrote last, by network; one that was killed could not write that it ended."""
+    found = {name: root.agent.load(name, Status) for name in root.agent.names()}
+    return [one if _runs(root, name) else one.replace(pid=0, ready=False) for name, one in found.items() if one]
+
+
+def _runs(root: Root, network: str) -> bool:
+    try:
+        with lock(root, LOCK.format(network), 0):
+            return False
+    except BusyError:
+        return True
 
 
 def save(root: Root, network: str, status: Status) -> None:
