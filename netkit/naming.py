@@ -14,6 +14,8 @@ GROUP = 28267
 PROTOCOL = 142
 #: How the host ends of routed cables begin; what follows tells the network's from another's, then the attachment's.
 ROUTED = "nkp"
+#: How the devices of tunnels begin: those of overlays, and those that are called as flannel calls them.
+TUNNELS = ("nkv", "flannel.", "flannel-v6.")
 #: Length of the hexadecimal ids that people see.
 ID_LENGTH = 12
 

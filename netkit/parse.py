@@ -242,11 +242,17 @@ def _refuse_unequal(host: str, host_count: int, container: str, count: int, at: 
     )
 
 
-def _subnet(value: object, at: str, earlier: Sequence[Subnet]) -> Subnet:
+def habitable(value: object, at: str) -> str:
+    """A subnet in which containers can live, in canonical text."""
     whole = cidr(value, at)
     for no_hosts, why in _NO_HOSTS.items():
         if overlaps(whole, no_hosts):
             raise ConfigError(at, f"no container can live in {whole}: {no_hosts} {why}", "for example 10.90.0.0/16")
+    return whole
+
+
+def _subnet(value: object, at: str, earlier: Sequence[Subnet]) -> Subnet:
+    whole = habitable(value, at)
     for other in earlier:
         if overlaps(whole, other.cidr):
             raise ConfigError(at, f"{whole} overlaps {other.cidr}", "give subnets that have no address in common")

@@ -129,7 +129,7 @@ def _pool(whole: Mapping[str, Any], version: int, key: str, length: str, ends: t
     """Subnets of one family, with flannel's defaults: a /24 (/64) each, the first one left out."""
     if key not in whole:
         raise ConfigError(f"{at}.{key}", "is missing", f"IPv{version} is enabled: which addresses has the network?")
-    cidr, bits = parse.cidr(whole[key], f"{at}.{key}"), 32 if version == 4 else 128
+    cidr, bits = parse.habitable(whole[key], f"{at}.{key}"), 32 if version == 4 else 128
     if family(cidr) != version:
         raise ConfigError(f"{at}.{key}", f"{cidr} is no IPv{version} network")
     whole_length, usual = prefix_length(cidr), 24 if version == 4 else 64

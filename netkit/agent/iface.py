@@ -50,6 +50,8 @@ def choose(wish: Wish, links: Sequence[str], versions: Sequence[int], host: Host
         raise NotFoundError(f"this host has no link {dev}", f"it has: {', '.join(links)}")
     if not link.up:
         raise HostError(f"{dev} is down", f"put it up: ip link set dev {dev} up")
+    if not link.carrier:
+        raise HostError(f"{dev} has no carrier: nothing is at its other end", "plug it in, or name another: --iface IF")
     asked = (_source(wish.reach, host), *wish.ifaces)
     named = next((each for each in asked if each in _own(dev, host)), "")
     local, local6 = (_best(dev, version, named, host) for version in (4, 6))

@@ -6,7 +6,7 @@ import click
 
 from netkit.cli.command import Group, options, settings_of
 from netkit.cli.output import say, show, table
-from netkit.errors import NotFoundError
+from netkit.errors import ConfigError, NotFoundError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,8 +26,8 @@ def command() -> None:
 
 @command.command("run")
 @options(
-    click.option("--config", default="", metavar="FILE", help="net-conf.json, as flannel reads it [the store's own]."),
-    click.option("--store", default="", metavar="URL", help="Where hosts meet: dir:///path, etcd://host:2379/prefix."),
+    click.option("--config", metavar="FILE", help="net-conf.json, as flannel reads it [the store's own]."),
+    click.option("--store", metavar="URL", help="Where hosts meet: dir:///path, etcd://host:2379/prefix."),
     click.option("--network", default="flannel", metavar="NAME", help="What the network is called here [flannel]."),
     click.option("--iface", multiple=True, metavar="IF", help="The link to the others, by name or address; repeat."),
     click.option("--iface-regex", multiple=True, metavar="RE", help="The same by a pattern; may be repeated."),
@@ -43,8 +43,8 @@ def command() -> None:
 @click.pass_context
 def run(
     ctx: click.Context,
-    config: str,
-    store: str,
+    config: str | None,
+    store: str | None,
     network: str,
     iface: tuple[str, ...],
     iface_regex: tuple[str, ...],
@@ -77,6 +77,9 @@ def run(
     def address(word: str, option: str) -> str:
         return parse.address(word, option) if word else ""
 
+    for option, word in (("--config", config), ("--store", store)):
+        if word == "":
+            raise ConfigError(option, "says nothing: a variable that is not set?", "leave it out, or say what is meant")
     wish = Wish(
         iface,
         iface_regex,
@@ -86,7 +89,7 @@ def run(
     )
     check_name(network, "--network", "network name")
     place = subnet_file or (PLACE if network == "flannel" else PLACE.replace("subnet", network))
-    ground = Ground(store, config, wish, place, ip_masq, network) if store or config else None
+    ground = Ground(store or "", config or "", wish, place, ip_masq, network) if store or config else None
     if ground:
         check(ground)
     settings = settings_of(ctx)

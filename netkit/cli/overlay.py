@@ -44,7 +44,7 @@ def command() -> None:
     click.option("--peer", multiple=True, metavar="IP", help="Another host of the overlay; may be repeated."),
     click.option("--group", default="", metavar="MCAST", help="A multicast group instead of peers."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
-    click.option("--store", default="", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
+    click.option("--store", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
     click.option("--control", default="", metavar="evpn", help="Leave peers to FRR: netkit makes the devices alone."),
     click.option("--encrypt", is_flag=True, help="Refuse to send in clear; no means for that is there yet."),
 )  # fmt: skip
@@ -61,7 +61,7 @@ def up(
     peer: tuple[str, ...],
     group: str,
     mtu: str | None,
-    store: str,
+    store: str | None,
     control: str,
     encrypt: bool,
 ) -> None:
@@ -79,6 +79,8 @@ def up(
     from netkit.model import family
     from netkit.naming import check_ifname, check_name
 
+    if store == "":
+        raise ConfigError("--store", "says nothing: a variable that is not set?", "write dir:///path, or leave it out")
     if store and (peer or group or ip_range):
         raise UsageError("--store tells who the others are", "leave --peer, --group and --ip-range out")
     if encrypt:
@@ -100,7 +102,7 @@ def up(
         tuple(parse.address(each, "--peer") for each in peer),
         parse.address(group, "--group") if group else "",
         parse.mtu(mtu, "--mtu", max((family(one.cidr) for one in subnets), default=4)) if mtu is not None else 0,
-        store,
+        store or "",
         control,
     )
     settings = settings_of(ctx)

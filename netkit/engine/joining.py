@@ -7,14 +7,15 @@ of its own, the first address that no other has.
 from __future__ import annotations
 
 from netkit import stores
-from netkit.drivers.overlay import PORT
+from netkit.drivers.overlay import PORT, Overlay
 from netkit.engine import membership, networks
 from netkit.engine.node import node_of
 from netkit.engine.overlay import Wish, overlay
 from netkit.engine.tending import see_kept
 from netkit.errors import ConfigError, ConflictError, NetkitError, PoolFullError
 from netkit.ipam.pool import Pool, default_gateway
-from netkit.model import Subnet, family
+from netkit.model import ANY, Subnet, family
+from netkit.state.probe import listening
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,9 +32,11 @@ def join(session: Session, wish: Wish) -> Network:
     """Make this host's end of an overlay, in agreement with all others, and tell them of it."""
     net = overlay(wish, session.host())
     with session.network_lock(net.name):
-        networks.refuse_known(session, net.name)
+        _refuse_known(session, net.name)
+        _refuse_unfit(session, net)  # before anybody hears of it: whoever comes first decides for all
         agreed = _agree(session, net, wish)
         net = overlay(wish.replace(subnets=_subnets(agreed), port=agreed.port), session.host())
+        _refuse_unfit(session, net)
         member = membership.of(session, net)
         try:
             net = member.net = net.replace(subnets=tuple(_with_gateway(member, subnet) for subnet in net.subnets))
@@ -62,6 +65,29 @@ def _withdraw(session: Session, member: Membership) -> None:
     leave(session, member.net)
 
 
+def _refuse_known(session: Session, name: str) -> None:
+    try:
+        networks.refuse_known(session, name)
+    except ConflictError as error:
+        raise ConflictError(error.message, _hint(session.networks.load(name))) from error
+
+
+def _hint(known: Network | None) -> str:
+    vni = dict(known.options).get("vni", "") if known and known.mode == "overlay" else ""
+    return f"to make it anew: netkit overlay down --vni {vni}" if vni else "choose another --name"
+
+
+def _refuse_unfit(session: Session, net: Network) -> None:
+    """Raise what stops this host from having such an overlay."""
+    whole = networks.complete(session, net)
+    host = session.host()
+    Overlay().network_up(whole, host)
+    options = dict(net.options)
+    tunnels = any(link.kind == "vxlan" for link in session.namespaces.enter(None).socket().links())
+    if not tunnels and listening("udp", ANY[family(options["local"])], int(options["port"])):
+        raise ConflictError(f"UDP port {options['port']} is taken by a process", "`ss -lunp` shows which; see --port")
+
+
 def _agree(session: Session, net: Network, wish: Wish) -> Settings:
     """What all hosts have agreed on, or agree on now; ConflictError names what differs, and both."""
     from netkit.stores.model import Settings
@@ -69,7 +95,6 @@ def _agree(session: Session, net: Network, wish: Wish) -> Settings:
     four, six = _cidr(net, 4), _cidr(net, 6)
     wanted = Settings(four or six, vni=wish.vni, cidr6=six if four else "", backend="vxlan", port=wish.port)
     node = node_of(session.root)
-    networks.complete(session, net)  # what this host cannot have is refused before anybody hears of it
     session.root.stores.unlink(net.name)  # what an earlier store of that name held
     try:
         return stores.open(wish.store, net.name, node, wanted).settings

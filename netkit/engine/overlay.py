@@ -79,8 +79,11 @@ def _underlay(wish: Wish, host: Host) -> tuple[str, str]:
     others = (*wish.peers, *((wish.group,) if wish.group else ()))
     version = family(others[0] if others else wish.local)
     dev = wish.dev or _link_to(wish, version, host)
-    if host.link(dev) is None:
+    link = host.link(dev)
+    if link is None:
         raise NotFoundError(f"this host has no link {dev}", "`ip link` lists them; name another with --dev")
+    if link.up and not link.carrier:
+        raise HostError(f"{dev} has no carrier: nothing is at its other end", "plug it in, or name another with --dev")
     if wish.local:
         return dev, wish.local
     own = [bare(address) for address in host.addresses(dev)]

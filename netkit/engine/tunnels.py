@@ -49,6 +49,8 @@ def _end(about: str, tunnel: Vxlan, host: Host) -> Iterator[Finding]:
             about, f"{tunnel.dev}, which leads to the other hosts, is {state}", f"ip link set {tunnel.dev} up"
         )
         return
+    if not link.carrier:
+        yield Finding(about, f"{tunnel.dev}, which leads to the other hosts, has no carrier", "see its cable")
     mine = [address for address in host.addressing(tunnel.dev) if bare(address.address) == local]
     if not mine:
         has = ", ".join(bare(each) for each in host.addresses(tunnel.dev)) or "none"

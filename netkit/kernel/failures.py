@@ -8,8 +8,10 @@ from __future__ import annotations
 import errno
 
 from netkit.errors import ConflictError, HostError, KernelError, NetkitError
+from netkit.naming import TUNNELS
 from netkit.plan.kinds import Macvlan, Stacked
 from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, Op, RouteAdd, RulesAdd, RulesDel, SysctlRestore, SysctlSet
+from netkit.plan.rare.vxlan import Vxlan
 from netkit.plan.render import render
 
 
@@ -18,7 +20,7 @@ def explain(op: Op, failure: NetkitError) -> NetkitError:
     if not isinstance(failure, KernelError) or isinstance(op, (SysctlSet, SysctlRestore, RulesAdd, RulesDel)):
         return failure  # it says all there is to say; the commands of a rule set would hide it (--dry-run shows them)
     command = "; ".join(str(command) for command in render(op))
-    if conflict := _of_stacked(op, failure.errno):
+    if conflict := _of_tunnel(op, failure.errno) or _of_stacked(op, failure.errno):
         return ConflictError(f"{conflict[0]} ({command}: {failure})", conflict[1])
     if failure.errno == errno.EEXIST and (taken := _taken(op)):
         return ConflictError(f"{taken} ({command})", "detach what holds it, or choose another")
@@ -27,6 +29,16 @@ def explain(op: Op, failure: NetkitError) -> NetkitError:
     if failure.errno == errno.EOPNOTSUPP and isinstance(op, LinkAdd):
         return HostError(f"{command}: {failure}", f"this kernel has no {op.kind} links (load or build that driver)")
     return KernelError(f"{command}: {failure}", failure.errno, failure.hint)
+
+
+def _of_tunnel(op: Op, number: int) -> tuple[str, str] | None:
+    """What is in the way of a tunnel: its device is there at once, its socket when it is put up."""
+    if isinstance(op, LinkSet) and op.up and number == errno.EADDRINUSE and op.dev.startswith(TUNNELS):
+        return f"the UDP port of the tunnel {op.dev} is taken by a process", "`ss -lunp` shows which; or choose another"
+    if isinstance(op, LinkAdd) and isinstance(op.info, Vxlan) and number == errno.EEXIST:
+        what = f"a link of this host is called {op.name}, or has VNI {op.info.vni} at UDP port {op.info.port}"
+        return what, "`ip -d link show type vxlan` shows it; choose another VNI, or another port"
+    return None
 
 
 def _of_stacked(op: Op, number: int) -> tuple[str, str] | None:

@@ -44,6 +44,8 @@ _HINTS = {
 class Telling:
     """Turns an OSError inside its block into a StateError that names the path and says what to do."""
 
+    hints = _HINTS
+
     def __init__(self, doing: str, path: str) -> None:
         self.doing = doing
         self.path = path
@@ -55,7 +57,7 @@ class Telling:
         if isinstance(error, OSError):
             number = error.errno or errno.EIO
             message = f"cannot {self.doing} {self.path}: {os.strerror(number)}"
-            raise StateError(message, _HINTS.get(number, "")) from error
+            raise StateError(message, self.hints.get(number, "")) from error
 
 
 def is_full(error: StateError) -> bool:

@@ -201,7 +201,8 @@ def _agree(home: Shared, wanted: Settings | None) -> Settings:
             return fresh
     found = _read_settings(home)
     if wanted is not None and found.replace(id=wanted.id) != wanted:
-        raise ConflictError(f"{home.path} is a network with other settings: {found}", "use these, or another store")
+        what = f"{home.path} is a network with other settings: {found.otherwise(wanted)}"
+        raise ConflictError(what, "use these, or another store")
     return found
 
 

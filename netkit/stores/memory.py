@@ -62,7 +62,8 @@ class Kept:
         self._last = memory.snapshot.replace(reachable=False)
         if settings is not None and settings.replace(id=self.settings.id) != self.settings:
             hint = f"use these, or forget them: remove {files.where(name)}"
-            raise ConflictError(f"this host was in {name} with other settings: {self.settings}", hint)
+            what = self.settings.otherwise(settings)
+            raise ConflictError(f"this host was in {name} with other settings: {what}", hint)
 
     def acquire(self, resource: str, reserved: bool = False) -> Claim:
         return self._reach().acquire(resource, reserved)

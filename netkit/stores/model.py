@@ -47,6 +47,11 @@ class Settings(Value):
         """For so long a host may be silent before it must withdraw, in seconds."""
         return self.ttl - min(self.ttl / 10, 3600)
 
+    def otherwise(self, wanted: Settings) -> str:
+        """What differs from what is wanted, in words: `cidr 10.5.0.0/16, not 10.7.0.0/16`."""
+        pairs = [(name, own, wanted.__dict__[name]) for name, own in self.__dict__.items() if name != "id"]
+        return "; ".join(f"{name} {own or 'none'}, not {other or 'none'}" for name, own, other in pairs if own != other)
+
 
 class Claim(Value):
     """A resource, and who has it: nobody when `node` is "".

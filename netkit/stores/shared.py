@@ -8,6 +8,7 @@ and what is read or listed has a limit.
 from __future__ import annotations
 
 import binascii
+import errno
 import fcntl
 import itertools
 import os
@@ -15,7 +16,7 @@ import stat
 
 from netkit.errors import StateError
 from netkit.state import dirfd
-from netkit.state.files import Telling
+from netkit.state.files import Telling as TellingOfState
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,7 +26,22 @@ if TYPE_CHECKING:
 NAMES = 200_000
 _TRIES = 8
 _OPEN = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC
+_ROOT = "let root of every host write there; an NFS server does with no_root_squash"
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+class Telling(TellingOfState):
+    """What to do is another thing here: several hosts write, and no host has a place of its own to go to."""
+
+    hints = TellingOfState.hints | {
+        errno.ENOENT: "make it, or mount what the hosts share",
+        errno.EROFS: "remount it read-write: every host writes there",
+        errno.EACCES: _ROOT,
+        errno.EPERM: _ROOT,
+        errno.ELOOP: "a directory must stand there, and no symbolic link: name another --store",
+        errno.ENOTDIR: "a directory must stand there: name another --store",
+        errno.ENOLCK: "this filesystem cannot lock files: name another --store",
+    }
 
 
 class Shared:

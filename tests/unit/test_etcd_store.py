@@ -301,9 +301,12 @@ def test_certificates_are_asked_for_on_both_sides(tmp_path: Path) -> None:
         other = f"etcds://{secure.endpoint}/net?ca={place}/server.pem&cert={place}/client.pem&key={place}/client.key"
         system = f"etcds://{secure.endpoint}/net?cert={place}/client.pem&key={place}/client.key"
         gone = f"{url}&cert={place}/gone.pem&key={place}/gone.key"
-        for bad in (url, plain, other, system, gone):
+        for bad in (url, plain, other, system):
             with pytest.raises(StateError, match="does not answer"):
                 stores.open(bad, "", "b", SETTINGS)
+        for odd in (gone, f"{url}&cert={place}/client.pem&key={place}/server.key", f"{gone}&ca=/etc/hostname"):
+            with pytest.raises(StateError, match="of the store cannot be used"):
+                stores.open(odd, "", "b", SETTINGS)
 
 
 def test_a_network_that_nobody_made_is_not_there(common: Etcd, prefix: str) -> None:

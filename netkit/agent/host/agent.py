@@ -177,15 +177,20 @@ class Agent:
         self.soon("the store told something new")
 
     def _member(self) -> Member:
-        engine = Engine(self.root or None)
         node = node_of(Root(self.root or None))
         wanted = configs.load(self.ground.config) if self.ground.config else None
+        first = self._first(node, wanted) if wanted else None  # before anybody hears of it: who is first decides
         self._store = self._store or self._open(node, wanted)
-        known = wanted or self._agreed(self._store)
+        return self._lease(self._store, first or self._first(node, self._agreed(self._store)))
+
+    def _first(self, node: str, known: Config) -> Member:
+        """This host in such a network, without a lease; whatever stops it from being there is raised."""
+        engine = Engine(self.root or None)
         first = Member(node, known, self._iface(known), ip_masq=self.ground.ip_masq, name=self.ground.network)
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
-        return self._lease(self._store, first)
+        first.check()
+        return first
 
     def _iface(self, config: Config) -> Iface:
         """The link to the other hosts, as the host is now."""

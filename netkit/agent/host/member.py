@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from netkit.agent.config import Config, Pool
 from netkit.agent.subnetenv import SubnetEnv
-from netkit.errors import ConflictError
+from netkit.errors import ConfigError, ConflictError
 from netkit.ipam.pool import default_gateway, overlaps, prefix_length
 from netkit.model import Network, PeerHost, Subnet, family
 from netkit.parts.backends import Realm, backend
 from netkit.parts.backends.vxlan import vtep_mac
 from netkit.stores.model import GONE, Host, Settings
+from netkit.stores.records import public
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -68,6 +69,14 @@ class Member(Value):
                 if route.dst != "default" and overlaps(cidr, route.dst):
                     return f"{cidr} overlaps the host's route {route.dst} dev {route.dev}"
         return ""
+
+    def check(self) -> None:
+        """ConfigError when what is said of this host cannot be."""
+        link = self.iface
+        if self.config.mtu > link.mtu:
+            what = f"{self.config.mtu} bytes are more than {link.dev} carries, {link.mtu}"
+            raise ConfigError("Backend.MTU", what, "it counts the backend's own bytes, too; leave it out")
+        public(link.public, settings(self.config), "--public-ip")
 
     def record(self, left: bool = False) -> Host:
         """What it says of itself to the others."""

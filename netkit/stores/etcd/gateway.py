@@ -48,6 +48,7 @@ class Gateway:
     def __init__(self, location: Location) -> None:
         self.location = location
         self.name = ",".join(f"{host}:{port}" for host, port in location.members)
+        _check_files(location)
         self._clients = [_client(location, host, port) for host, port in location.members]
         self._token = ""
 
@@ -151,12 +152,42 @@ def _post(client: Etcd3Client, path: str, body: dict[str, Any], headers: dict[st
     try:
         answer = client.post(client.get_url(path), json=body, headers=headers)
     except exceptions.Etcd3Exception as error:
+        if isinstance(error.__context__, requests.RequestException) and error.__context__.response is None:
+            raise _AwayError(_reason(_cause(error))) from error
         raise _refusal(error.detail_text or str(error)) from error
     except (requests.RequestException, OSError) as error:
-        raise _AwayError(_reason(str(error))) from error
+        raise _AwayError(_reason(_cause(error))) from error
     if not isinstance(answer, dict):
         raise _AwayError("what answers is no etcd")
     return answer
+
+
+def _cause(error: BaseException) -> str:
+    """What the kernel or TLS said, below what each library on the way has made of it."""
+    said, below = str(error), error
+    while below := below.__cause__ or below.__context__:  # type: ignore[assignment]
+        if isinstance(below, OSError) and below.strerror:
+            said = below.strerror
+    return said
+
+
+def _check_files(location: Location) -> None:
+    """StateError when a TLS file is none: requests would say so in the words of a connection that fails."""
+    import ssl
+
+    context, at = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT), ""
+    try:
+        if location.ca:
+            at = f"ca={location.ca}"
+            context.load_verify_locations(location.ca)
+        if location.cert:
+            at = f"cert={location.cert} with key={location.key}"
+            context.load_cert_chain(location.cert, location.key, password="")
+    except (OSError, ValueError) as error:
+        why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+        raise StateError(
+            f"{at} of the store cannot be used: {why}", "it takes PEM files, and a key that fits"
+        ) from error
 
 
 def _refusal(text: str) -> Exception:

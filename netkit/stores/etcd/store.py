@@ -161,7 +161,8 @@ class EtcdStore:
             self._mirror.refresh()
         found = self._agreed()
         if wanted is not None and found.replace(id=wanted.id) != wanted:
-            raise ConflictError(f"{self.prefix} is a network with other settings: {found}", "use these, or another")
+            what = f"{self.prefix} is a network with other settings: {found.otherwise(wanted)}"
+            raise ConflictError(what, "use these, or another")
         return found
 
     def _agreed(self) -> Settings:
