@@ -46,21 +46,26 @@ class Value:
 
     def __init__(self, *args: Any, **given: Any) -> None:
         fields = self._fields
-        if len(args) > len(fields):
-            raise TypeError(f"{type(self).__name__} takes {len(fields)} fields, {len(args)} given")
-        values = dict(zip(fields, args, strict=False))
-        for name, default in fields.items():
-            if name in given:
-                if name in values:
-                    raise TypeError(f"{type(self).__name__}: {name} given twice")
-                values[name] = given.pop(name)
-            elif name not in values:
-                if default is _MISSING:
-                    raise TypeError(f"{type(self).__name__}: {name} is missing")
-                values[name] = default
-        if given:
-            raise TypeError(f"{type(self).__name__} has no field {next(iter(given))}")
+        values = {**fields, **given}
+        if args:
+            values.update(zip(fields, args, strict=False))
+        if len(values) > len(fields) or len(args) > len(fields) or (args and given) or _MISSING in values.values():
+            self._refuse(args, given)
         self.__dict__.update(values)
+
+    def _refuse(self, args: tuple[Any, ...], given: dict[str, Any]) -> None:
+        """TypeError for what cannot be a record's fields; nothing when it can."""
+        name, fields = type(self).__name__, self._fields
+        if len(args) > len(fields):
+            raise TypeError(f"{name} takes {len(fields)} fields, {len(args)} given")
+        for field, default in list(fields.items())[len(args) :]:
+            if default is _MISSING and field not in given:
+                raise TypeError(f"{name}: {field} is missing")
+        for field in given:
+            if field not in fields:
+                raise TypeError(f"{name} has no field {field}")
+            if field in list(fields)[: len(args)]:
+                raise TypeError(f"{name}: {field} given twice")
 
     def __setattr__(self, name: str, value: object) -> None:
         raise AttributeError(f"{type(self).__name__} is frozen")
@@ -80,7 +85,11 @@ class Value:
 
     def replace(self, **changes: Any) -> Self:
         """The same value with some fields changed."""
-        return type(self)(**{**self.__dict__, **changes})
+        if unknown := changes.keys() - self._fields.keys():
+            raise TypeError(f"{type(self).__name__} has no field {min(unknown)}")
+        twin = object.__new__(type(self))
+        twin.__dict__.update(self.__dict__, **changes)
+        return twin
 
 
 def to_json(value: Any) -> Any:

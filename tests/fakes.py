@@ -10,6 +10,10 @@ from netkit.plan.rare.vlan import Vlans
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
 from netkit.plan.rules import Rule
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
+
 _DEFAULTS = {
     "net/ipv4/ip_forward": "0",
     "net/ipv6/conf/all/forwarding": "0",
@@ -48,7 +52,7 @@ class FakeHost:
         self.rules = rules
         self.foreign = foreign
         self.lacks = lacks
-        self.held = addressing or {}
+        self.of_link = addressing or {}
         self.wireless = wireless
         self.mentioned = mentioned or {}
         self.in_vlans = vlans or {}
@@ -60,7 +64,7 @@ class FakeHost:
         return () if netns else self.present.get(dev, ())
 
     def addressing(self, dev: str) -> tuple[Address, ...]:
-        return self.held.get(dev, ())
+        return self.of_link.get(dev, ())
 
     def built_on(self, dev: str) -> tuple[Link, ...]:
         return tuple(link for link in self.links.values() if link.below == self.links[dev].index)
@@ -111,6 +115,9 @@ class FakeHost:
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules
+
+    def held(self, rules: Sequence[Rule], backend: str) -> Collection[Rule]:
+        return [rule for rule in rules if rule in self.rules]
 
     def foreign_drops(self) -> tuple[str, ...]:
         return self.foreign

@@ -10,7 +10,10 @@ if TYPE_CHECKING:
 
 
 class Heard:
-    """`found` is the last look, None before the first; `heard` when each host's beat changed last, since start-up."""
+    """`found` is the last look that said something new, None before the first.
+
+    `heard` is when each host's beat changed last, since start-up.
+    """
 
     def __init__(self) -> None:
         self.found: Snapshot | None = None
@@ -23,5 +26,7 @@ class Heard:
             if self._beats.get(host.node) != host.beat:
                 self._beats[host.node] = host.beat
                 self.heard[host.node] = boottime()
-        before, self.found = self.found, found
-        return before is None or not found.says(before)
+        if self.found is not None and found.says(self.found):
+            return False
+        self.found = found
+        return True

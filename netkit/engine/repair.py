@@ -11,10 +11,11 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Collection, Mapping
 
     from netkit.engine.session import Session
     from netkit.plan.host import Host
+    from netkit.plan.rules import Rule
     from netkit.state.networks import Up
 
 
@@ -48,10 +49,11 @@ def missing(plan: Plan, host: Host) -> list[Step]:
     Of several steps that set the same sysctl the last one counts. NotFoundError when the namespace itself is gone.
     """
     lost: list[Step] = []
+    held = _held(plan, host)
     final = {(op.key, op.ns): op for op in plan.ops if isinstance(op, SysctlSet)}
     for step in plan:
         if isinstance(step.op, RulesAdd):
-            rules = tuple(rule for rule in step.op.rules if not host.holds(rule, step.op.backend))
+            rules = tuple(rule for rule in step.op.rules if rule not in held[step.op.backend])
             lost += [Step(step.op.replace(rules=rules), step.why)] if rules else []
         elif isinstance(step.op, Together):
             parts = tuple(op for op in step.op.ops if not op.holds(host))
@@ -61,6 +63,15 @@ def missing(plan: Plan, host: Host) -> list[Step]:
         elif not step.op.holds(host):
             lost.append(step)
     return lost
+
+
+def _held(plan: Plan, host: Host) -> dict[str, Collection[Rule]]:
+    """By backend, those of a plan's rules that are in force."""
+    wanted: dict[str, list[Rule]] = {}
+    for op in plan.ops:
+        if isinstance(op, RulesAdd):
+            wanted.setdefault(op.backend, []).extend(op.rules)
+    return {backend: host.held(rules, backend) for backend, rules in wanted.items()}
 
 
 def repair(session: Session, plan: Plan) -> int:

@@ -17,7 +17,7 @@ from netkit.state.records import Records
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Collection, Sequence
     from types import TracebackType
     from typing import Self
 
@@ -54,11 +54,12 @@ class Session:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.namespaces.close()
-        self._backends.clear()  # their sockets: session and kernel know each other, so they would go late
+        self._backends.clear()
+        del self.kernel  # it knows us: what we hold open would go late, with a collection of garbage
 
     def host(self) -> KernelHost:
         """A fresh observation of the host."""
-        return KernelHost(self.namespaces, self.backend, self._holds, _foreign_drops)
+        return KernelHost(self.namespaces, self.backend, self._held, _foreign_drops)
 
     def backend(self) -> str:
         """The firewall backend that new rules are written with: that of the networks which are up, else as wanted."""
@@ -99,8 +100,8 @@ class Session:
 
         return run(self, op)
 
-    def _holds(self, rule: Rule, backend: str) -> bool:
-        return self.firewall(backend).holds(rule)
+    def _held(self, rules: Sequence[Rule], backend: str) -> Collection[Rule]:
+        return self.firewall(backend).held(rules)
 
 
 def _foreign_drops() -> tuple[str, ...]:

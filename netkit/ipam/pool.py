@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from netkit.model import Subnet
 
 BITS = {4: 32, 6: 128}
+#: Spans that were asked for last: an agent compares the same hundreds of subnets each few seconds.
+_SPANS: dict[str, tuple[int, int]] = {}
+_MOST_SPANS = 4096
 _HEX = frozenset("0123456789abcdefABCDEF")
 
 
@@ -131,6 +134,15 @@ def prefix_length(cidr: str) -> int:
 
 def span(cidr: str) -> tuple[int, int]:
     """The first and the last address of a subnet, an address, or a range `first-last`."""
+    known = _SPANS.get(cidr)
+    if known is None:
+        if len(_SPANS) >= _MOST_SPANS:
+            _SPANS.clear()
+        known = _SPANS[cidr] = _span(cidr)
+    return known
+
+
+def _span(cidr: str) -> tuple[int, int]:
     start, dash, end = cidr.partition("-")
     if dash:
         return number(start), number(end)

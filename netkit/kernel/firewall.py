@@ -11,7 +11,7 @@ from netkit.errors import HostError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
     from typing import Protocol
 
     from netkit.plan.rules import Rule
@@ -35,8 +35,8 @@ class Firewall(Protocol):
     def forget(self, owner: str) -> None:
         """Delete what bears an attachment's mark, whatever it is: for one whose record is lost."""
 
-    def holds(self, rule: Rule) -> bool:
-        """Whether the rule is in force; looks at netkit's own chains and sets only."""
+    def held(self, rules: Sequence[Rule]) -> Collection[Rule]:
+        """Those of the rules that are in force; looks at netkit's own chains and sets only."""
 
 
 def choose(prefer: str = "auto") -> str:

@@ -9,7 +9,7 @@ from netkit.plan.rules import ZoneSource
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from netkit.plan.rules import Rule
 
@@ -30,7 +30,7 @@ class Firewalld:
         """Add sources; when one fails, those before it are taken back."""
         for place, rule in enumerate(rules):
             complaint = self._told(rule, "add")
-            if complaint and not self.holds(rule):
+            if complaint and not self.held([rule]):
                 self.delete(rules[:place])
                 raise KernelError(f"firewall-cmd: {complaint}", hint="firewall-cmd --get-zones lists the zones")
 
@@ -38,15 +38,15 @@ class Firewalld:
         """Remove sources; what is gone, with firewalld itself for example, is no error."""
         for rule in rules:
             complaint = self._told(rule, "delete")
-            if complaint and self.holds(rule):
+            if complaint and self.held([rule]):
                 raise KernelError(f"firewall-cmd: {complaint}")
 
     def forget(self, owner: str) -> None:
         """Sources bear nobody's mark."""
 
-    def holds(self, rule: Rule) -> bool:
-        """Whether the zone has this source."""
-        return not self._told(rule, "query")
+    def held(self, rules: Sequence[Rule]) -> Collection[Rule]:
+        """Those whose zone has their source."""
+        return {rule for rule in rules if not self._told(rule, "query")}
 
     def _told(self, rule: Rule, verb: str) -> str:
         """What firewall-cmd complains of, "" when all is well."""

@@ -18,7 +18,7 @@ from netkit.plan.rules import Admit, BaseRules
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
 
     from netkit.plan.rules import Rule
 
@@ -68,8 +68,11 @@ class Iptables:
             own = [Chain(family, "nat", target) for target in targets if target.startswith("NETKIT-")]
             tables.write(restore([*lines, *own], "delete"))
 
-    def holds(self, rule: Rule) -> bool:
-        """Whether this rule is in force, as far as our own chains and the jumps to them tell."""
+    def held(self, rules: Sequence[Rule]) -> Collection[Rule]:
+        """Those of the rules that are in force, as far as our own chains and the jumps to them tell."""
+        return {rule for rule in rules if self._is_held(rule)}
+
+    def _is_held(self, rule: Rule) -> bool:
         if isinstance(rule, Admit):
             return not admit.needed(rule, self.name) or foreign.admits(rule)
         return all(self._holds(family, _of(family, iptables.items(rule)), rule) for family in self._tables)

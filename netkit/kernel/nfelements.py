@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 _NEWSETELEM, _GETSETELEM, _DELSETELEM = 12, 13, 14
 #: More elements than this in one transaction are libnftables' work: it splits what a socket does not take at once.
 MOST = 100
+#: As many are asked for at once: each answer takes 4 KiB of a socket's buffer of 208.
+_AT_ONCE = 32
 _TABLE, _SET, _ELEMENTS = 1, 2, 3
 _ELEMENT = 1
 _KEY, _DATA, _USERDATA, _KEY_END = 1, 2, 6, 10
@@ -28,18 +30,38 @@ _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NF_PROTOCOLS = {"ipv4": 2, "ipv6": 10}
 
 
-def holds(element: Element) -> bool:
-    """Whether the kernel has this element, with this value. Its comment does not matter."""
+def held(elements: Sequence[Element]) -> set[Element]:
+    """Those that the kernel has, with their values; their comments do not matter.
+
+    Some at once, and one by one where one of them is not there: the kernel answers with the first that it misses.
+    """
+    found: set[Element] = set()
+    sets: dict[tuple[str, str], list[Element]] = {}
+    for element in elements:
+        sets.setdefault((element.family, element.set), []).append(element)
+    for alike in sets.values():
+        for start in range(0, len(alike), _AT_ONCE):
+            some = alike[start : start + _AT_ONCE]
+            whole = _held(some)
+            found |= whole if whole or len(some) == 1 else {one for each in some for one in _held([each])}
+    return found
+
+
+def _held(some: Sequence[Element]) -> set[Element]:
+    """Of elements of one set, those with their values; none when one of them is not there."""
+    family, of = some[0].family, some[0].set
+    keys = [(_ELEMENT, [_key(element)]) for element in some]
+    try:
+        found = ask(_GETSETELEM, family, [(_TABLE, name("netkit")), (_SET, name(of)), (_ELEMENTS, keys)])
+    except OSError:
+        return set()
+    shown = [unpack(unpack(unpack(answer)[_ELEMENTS])[_ELEMENT]) for _, answer in found]
+    return {element for element, one in zip(some, shown, strict=True) if _is(element, one)}
+
+
+def _is(element: Element, shown: dict[int, bytes]) -> bool:
     kinds, value_kinds = _kinds(element.set)
     start, end = _encode(kinds, element.key)
-    key = (_ELEMENT, [(_KEY, [(_VALUE, start)])])
-    try:
-        found = ask(
-            _GETSETELEM, element.family, [(_TABLE, name("netkit")), (_SET, name(element.set)), (_ELEMENTS, [key])]
-        )
-    except OSError:
-        return False
-    shown = unpack(unpack(unpack(found[0][1])[_ELEMENTS])[_ELEMENT])
     if unpack(shown[_KEY])[_VALUE] != start or (_KEY_END in shown and unpack(shown[_KEY_END])[_VALUE] != end):
         return False
     return not element.value or _leads_to(unpack(shown[_DATA]), value_kinds, element.value)

@@ -16,7 +16,7 @@ from netkit.plan.rules import Admit, BaseRules, Publish
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Sequence
+    from collections.abc import Collection, Iterable, Sequence
     from types import ModuleType
 
     from netkit.plan.rules import Rule
@@ -62,13 +62,17 @@ class Nftables:
         if not self._deleted(rules):
             self._delete_singly(rules)
 
-    def holds(self, rule: Rule) -> bool:
-        """Whether this rule is in force, as far as our own tables tell."""
+    def held(self, rules: Sequence[Rule]) -> Collection[Rule]:
+        """Those of the rules that are in force, as far as our own tables tell."""
+        own = {rule: tuple(nftables.elements(rule)) for rule in rules if not isinstance(rule, (Admit, BaseRules))}
+        there = nfelements.held([element for elements in own.values() for element in elements])
+        found = {rule for rule, elements in own.items() if there.issuperset(elements) and _chain_stands(rule)}
+        return found | {rule for rule in rules if rule not in own and self._is_held(rule)}
+
+    def _is_held(self, rule: Rule) -> bool:
         if isinstance(rule, Admit):
             return not _elsewhere([rule], self.name) or foreign().admits(rule)
-        if isinstance(rule, BaseRules):
-            return _frame_stands()
-        return all(nfelements.holds(element) for element in nftables.elements(rule)) and _chain_stands(rule)
+        return _frame_stands()
 
     def forget(self, owner: str) -> None:
         """Delete what bears an attachment's mark, whatever it is."""

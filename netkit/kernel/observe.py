@@ -9,7 +9,7 @@ from netkit.kernel import sysctl
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Hashable
+    from collections.abc import Callable, Collection, Hashable, Sequence
     from typing import Any, TypeVar
 
     from netkit.kernel.namespaces import Handle, Namespaces
@@ -26,20 +26,20 @@ if TYPE_CHECKING:
 class KernelHost:
     """A `plan.host.Host`. In a namespace that is gone there is nothing: no link, no address, no route, no sysctl.
 
-    `firewall` chooses the backend for new rules, asked only when rules are needed; `rules_hold` tells whether a backend
-    still holds a rule.
+    `firewall` chooses the backend for new rules, asked only when rules are needed; `rules_held` tells which of
+    some rules a backend still holds.
     """
 
     def __init__(
         self,
         namespaces: Namespaces,
         firewall: Callable[[], str],
-        rules_hold: Callable[[Rule, str], bool],
+        rules_held: Callable[[Sequence[Rule], str], Collection[Rule]],
         foreign_drops: Callable[[], tuple[str, ...]],
     ) -> None:
         self._firewall = firewall
         self._namespaces = namespaces
-        self._rules_hold = rules_hold
+        self._rules_held = rules_held
         self._foreign_drops = foreign_drops
         self._known: dict[Hashable, Any] = {}
 
@@ -169,7 +169,11 @@ class KernelHost:
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
-        return self._once(("rule", rule, backend), lambda: self._rules_hold(rule, backend))
+        return self._once(("rule", rule, backend), lambda: rule in self._rules_held([rule], backend))
+
+    def held(self, rules: Sequence[Rule], backend: str) -> Collection[Rule]:
+        """Those of many rules that it still holds, in far fewer questions."""
+        return self._rules_held(rules, backend) if rules else ()
 
     def foreign_drops(self) -> tuple[str, ...]:
         """Other tools' forward chains that would drop our packets."""

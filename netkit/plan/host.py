@@ -10,6 +10,7 @@ from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Collection, Sequence
     from typing import Protocol
 
     from netkit.model import NsRef
@@ -154,6 +155,9 @@ class Host(Protocol):
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""
+
+    def held(self, rules: Sequence[Rule], backend: str) -> Collection[Rule]:
+        """Those of many rules that it still holds, in far fewer questions."""
 
     def foreign_drops(self) -> tuple[str, ...]:
         """Other tools' forward chains that would drop our packets, as `Admit.where` names them."""

@@ -26,7 +26,8 @@ _KEPT = 2
 class Claims:
     """The claims of one kind of resource, `subnets` or `addresses`.
 
-    `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change.
+    `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change. So are
+    names that were judged: whoever looks each few seconds at thousands of them finds nearly all as they were.
     Nor can it vanish, but by a hand that has no business there: what is `known` stays, and its host puts it back.
     """
 
@@ -36,6 +37,7 @@ class Claims:
         self.kind = kind
         self.warnings: list[str] = []
         self._read: dict[str, tuple[tuple[int, int, int], Claim]] = {}
+        self._named: dict[str, tuple[str, int, str]] = {}
         self._good = {claim.resource: claim for claim in known if claim.resource.startswith(f"{kind}/")}
 
     def all(self) -> tuple[Claim, ...]:
@@ -101,19 +103,26 @@ class Claims:
     def _generations(self) -> dict[str, list[int]]:
         """The generations of each resource there are files of; other files are named in `warnings`."""
         found: dict[str, list[int]] = {}
-        for name in self.directory.names():
-            bare, _, last = name.rpartition(".g")
-            number = records.generation(last)
-            try:
-                resource = records.resource(f"{self.kind}/{bare}")
-                if number is None:
-                    raise ConfigError("generation", "a name ends in .g1, .g2...")
-                check_resource(self.settings, resource)
-            except ConfigError as error:
-                self._warn(name, error.message)
+        self._named = {name: self._named.get(name) or self._judge(name) for name in self.directory.names()}
+        for name, (resource, number, why) in self._named.items():
+            if why:
+                self._warn(name, why)
             else:
                 found.setdefault(resource, []).append(number)
         return found
+
+    def _judge(self, name: str) -> tuple[str, int, str]:
+        """The resource and the generation that a file's name tells, and why it tells neither."""
+        bare, _, last = name.rpartition(".g")
+        number = records.generation(last)
+        try:
+            resource = records.resource(f"{self.kind}/{bare}")
+            if number is None:
+                raise ConfigError("generation", "a name ends in .g1, .g2...")
+            check_resource(self.settings, resource)
+        except ConfigError as error:
+            return "", 0, error.message
+        return resource, number, ""
 
     def _load(self, resource: str, number: int) -> Claim:
         """A claim as its file says; ValueError when that cannot be believed."""

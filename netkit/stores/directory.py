@@ -11,9 +11,11 @@ Nothing here is decided by the time of day, by locks, or by the order of two rea
 from __future__ import annotations
 
 import binascii
+import contextlib
 import os
 import random
 import time
+from functools import partial
 
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
@@ -91,7 +93,16 @@ class DirectoryStore:
             left = deadline - time.monotonic()
             if not found.says(before) or left <= 0:
                 return found
-            self._hint.wait(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
+            self._rest(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
+
+    def _rest(self, seconds: float) -> None:
+        """Wait until more has changed than the beats of hosts that we know, at most so long."""
+        deadline = time.monotonic() + seconds
+        with contextlib.suppress(StateError):  # what is the matter the next look tells
+            while (left := deadline - time.monotonic()) > 0:
+                names = self._hint.wait(left)
+                if names and not self._within(partial(self._members.are_beats, names)):
+                    return
 
     def fenced(self) -> bool:
         return self._clock() - self._renewed > self.settings.fence

@@ -32,7 +32,8 @@ def distinct(
             warn(host.node, f"its tunnel's MAC is that of {other}")
             continue
         taken.update(dict.fromkeys(tunnels, host.node))
-        yield host.replace(endpoints=tuple(_endpoints(host, taken, warn, holders or {})))
+        endpoints = tuple(_endpoints(host, taken, warn, holders or {}))
+        yield host if len(endpoints) == len(host.endpoints) else host.replace(endpoints=endpoints)
 
 
 def _endpoints(

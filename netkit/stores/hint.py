@@ -9,10 +9,17 @@ from __future__ import annotations
 import ctypes
 import os
 import select
+import struct
 import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 #: IN_MOVED_TO | IN_CREATE | IN_DELETE
 _MASK = 0x80 | 0x100 | 0x200
+#: struct inotify_event: watch, mask, cookie, length of the name, padded with zeros.
+_EVENT = struct.Struct("iIII")
 
 
 class Hint:
@@ -28,11 +35,27 @@ class Hint:
         if self._fd >= 0:
             os.close(self._fd)
 
-    def wait(self, seconds: float) -> None:
-        """Until something may have changed, at most so long."""
+    def wait(self, seconds: float) -> tuple[str, ...]:
+        """Until something may have changed, at most so long; the names that did, "" for one that is not told.
+
+        Names that begin with a dot are files on their way to another name, and wake nobody.
+        """
         if self._fd < 0:
             time.sleep(seconds)
-            return
-        ready, _, _ = select.select([self._fd], [], [], seconds)
-        if ready:
-            os.read(self._fd, 1 << 16)
+            return ()
+        deadline = time.monotonic() + seconds
+        while (left := deadline - time.monotonic()) > 0:
+            ready, _, _ = select.select([self._fd], [], [], left)
+            if ready and (names := tuple(self._told())):
+                return names
+        return ()
+
+    def _told(self) -> Iterator[str]:
+        data = os.read(self._fd, 1 << 16)
+        at = 0
+        while at < len(data):
+            _, _, _, length = _EVENT.unpack_from(data, at)
+            at += _EVENT.size + length
+            name = os.fsdecode(data[at - length : at].rstrip(b"\0"))
+            if not name.startswith("."):
+                yield name

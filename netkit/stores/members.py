@@ -60,6 +60,14 @@ class Members:
         except (ValueError, StateError, ConfigError):
             return None
 
+    def are_beats(self, names: Iterable[str]) -> bool:
+        """Whether files that were written anew say nothing new, but that their hosts live."""
+        before = {name: self._good.get(name) for name in names}
+        for name in before:
+            self._take(name)
+        pairs = [(host, self._good.get(name)) for name, host in before.items()]
+        return all(host is not None and now is not None and host.is_like(now) for host, now in pairs)
+
     def write(self, host: Host) -> None:
         """Put what this host says in its file, with another beat than before."""
         last = self.beat(host.node)

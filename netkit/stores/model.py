@@ -99,6 +99,10 @@ class Host(Value):
     vtep6: str = ""
     port: int = 0
 
+    def is_like(self, other: Host) -> bool:
+        """Whether both say the same but for the beat; mostly they are one and the same value."""
+        return self is other or self == (other if self.beat == other.beat else other.replace(beat=self.beat))
+
 
 class Seen(Value):
     """A host as we see it: alive, stale (silent: keep its routes) or gone (it left, or its time is over)."""
@@ -134,18 +138,13 @@ class Snapshot(Value):
         if len(self.hosts) != len(other.hosts) or self.claims != other.claims:
             return False
         return all(
-            one.state == two.state and _alike(one.host, two.host)
+            one.state == two.state and one.host.is_like(two.host)
             for one, two in zip(self.hosts, other.hosts, strict=True)
         )
 
     def told(self) -> Snapshot:
         """The same without what changes all the time and means nothing."""
         return self.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in self.hosts))
-
-
-def _alike(one: Host, other: Host) -> bool:
-    """Whether two records differ in nothing but their beat; mostly they are one and the same value."""
-    return one is other or one.replace(beat=0) == other.replace(beat=0)
 
 
 class LeaseStore(Protocol):

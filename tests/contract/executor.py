@@ -31,7 +31,7 @@ executor, wanted = firewall.open_backend(name, lasting), from_json(json.load(sys
 if lasting:
     assert "iptc" in sys.modules
 try:
-    print([executor.holds(rule) for rule in wanted] if verb == "holds" else getattr(executor, verb)(wanted))
+    print([rule in executor.held(wanted) for rule in wanted] if verb == "holds" else getattr(executor, verb)(wanted))
 except NetkitError as error:
     print(type(error).__name__, error.message)
 """

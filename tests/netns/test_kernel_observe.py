@@ -19,7 +19,7 @@ from tests.hosts import Container, Lab
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Sequence
     from typing import Any
 
     from netkit.kernel.rtnl import Rtnl
@@ -60,7 +60,7 @@ def ref(box: Container) -> NsRef:
 @pytest.fixture
 def host() -> Iterator[KernelHost]:
     with Namespaces() as namespaces:
-        yield KernelHost(namespaces, lambda: "nftables", lambda rule, backend: False, lambda: ())
+        yield KernelHost(namespaces, lambda: "nftables", lambda rules, backend: (), lambda: ())
 
 
 @pytest.fixture
@@ -169,16 +169,16 @@ def test_in_a_gone_namespace_there_is_nothing(host: KernelHost, box: Container, 
 
 
 def test_the_firewall_is_asked_once_for_a_rule() -> None:
-    asked: list[tuple[Rule, str]] = []
+    asked: list[tuple[Sequence[Rule], str]] = []
 
-    def hold(rule: Rule, backend: str) -> bool:
-        asked.append((rule, backend))
-        return True
+    def held(rules: Sequence[Rule], backend: str) -> Sequence[Rule]:
+        asked.append((rules, backend))
+        return rules
 
     with Namespaces() as namespaces:
-        host = KernelHost(namespaces, lambda: "iptables", hold, lambda: ("iptables FORWARD",))
+        host = KernelHost(namespaces, lambda: "iptables", held, lambda: ("iptables FORWARD",))
         assert host.holds(BaseRules(), host.firewall) and host.holds(BaseRules(), host.firewall)
-    assert asked == [(BaseRules(), "iptables")]
+    assert asked == [([BaseRules()], "iptables")]
     assert host.foreign_drops() == ("iptables FORWARD",)
 
 

@@ -16,9 +16,9 @@ import pytest
 
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
-from netkit.stores import patience, records, shared
+from netkit.stores import directory, patience, records, shared
 from netkit.stores.directory import DirectoryStore
-from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings
+from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings, Snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -52,13 +52,40 @@ def web(tmp_path: Path) -> Path:
     return tmp_path / "web"
 
 
+def test_who_watches_looks_at_nothing_for_a_heartbeat_and_at_once_for_an_address(
+    store: DirectoryStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = join(tmp_path, "a")
+    store.snapshot()
+    looks: list[Snapshot] = []
+    look = store.snapshot
+
+    def looked() -> Snapshot:
+        looks.append(look())
+        return looks[-1]
+
+    monkeypatch.setattr(store, "snapshot", looked)
+    monkeypatch.setattr(directory, "POLL", 60.0)
+    beating = [threading.Timer(0.1 * number, other.renew, (A,)) for number in range(1, 6)]
+    for timer in beating:
+        timer.start()
+    store.watch(1.0)
+    assert len(looks) == 2, "the first, and the one at the end"
+    moved = threading.Timer(0.2, other.renew, (A.replace(public="192.0.2.3"),))
+    moved.start()
+    found = {seen.host.node: seen.host.public for seen in store.watch(50).hosts}
+    assert (found["a"], len(looks)) == ("192.0.2.3", 4)
+    for timer in (*beating, moved):
+        timer.join()
+
+
 def test_files_are_their_owners_alone_or_the_groups_where_it_shares_the_directory(tmp_path: Path) -> None:
-    for mode, directory, file in ((0o700, 0o700, 0o600), (0o2770, 0o2770, 0o640)):
+    for mode, below, file in ((0o700, 0o700, 0o600), (0o2770, 0o2770, 0o640)):
         place = tmp_path / oct(mode)
         place.mkdir()
         place.chmod(mode)
         join(place, "a").renew(A)
-        assert (place / "web" / "nodes").stat().st_mode & 0o7777 == directory
+        assert (place / "web" / "nodes").stat().st_mode & 0o7777 == below
         assert (place / "web" / "nodes" / "a").stat().st_mode & 0o7777 == file
 
 

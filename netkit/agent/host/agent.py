@@ -73,6 +73,7 @@ class Agent:
         self._say = say
         self._said = ""
         self._trigger = ""
+        self._judged: tuple[Member, Snapshot, tuple[tuple[PeerHost, ...], tuple[str, ...]]] | None = None
         self._line: Line | None = None
         self._store: LeaseStore | None = None
         loop.within(0.0, self.join)
@@ -116,7 +117,7 @@ class Agent:
             self._proxy(self.member, None)
             if not engine.is_defined(self.member.network()):
                 engine.see_network(self.member.network())
-            peers, refused = self.member.peers(found) if found and self._is_news(found) else (None, ())
+            peers, refused = self._peers(self.member, found) if found and self._is_news(found) else (None, ())
             self._proxy(self.member, peers)
             met = engine.keep(self.member.name, peers)
             failed = met.failed
@@ -128,6 +129,12 @@ class Agent:
             self.status = self.status.replace(ready=True)
             notify("READY=1")
         self._save()
+
+    def _peers(self, member: Member, found: Snapshot) -> tuple[tuple[PeerHost, ...], tuple[str, ...]]:
+        """`member.peers`, which is the same as long as both are."""
+        if not self._judged or self._judged[0] is not member or self._judged[1] is not found:
+            self._judged = member, found, member.peers(found)
+        return self._judged[2]
 
     def _is_news(self, found: Snapshot) -> bool:
         """Whether the store tells who is there; what is remembered of it counts only where nothing is recorded."""
