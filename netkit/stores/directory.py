@@ -133,11 +133,11 @@ class DirectoryStore:
         if host.node != self.node:
             raise ConfigError("node", f"{host.node} is another host than {self.node}")
         self._check()
-        late = self.fenced()
+        begun, late = self._clock(), self.fenced()
         for kind in self._claims.values():
             kind.mend(self.node)
         self._members.write(host)
-        self._renewed = self._clock()
+        self._renewed = begun  # others count from when they saw it, not from when we were done
         if late:
             return ()  # someone may be about to take what we had: the next renewal tells
         return tuple(one for kind in self._claims.values() for one in kind.all() if one.node == self.node)

@@ -9,6 +9,7 @@ from netkit.stores.etcd.gateway import RefusedError, encode
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from netkit.stores.etcd.gateway import Gateway
@@ -31,7 +32,7 @@ class Alive:
             if lease and self._extend(lease):
                 self.id = lease
                 return lease
-        self.id = int(self.gateway.call("lease/grant", {"TTL": str(self.ttl), "ID": "0"})["ID"])
+        self.id = self._number("lease/grant", {"TTL": str(self.ttl), "ID": "0"}, lambda answer: answer["ID"])
         return self.id
 
     def end(self) -> None:
@@ -46,8 +47,14 @@ class Alive:
         self.id = 0
 
     def _extend(self, lease: int) -> bool:
-        answer = self.gateway.call("lease/keepalive", {"ID": str(lease)})
-        return int(answer.get("result", {}).get("TTL", 0)) > 0
+        return self._number("lease/keepalive", {"ID": str(lease)}, lambda answer: answer["result"].get("TTL", 0)) > 0
+
+    def _number(self, path: str, body: dict[str, Any], pick: Callable[[dict[str, Any]], Any]) -> int:
+        answer = self.gateway.call(path, body)
+        try:
+            return int(pick(answer))
+        except (LookupError, TypeError, ValueError, AttributeError) as error:
+            raise self.gateway.nonsense() from error
 
 
 class Change:

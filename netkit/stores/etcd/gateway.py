@@ -24,6 +24,8 @@ _DEADLINE = 5.0
 #: gRPC's numbers for "not now": deadline exceeded, internal error, unavailable.
 _AWAY = (4, 13, 14)
 _UNAUTHENTICATED = 16
+#: What etcd says, as a bad argument, of a signed token (JWT) from before some user or role was changed.
+_OUTDATED = "revision of auth store is old"
 _HINTS = {
     7: "grant this user readwrite on the network's prefix: etcdctl role grant-permission",
     8: "make room: etcdctl compact, etcdctl defrag, etcdctl alarm disarm",
@@ -65,6 +67,10 @@ class Gateway:
             return answer
         raise StateError(f"etcd does not answer: {'; '.join(why)}", "see whether it runs and can be reached")
 
+    def nonsense(self) -> StateError:
+        """What to raise where an answer is none that etcd gives."""
+        return StateError(f"{self.name} answers what makes no sense", "see what listens there")
+
     def changed(self, prefix: str, revision: int, seconds: float) -> None:
         """Wait until a key below a prefix changes after that revision, or something is odd: at most so long."""
         import requests
@@ -95,9 +101,9 @@ class Gateway:
         try:
             return _post(client, path, body, self._headers())
         except RefusedError as error:
-            if error.code != _UNAUTHENTICATED or not self.location.user:
+            if not self.location.user or (error.code != _UNAUTHENTICATED and _OUTDATED not in error.message):
                 raise
-        self._log_in(client)  # tokens end after a while, and with the member that gave them
+        self._log_in(client)  # tokens end: after a while, with the member that gave them, when users change
         return _post(client, path, body, self._headers())
 
     def _log_in(self, client: Etcd3Client) -> None:

@@ -66,7 +66,7 @@ class Mirror:
             counts = [int(part.get("count", 0)) for part in parts]
             news = [_entries(part.get("kvs", [])) for part in parts]
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise StateError(f"{self.gateway.name} answers what makes no sense", "see what listens there") from error
+            raise self.gateway.nonsense() from error
         if revision < self.revision:
             self._odd = True
             message = f"etcd at {self.gateway.name} went back from revision {self.revision} to {revision}"

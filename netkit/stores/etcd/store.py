@@ -102,9 +102,10 @@ class EtcdStore:
         records.host(data, host.node, self.settings)
         self._said = said
         for _ in range(_TRIES):
+            begun = self._clock()
             self._refresh()
             if self._speak(said, data):
-                self._renewed = self._clock()
+                self._renewed = begun
                 self._refresh()
                 return self._known().of(self.node)
         raise StateError("this host's keys are written by others all the time", "see which other host has its id")

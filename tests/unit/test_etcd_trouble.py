@@ -1,0 +1,77 @@
+"""Between a host and its etcd: tokens that end, answers that are none, a clock that goes on during a slow word."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from netkit import stores
+from netkit.errors import StateError
+from netkit.stores.etcd.change import Alive
+from netkit.stores.etcd.gateway import Gateway
+from netkit.stores.etcd.store import EtcdStore
+from netkit.stores.etcd.url import location
+from netkit.stores.model import Host, Settings
+from tests.etcds import running
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+    from typing import Any
+
+pytestmark = pytest.mark.requires("etcd", "etcd3gw")
+
+SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600, backend="vxlan")
+A = Host("a", "192.0.2.1", 7, "02:00:00:00:00:0a")
+
+
+@pytest.mark.requires("openssl")
+def test_a_signed_token_is_asked_for_again_when_some_user_was_changed(tmp_path: Path) -> None:
+    for words in (("genrsa", "-out", "key", "2048"), ("rsa", "-in", "key", "-pubout", "-out", "public")):
+        subprocess.run(("openssl", *words), check=True, capture_output=True, cwd=tmp_path)
+    signed = f"jwt,pub-key={tmp_path}/public,priv-key={tmp_path}/key,sign-method=RS256,ttl=10m"
+    with running(tmp_path / "etcd", "--auth-token", signed) as own:
+        own.ctl("user", "add", "root:top")
+        own.ctl("user", "grant-role", "root", "root")
+        own.ctl("auth", "enable")
+        (tmp_path / "password").write_text("top\n")
+        url = f"etcd://{own.endpoint}/net?user=root&password-file={tmp_path}/password"
+        a = stores.open(url, "", "a", SETTINGS)
+        a.renew(A)
+        own.ctl("--user", "root:top", "role", "add", "other")
+        a.renew(A)
+        assert a.snapshot().reachable
+
+
+@pytest.mark.parametrize("odd", [{}, {"ID": "x", "result": {"TTL": "x"}}, {"ID": None, "result": None}])
+def test_an_answer_that_tells_of_no_lease_is_an_error_and_no_lease(
+    odd: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gateway = Gateway(location("etcd://127.0.0.1:1/net", ""))
+    monkeypatch.setattr(gateway, "call", lambda path, body: odd)
+    lease = Alive(gateway, 60)
+    for known in (0, 7):
+        with pytest.raises(StateError, match="makes no sense"):
+            lease.keep(known)
+    assert lease.id == 0
+
+
+def test_a_host_that_was_stopped_in_the_middle_of_a_word_has_been_silent_since_its_beginning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    with running(tmp_path / "etcd") as own:
+        a = EtcdStore(location(f"etcd://{own.endpoint}/net", ""), "a", SETTINGS, lambda: now[0])
+        real = a._speak
+
+        def stopped(said: Host, data: bytes) -> bool:
+            spoken = real(said, data)
+            now[0] += SETTINGS.ttl
+            return spoken
+
+        a.renew(A)
+        assert not a.fenced()
+        monkeypatch.setattr(a, "_speak", stopped)
+        a.renew(A)
+        assert a.fenced()
