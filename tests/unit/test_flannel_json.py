@@ -54,6 +54,8 @@ def test_a_net_conf_says_to_netkit_what_it_says_to_flannel(
         ({"Network": "10.3.0.0/29"}, "length"),
         ({"Network": "10.3.0.0/16", "SubnetLen": 17}, "length"),
         ({"Network": "10.3.0.0/16", "SubnetLen": "24"}, "SubnetLen"),
+        ({"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan", "VNI": 1 << 24}}, "Backend.VNI"),
+        ({"Network": "10.3.0.0/16", "Backend": {"Type": "udp", "Port": 1 << 16}}, "Backend.Port"),
         ({"Network": "10.3.0.0/16", "SubnetMin": "10.3.1.1"}, "first"),
         ({"Network": "10.3.0.0/16", "SubnetMax": "10.4.0.0"}, "last"),
         ({"Network": "10.3.0.0/16", "SubnetMax": 7}, "SubnetMax"),

@@ -40,9 +40,9 @@ def settings(data: bytes, identity: str = "") -> Settings:
     found = Settings(
         ttl=_number(ours, "ttl", "Netkit.TTL", 86400),
         id=records.node(ours.get("id", identity), "Netkit.Id"),
-        vni=_number(backend, "vni", "Backend.VNI", _VNI),
+        vni=_number(backend, "vni", "Backend.VNI", _VNI, 1 << 24),
         backend=records.backend(kind, "Backend.Type") if kind else "",
-        port=_number(backend, "port", "Backend.Port", 0),
+        port=_number(backend, "port", "Backend.Port", 0, 1 << 16),
     )
     one = _network(body, "", 24) if four else {}
     other = _network(body, "IPv6", 64) if six else {}
