@@ -70,13 +70,19 @@ class Proxy:
         self._dress()
         return begins
 
-    def running(self) -> tuple[Settings, int] | None:
-        """The settings and the PID of the proxy that runs for this device, None when none does."""
+    def running(self) -> tuple[Settings | None, int] | None:
+        """The settings and the PID of the proxy that runs for this device, None when none does.
+
+        One that another netkit began may have settings that this one cannot read: they are None.
+        """
         try:
             answer = self._ask({"do": "settings"})
         except NotFoundError:
             return None
-        return from_json(answer["settings"]), answer["pid"]
+        try:
+            return from_json(answer["settings"]), answer["pid"]
+        except ValueError:
+            return None, answer["pid"]
 
     def table(self, routes: Mapping[str, Endpoint]) -> None:
         """Replace all routes: remote subnet -> the peer's address and port. NotFoundError when no proxy runs."""
@@ -96,7 +102,11 @@ class Proxy:
                 self._remove_device()
                 self.root.udp.unlink(socket_name(self.settings.device))
             return False
-        process = os.pidfd_open(running[1])
+        try:
+            process = os.pidfd_open(running[1])
+        except ProcessLookupError as error:
+            what = f"the proxy of {self.settings.device}, process {running[1]}, has just ended or is out of our sight"
+            raise NotFoundError(what, "try again, or end it where it runs") from error
         try:
             self._ask({"do": "stop", "remove": remove})
             if not select.select([process], [], [], END)[0]:
