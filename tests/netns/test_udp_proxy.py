@@ -88,7 +88,7 @@ def _begun(made: Tunnels) -> Iterator[Tunnels]:
 
 def ping(end: End, address: str, *words: str) -> bool:
     """Whether every one of a few pings is answered."""
-    return "0% packet loss" in end.container.run("ping", "-c3", "-i0.05", "-W2", *words, address, check=False).stdout
+    return " 0% packet loss" in end.container.run("ping", "-c3", "-i0.05", "-W2", *words, address, check=False).stdout
 
 
 def exchange(giver: End, taker: End, take: str, give: str, address: str) -> tuple[str, str]:
