@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import socket
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from socketserver import TCPServer
 
+from netkit import parse
 from netkit.errors import ConfigError, ConflictError, HostError
 
 TYPE_CHECKING = False
@@ -15,6 +19,8 @@ if TYPE_CHECKING:
     from netkit.agent.host.agent import Agent
     from netkit.agent.host.care import Care
 
+#: So long one who has connected may take to ask, in seconds: each has a thread and a descriptor of ours meanwhile.
+_PATIENCE = 10.0
 _TEXT = "text/plain; charset=utf-8"
 
 
@@ -23,11 +29,13 @@ class Health:
 
     def __init__(self, place: str, agent: Agent | None, care: Care) -> None:
         host, _, port = place.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ConfigError("--healthz", f"{place!r} is no IP:PORT", "for example 127.0.0.1:9099")
+        try:
+            where = parse.address(host.removeprefix("[").removesuffix("]"), "--healthz"), parse.port(port, "--healthz")
+        except ConfigError as error:
+            raise ConfigError("--healthz", f"{place!r} is no IP:PORT", "for example 127.0.0.1:9099") from error
         self._registry = _registry(agent, care)
         try:
-            self._server = _Server((host.strip("[]"), int(port)), self._answer(agent))
+            self._server = _Server(where, self._answer(agent))
         except OSError as error:
             raise ConflictError(f"cannot listen on {place}: {error.strerror}", "choose another --healthz") from error
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
@@ -41,6 +49,8 @@ class Health:
         registry = self._registry
 
         class Answer(BaseHTTPRequestHandler):
+            timeout = _PATIENCE
+
             def do_GET(self) -> None:
                 ready = agent is None or agent.status.ready
                 if self.path == "/healthz":
@@ -68,8 +78,18 @@ class Health:
 
 
 class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    timeout = 10
+    """It asks no name server who it is, and does not tell of those who hang up."""
+
+    def __init__(self, where: tuple[str, int], answer: type[BaseHTTPRequestHandler]) -> None:
+        self.address_family = socket.AF_INET6 if ":" in where[0] else socket.AF_INET
+        super().__init__(where, answer)
+
+    def server_bind(self) -> None:
+        TCPServer.server_bind(self)
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), OSError):
+            super().handle_error(request, client_address)  # type: ignore[arg-type]
 
 
 def _registry(agent: Agent | None, care: Care) -> Any:
