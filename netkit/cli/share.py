@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 #: Attach options that say what a new interface is like; here there is none.
 _OF_AN_INTERFACE = {"publish": "publish", "publish_all": "publish-all", "ips": "ip", "mac": "mac", "mtu": "mtu"}
+#: Ids of netkit and of containers are as long at least, and may be all digits; no PID is.
+_ID = 12
 
 
 def whose_network(wished: Wish) -> str | None:
@@ -43,7 +45,7 @@ def share(engine: Engine, wished: Wish, whose: str, words: tuple[str, ...]) -> N
 
 
 def _namespace(engine: Engine, whose: str) -> NsRef:
-    if whose.isdigit():
+    if whose.isascii() and whose.isdigit() and len(whose) < _ID:
         return find(Target(pid=int(whose)), engine.root.boot_id()).netns
     try:
         return engine.attachment(whose)[0].endpoint.netns

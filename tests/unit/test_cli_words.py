@@ -12,6 +12,7 @@ from netkit.cli.errors import in_option_words
 from netkit.cli.options import wish
 from netkit.cli.output import complain, fields, table, warn
 from netkit.cli.settings import Settings
+from netkit.cli.share import _namespace
 from netkit.cli.target import Target, chosen, listed, records_of
 from netkit.errors import ConfigError, ConflictError, NetkitError, NotFoundError, UsageError
 from netkit.model import Endpoint, NsRef, PortMap
@@ -225,3 +226,25 @@ def test_a_pid_that_another_process_got_still_means_the_dead_attachment(monkeypa
     engine: Engine = Recorded((dead, False), (living, True))  # type: ignore[assignment]
     assert records_of(engine, Target(pid=42)) == [dead]
     assert listed([dead]) == "3f9c1a2b7d10 (eth0 on bridge)"
+
+
+class Attached:
+    """An engine with one attachment, whose id has no letter."""
+
+    class root:  # noqa: N801 (an attribute)
+        @staticmethod
+        def boot_id() -> str:
+            return "boot"
+
+    def attachment(self, ident: str) -> tuple[Record, bool]:
+        if ident != "123456789012":
+            raise NotFoundError(f"no attachment {ident}")
+        return Record(endpoint(id=ident), Plan()), True
+
+
+def test_whose_network_is_shared_may_be_a_pid_or_an_id_of_digits_and_nothing_else_that_looks_like_a_number() -> None:
+    engine: Engine = Attached()  # type: ignore[assignment]
+    assert _namespace(engine, "123456789012") == NS
+    for odd in ("\u00b2", "9" * 5000, "4194305"):
+        with pytest.raises(NetkitError):
+            _namespace(engine, odd)
