@@ -62,8 +62,9 @@ class Loop:
     def _ready(self) -> list[Act]:
         wait = min(self._due.values(), default=time.monotonic() + 60.0) - time.monotonic()
         found: list[Act] = [key.data for key, _ in self._selector.select(max(wait, 0.0))]
-        woken, self._woken = self._woken, set()
-        return [*found, *woken]
+        while self._woken:  # one by one, as another thread may add to this very set at any instant
+            found.append(self._woken.pop())
+        return found
 
     def _hear_bell(self) -> None:
         os.read(self._ear, 4096)
