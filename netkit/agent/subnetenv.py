@@ -58,6 +58,18 @@ def write(path: str, env: SubnetEnv) -> None:
         raise StateError(f"cannot write {path}: {error.strerror}", "--subnet-file names another place") from error
 
 
+def remove(path: str) -> None:
+    """Take the file away, if there is one; StateError when that cannot be."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise StateError(
+            f"cannot remove {path}: {error.strerror}", "remove it by hand: it tells what is no more"
+        ) from error
+
+
 def read(path: str) -> SubnetEnv | None:
     """What a file says, None when there is none; whatever makes no sense is passed over, as flannel does."""
     try:

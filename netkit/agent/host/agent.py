@@ -17,7 +17,7 @@ from netkit.agent import config as configs
 from netkit.agent import subnetenv
 from netkit.agent.host import member as members
 from netkit.agent.host import status as statuses
-from netkit.agent.host.line import Line
+from netkit.agent.host.line import FAREWELL, Line
 from netkit.agent.host.member import Member
 from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
@@ -114,11 +114,12 @@ class Agent:
         engine = Engine(self.root or None)
         refused: tuple[str, ...] = ()
         try:
-            self._proxy(self.member, None)
+            self._proxy(self.member)
             if not engine.is_defined(self.member.network()):
                 engine.see_network(self.member.network())
-            peers, refused = self._peers(self.member, found) if found and self._is_news(found) else (None, ())
-            self._proxy(self.member, peers)
+            known, refused = self._peers(self.member, found) if found else ((), ())
+            peers = known if found and self._is_news(found) else None
+            self._proxy(self.member, peers, known)
             met = engine.keep(self.member.name, peers)
             failed = met.failed
         except NetkitError as error:
@@ -146,10 +147,10 @@ class Agent:
     def leave(self, teardown: bool) -> None:
         """End; with `teardown` nothing is left, neither here nor in the store."""
         notify("STOPPING=1")
-        if self._line is not None and not self._line.stop(5.0):
+        hangs = self._line is not None and not self._line.stop(FAREWELL)
+        if hangs:
             self._tell("the store hangs: nothing was said to it")
-            return
-        if teardown and self.member is not None:
+        elif teardown and self.member is not None:
             self._take_down(self.member)
         self.status = self.status.replace(ready=False, pid=0)
         if not (teardown and self._is_gone()):
@@ -206,7 +207,7 @@ class Agent:
 
     def _agreed(self, store: LeaseStore) -> Config:
         """What the store says of the network; a net-conf.json in etcd says more than its settings hold."""
-        told = stores.net_conf(self.ground.store, "")
+        told = stores.net_conf(self.ground.store, self._name_there())
         usual = store.settings.backend or "vxlan"
         return configs.loads(told, f"{self.ground.store}/config", usual) if told else members.config(store.settings)
 
@@ -243,15 +244,18 @@ class Agent:
         return tuple(subnet.cidr for net in nets if net.name == self.ground.network for subnet in net.subnets)
 
     def _open(self, node: str, wanted: Config | None) -> LeaseStore:
-        """The store, or what was kept of it; flannel's own layout where it is etcd."""
-        name = self.ground.network
-        network = "" if self.ground.store.startswith("etcd") and name == "flannel" else name
+        """The store, or what was kept of it."""
 
         def opened(agreed: Settings | None) -> LeaseStore:
-            return stores.open(self.ground.store, network, node, agreed)
+            return stores.open(self.ground.store, self._name_there(), node, agreed)
 
         agreed = members.settings(wanted) if wanted else None
-        return Kept(opened, node, agreed, Root(self.root or None).stores, name)
+        return Kept(opened, node, agreed, Root(self.root or None).stores, self.ground.network)
+
+    def _name_there(self) -> str:
+        """What the network is called in the store: nothing where it is flannel's own, in etcd."""
+        of_flannel = self.ground.store.startswith("etcd") and self.ground.network == "flannel"
+        return "" if of_flannel else self.ground.network
 
     def _opened(self) -> LeaseStore:
         assert self._store is not None
@@ -259,7 +263,7 @@ class Agent:
 
     def _make(self, member: Member) -> None:
         """The network, and the file that tells of it."""
-        self._proxy(member, ())
+        self._proxy(member)
         engine = Engine(self.root or None)
         net = engine.see_network(member.network())
         mtu = engine.look(lambda host: link.mtu if (link := host.link(net.device)) else 0)
@@ -276,12 +280,12 @@ class Agent:
             lost=member.lost,
         )
 
-    def _proxy(self, member: Member, peers: Sequence[PeerHost] | None) -> None:
+    def _proxy(self, member: Member, peers: Sequence[PeerHost] | None = None, known: Sequence[PeerHost] = ()) -> None:
         if member.config.backend != "udp":
             return
         from netkit.agent.host.carrier import carry
 
-        carry(Root(self.root or None), member, peers)
+        carry(Root(self.root or None), member, peers, known)
 
     def _follow(self) -> None:
         """The link's address may be another by now, and the lease may be lost."""
@@ -291,7 +295,7 @@ class Agent:
         try:
             iface = self._iface(member.config)
         except NetkitError:
-            return  # the link is away for now: what was known stays
+            iface = member.iface  # the link is away for now: what was known of it stays
         if iface.replace(why="") != member.iface.replace(why=""):
             self._tell(f"the link is {iface.dev} {iface.public}, MTU {iface.mtu}")
             self._rejoin(member, line)
@@ -332,14 +336,12 @@ class Agent:
                 from netkit.agent.host.carrier import stop
 
                 stop(Root(self.root or None), member)
+            subnetenv.remove(self.ground.subnet_file)
             store.renew(member.record(left=True))
             for claim in store.snapshot().of(member.node):
                 store.release(claim)
-            os.unlink(self.ground.subnet_file)
         except NetkitError as error:
             self._tell(f"not all is taken down: {error.message} ({error.hint})")
-        except FileNotFoundError:
-            return
 
     def _report(
         self, line: Line, found: Snapshot | None, met: Met | None, refused: tuple[str, ...], failed: tuple[str, ...]

@@ -16,11 +16,13 @@ if TYPE_CHECKING:
     from netkit.state.root import Root
 
 
-def carry(root: Root, member: Member, peers: Sequence[PeerHost] | None) -> None:
-    """Have a proxy for this host, with these peers; with None its table stays as it is."""
+def carry(root: Root, member: Member, peers: Sequence[PeerHost] | None = None, known: Sequence[PeerHost] = ()) -> None:
+    """Have a proxy for this host, with these peers; with None its table stays, or is what is `known` if it is empty."""
     proxy = Proxy(root, _settings(member))
-    begun = proxy.start()
-    if peers is not None and (peers or begun):
+    proxy.start()
+    if peers is None and known and not proxy.counters()["peers"]:
+        peers = known  # it has begun anew, and the store that would tell who is there is away
+    if peers is not None:
         proxy.table({subnet: (peer.address, peer.port or PORT) for peer in peers for subnet in peer.subnets})
 
 

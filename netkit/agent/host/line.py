@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The longest look: what happens meanwhile is told at once, or within the store's own poll.
 _LOOK = 5.0
+#: For so long a thread that is told to end may look on: a look that has just begun, and what its store takes to fail.
+FAREWELL = 3 * _LOOK
 #: After a failure, in seconds.
 _PAUSE = 2.0
 

@@ -131,7 +131,7 @@ class Member(Value):
                 return "it is outside of the network"
             if any(family(subnet) == family(mine) and overlaps(subnet, mine) for mine in self.leased):
                 return "it overlaps this host's own lease"
-        if any(host.public == other.address for other in others):
+        if any(host.public == other.address and host.node != other.node for other in others):
             return "another host says to be at that address"
         if self.config.backend == "vxlan" and not (host.vtep or host.vtep6):
             return "it does not say its tunnel's MAC"

@@ -1,0 +1,157 @@
+"""The host agent without a host: its loop, who is told of it, what it makes of a store or a link that is away."""
+
+from __future__ import annotations
+
+import json
+import socket
+import threading
+import time
+from typing import Any
+
+import pytest
+
+from netkit.agent.config import Config, Pool
+from netkit.agent.host import notify, status
+from netkit.agent.host.agent import Agent, Ground
+from netkit.agent.host.line import FAREWELL, Line
+from netkit.agent.host.member import Member
+from netkit.agent.iface import Iface
+from netkit.agent.loop import Loop
+from netkit.errors import HostError
+from netkit.state.root import Root
+from netkit.stores.model import Host, Settings, Snapshot
+from tests.etcds import running
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pathlib import Path
+
+MEMBER = Member(
+    "a",
+    Config("vxlan", Pool("10.5.0.0/16", 24)),
+    Iface("eth0", 1500, "192.0.2.1", public="192.0.2.1"),
+    ("10.5.7.0/24",),
+)
+
+
+class Silent:
+    """The line to a store that does not answer any more."""
+
+    held = None
+    failure = "etcd does not answer"
+    fenced = True
+
+    def stop(self, seconds: float) -> bool:
+        return False
+
+
+@pytest.fixture
+def agent(tmp_path: Path) -> Agent:
+    """An agent that has joined, and whose store hangs."""
+    found = Agent(str(tmp_path), Ground("dir:///nowhere"), Loop(), lambda sentence: None)
+    found.member, found._line = MEMBER, Silent()  # type: ignore[assignment]
+    found.status = found.status.replace(ready=True)
+    return found
+
+
+def test_an_agent_whose_store_hangs_at_its_end_is_not_told_to_be_ready(agent: Agent, tmp_path: Path) -> None:
+    agent.leave(teardown=False)
+    (told,) = status.load_all(Root(str(tmp_path)))
+    assert (told.ready, told.pid) == (False, 0)
+
+
+def test_a_host_that_is_silent_for_too_long_withdraws_while_its_link_is_away_as_well(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def away(config: Config) -> Iface:
+        raise HostError("eth0 is down")
+
+    monkeypatch.setattr(agent, "_iface", away)
+    monkeypatch.setattr(agent, "_make", lambda member: None)
+    agent._follow()
+    assert agent.member is not None
+    assert "could not say that it lives" in agent.member.lost
+
+
+class Slow:
+    """A store whose looks take a little longer than they are asked to."""
+
+    node, settings = "a", Settings("10.5.0.0/16", 24)
+
+    def __init__(self) -> None:
+        self.looking = threading.Event()
+
+    def fenced(self) -> bool:
+        return False
+
+    def renew(self, host: Host) -> tuple[()]:
+        return ()
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot()
+
+    def watch(self, seconds: float) -> Snapshot:
+        self.looking.set()
+        time.sleep(seconds + 0.5)
+        return Snapshot()
+
+
+def test_an_end_waits_for_a_look_that_has_just_begun() -> None:
+    store = Slow()
+    one = Line(store, Host("a", "192.0.2.1"), lambda: None)  # type: ignore[arg-type]
+    assert store.looking.wait(20)
+    assert one.stop(FAREWELL)
+
+
+def test_what_another_thread_wakes_at_any_instant_is_called() -> None:
+    loop, asked, go = Loop(), threading.Event(), threading.Event()
+    called: list[str] = []
+
+    class Interrupted(set[Any]):
+        """The other thread has this set in its hands, and is not yet through."""
+
+        def add(self, act: Any) -> None:
+            asked.set()
+            go.wait(20)
+            super().add(act)
+
+    loop._woken = Interrupted()
+    other = threading.Thread(target=loop.wake, args=(lambda: called.append("it"),))
+    other.start()
+    assert asked.wait(20)
+    loop.within(0.0, lambda: None)
+    assert loop._ready() == []
+    go.set()
+    other.join(20)
+    for act in loop._ready():
+        act()
+    assert called == ["it"]
+
+
+def test_a_systemd_that_does_not_read_is_given_up(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notify, "_PATIENCE", 0.01)
+    monkeypatch.setenv("NOTIFY_SOCKET", str(tmp_path / "notify"))
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as ear:
+        ear.bind(str(tmp_path / "notify"))
+
+        def chatter() -> None:
+            for _ in range(600):
+                notify.notify("STATUS=x")
+
+        talk = threading.Thread(target=chatter, daemon=True)
+        talk.start()
+        talk.join(60)
+        assert not talk.is_alive()
+
+
+@pytest.mark.requires("etcd", "etcd3gw")
+def test_a_network_of_its_own_name_in_etcd_is_what_its_own_configuration_says(tmp_path: Path) -> None:
+    with running(tmp_path / "etcd") as own:
+        for key, network in (("config", "10.5.0.0/16"), ("blue/config", "10.9.0.0/16")):
+            own.ctl("put", f"/net/{key}", json.dumps({"Network": network, "Backend": {"Type": "host-gw"}}))
+        for name, network in (("blue", "10.9.0.0/16"), ("flannel", "10.5.0.0/16")):
+            ground = Ground(f"etcd://{own.endpoint}/net", network=name)
+            agent = Agent(str(tmp_path), ground, Loop(), lambda sentence: None)
+            store = agent._open("a", None)
+            assert store.settings.cidr == network
+            assert agent._agreed(store).networks == (network,)
