@@ -452,19 +452,3 @@ def test_a_record_can_be_larger_than_any_memory_only_up_to_its_limit(store: Dire
     assert len(next(one.host for one in store.snapshot().hosts if one.host.node == "b").endpoints) == 4096
     with pytest.raises(NetkitError):
         store.renew(B.replace(endpoints=(*many, Endpoint("10.5.99.1", "02:00:00:02:00:01"))))
-
-
-def test_a_host_that_was_stopped_in_the_middle_of_a_word_has_been_silent_since_its_beginning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    a = DirectoryStore(str(tmp_path), "web", "a", SETTINGS, lambda: now[0])
-    real = a._members.write
-
-    def stopped(host: Host) -> None:
-        real(host)
-        now[0] += SETTINGS.ttl
-
-    monkeypatch.setattr(a._members, "write", stopped)
-    a.renew(A)
-    assert a.fenced()

@@ -1,4 +1,4 @@
-"""Between a host and its etcd: tokens that end, answers that are none, a clock that goes on during a slow word."""
+"""Between a host and its etcd: tokens that end, and answers that are none."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ from netkit import stores
 from netkit.errors import StateError
 from netkit.stores.etcd.change import Alive
 from netkit.stores.etcd.gateway import Gateway
-from netkit.stores.etcd.store import EtcdStore
 from netkit.stores.etcd.url import location
 from netkit.stores.model import Host, Settings
 from tests.etcds import running
@@ -55,23 +54,3 @@ def test_an_answer_that_tells_of_no_lease_is_an_error_and_no_lease(
         with pytest.raises(StateError, match="makes no sense"):
             lease.keep(known)
     assert lease.id == 0
-
-
-def test_a_host_that_was_stopped_in_the_middle_of_a_word_has_been_silent_since_its_beginning(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    now = [0.0]
-    with running(tmp_path / "etcd") as own:
-        a = EtcdStore(location(f"etcd://{own.endpoint}/net", ""), "a", SETTINGS, lambda: now[0])
-        real = a._speak
-
-        def stopped(said: Host, data: bytes) -> bool:
-            spoken = real(said, data)
-            now[0] += SETTINGS.ttl
-            return spoken
-
-        a.renew(A)
-        assert not a.fenced()
-        monkeypatch.setattr(a, "_speak", stopped)
-        a.renew(A)
-        assert a.fenced()

@@ -98,7 +98,7 @@ class Slow:
 
 def test_an_end_waits_for_a_look_that_has_just_begun() -> None:
     store = Slow()
-    one = Line(store, Host("a", "192.0.2.1"), lambda: None)  # type: ignore[arg-type]
+    one = Line(store, Host("a", "192.0.2.1"), lambda held: None, lambda: None)  # type: ignore[arg-type]
     assert store.looking.wait(20)
     assert one.stop(FAREWELL)
 
