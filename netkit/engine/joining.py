@@ -58,6 +58,7 @@ def leave(session: Session, net: Network) -> None:
             f"the other hosts of {net.name} could not be told, and keep its addresses for this host: {error.message}"
         )
     session.root.stores.unlink(net.name)
+    session.root.keeper.unlink(net.name)
 
 
 def _withdraw(session: Session, member: Membership) -> None:

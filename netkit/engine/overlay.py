@@ -85,13 +85,21 @@ def _underlay(wish: Wish, host: Host) -> tuple[str, str]:
     if link.up and not link.carrier:
         raise HostError(f"{dev} has no carrier: nothing is at its other end", "plug it in, or name another with --dev")
     if wish.local:
+        if _is_link_local(wish.local):
+            what = f"{wish.local} is link-local: it tells no other host where to send"
+            raise ConfigError("local", what, f"give {dev} an address in the hosts' network")
         return dev, wish.local
     own = [bare(address) for address in host.addresses(dev)]
-    usual = [each for each in own if not each.startswith("fe80:")]
+    usual = [each for each in own if not _is_link_local(each)]
     fitting = [each for each in usual if family(each) == version] or ([] if others else usual)
     if not fitting:
-        raise HostError(f"{dev} has no IPv{version} address to send from", "give it one, or say --dev IF, --local IP")
+        kind = f"IPv{version} address" if others else "address but link-local ones"
+        raise HostError(f"{dev} has no {kind} to send from", "give it one, or say --dev IF, --local IP")
     return dev, fitting[0]
+
+
+def _is_link_local(address: str) -> bool:
+    return address.startswith("fe80:")
 
 
 def _link_to(wish: Wish, version: int, host: Host) -> str:

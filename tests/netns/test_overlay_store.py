@@ -36,16 +36,17 @@ MORE = (*EMPTY, "state */stores/*", "state */keeper/*", "state */beats/*")
 class Crowd:
     """Hosts on one switch that share a directory, each with a container."""
 
-    def __init__(self, lab: Lab, count: int = 2) -> None:
+    def __init__(self, lab: Lab, count: int = 2, six: bool = False) -> None:
         self.lab = lab
         self.hosts = [lab.host(f"h{number}") for number in range(1, count + 1)]
-        lab.switch({host: (f"192.0.2.{at}/24", f"fd00:2::{at}/64") for at, host in enumerate(self.hosts, 1)})
+        both = {host: (f"192.0.2.{at}/24", f"fd00:2::{at}/64") for at, host in enumerate(self.hosts, 1)}
+        lab.switch({host: addresses[1:] if six else addresses for host, addresses in both.items()})
         self.containers = [lab.container(f"c{number}") for number in range(1, count + 1)]
         self.place = Path(tempfile.mkdtemp(dir="/dev/shm"))  # a tmpfs that all hosts see
         self.path = self.place / "shared"
         self.path.mkdir(mode=0o700)
         for host in self.hosts:
-            host.run("ip", "route", "add", "default", "via", "192.0.2.254")
+            host.run("ip", "route", "add", "default", "via", "fd00:2::fe" if six else "192.0.2.254")
 
     @property
     def store(self) -> str:
