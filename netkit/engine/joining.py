@@ -38,6 +38,7 @@ def join(session: Session, wish: Wish) -> Network:
         net = overlay(wish.replace(subnets=_subnets(agreed), port=agreed.port), session.host())
         _refuse_unfit(session, net)
         member = membership.of(session, net)
+        _enter(session, member)
         try:
             net = member.net = net.replace(subnets=tuple(_with_gateway(member, subnet) for subnet in net.subnets))
             net = member.net = networks.make(session, net)
@@ -47,6 +48,15 @@ def join(session: Session, wish: Wish) -> Network:
             raise
     see_kept(session.root)
     return net
+
+
+def _enter(session: Session, member: Membership) -> None:
+    """Be the only one of this host's id, or nothing is left of the attempt."""
+    try:
+        member.enter()
+    except NetkitError:
+        session.root.stores.unlink(member.net.name)
+        raise
 
 
 def leave(session: Session, net: Network) -> None:

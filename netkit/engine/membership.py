@@ -11,7 +11,7 @@ from contextlib import contextmanager
 
 from netkit import stores
 from netkit.engine import beats, pools
-from netkit.engine.node import node_of
+from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.tending import see_kept
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.model import bare
@@ -41,6 +41,20 @@ class Membership:
         self.net = net
         self.store: LeaseStore = stores.kept(net.store, net.name, node_of(session.root), None, session.root.stores)
 
+    def refuse_twin(self) -> None:
+        """TwinError when another host that lives has this host's id."""
+        from netkit.stores.twins import refuse_twin
+
+        refuse_twin(self.store, itself(self.session, self.net), another_id(self.session.root))
+
+    def enter(self) -> None:
+        """Say for the first time that this host lives, where no other host of its id does; that may take a while."""
+        from netkit.stores.twins import wait_alone
+
+        own = itself(self.session, self.net).replace(endpoints=())
+        wait_alone(self.store, own, another_id(self.session.root))
+        self.store.renew(own)
+
     def others(self) -> set[str]:
         """The addresses that other hosts have, as far as is known without asking."""
         known = self.session.root.stores.load(self.net.name, _memory())
@@ -49,6 +63,7 @@ class Membership:
 
     def take(self, leases: Sequence[Lease]) -> list[Claim]:
         """Claim these addresses, all of them or none; ConflictError names the host that has one."""
+        self.refuse_twin()
         taken: list[Claim] = []
         try:
             taken.extend(self.store.acquire(_resource(lease.address)) for lease in leases)
@@ -81,12 +96,14 @@ class Membership:
 
         Returns what it has in the store.
         """
+        self.refuse_twin()
         claims = self.store.renew(itself(self.session, self.net, *more))
         beats.note(self.session.root, self.net.name)
         return claims
 
     def farewell(self) -> None:
         """Say that this host leaves, and give back what it has."""
+        self.refuse_twin()  # what it has is not ours to give back
         self.store.renew(itself(self.session, self.net).replace(left=True, endpoints=()))
         for claim in self.store.snapshot().of(self.store.node):
             self.store.release(claim)
@@ -144,7 +161,8 @@ def itself(session: Session, net: Network, *more: Endpoint) -> Host:
     found = {subnet.gateway: Behind(subnet.gateway, bridge) for subnet in net.subnets}
     for ep in (*(record.endpoint for record in session.records.all() if record.endpoint.network == net.name), *more):
         found |= {bare(each): Behind(bare(each), ep.mac) for each in ep.addresses}
-    return Host(node_of(session.root), local, int(vni), mac("vxlan", local, vni), tuple(found.values()))
+    node, start = node_of(session.root), session_of(session.root)
+    return Host(node, local, int(vni), mac("vxlan", local, vni), tuple(found.values()), session=start)
 
 
 @contextmanager

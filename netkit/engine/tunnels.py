@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from netkit.engine.compared import report_of
 from netkit.engine.doctor import DOUBTFUL, Finding
 from netkit.kernel import arp, conntrack, inputs
 from netkit.model import bare, family
@@ -36,8 +37,18 @@ def look(session: Session) -> Iterator[Finding]:
                 yield from _end(about, op.info, host)
                 yield from _ways(about, op, up, host)
                 yield from _firewalls(about, op.info)
+    yield from _told(session)
     if seen:
         yield from _managers()
+
+
+def _told(session: Session) -> Iterator[Finding]:
+    """What those who keep these networks could not do, and why one of them takes nobody in."""
+    for net in session.networks.all():
+        for line in report_of(session, net.name).failed if net.store else ():
+            yield Finding(f"network {net.name}", line, "netkit overlay peers tells how its keeper fares")
+        if lost := dict(net.options).get("lost") if net.mode == "flannel" else "":
+            yield Finding(f"network {net.name}", f"it takes nobody in: {lost}", "netkit agent status tells more")
 
 
 def _end(about: str, tunnel: Vxlan, host: Host) -> Iterator[Finding]:

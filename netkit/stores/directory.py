@@ -23,7 +23,7 @@ from netkit.stores import records
 from netkit.stores.claims import Claims
 from netkit.stores.hint import Hint
 from netkit.stores.members import Members
-from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot
+from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Host, Seen, Settings, Snapshot, Twin
 from netkit.stores.patience import PATIENCE, Patience
 from netkit.stores.shared import Shared
 from netkit.stores.sightings import Sightings, boottime
@@ -104,6 +104,9 @@ class DirectoryStore:
                 if names and not self._within(partial(self._members.are_beats, names)):
                     return
 
+    def twin(self, session: str) -> Twin | None:
+        return self._within(lambda: self._twin(session))
+
     def fenced(self) -> bool:
         return self._clock() - self._renewed > self.settings.fence
 
@@ -147,6 +150,13 @@ class DirectoryStore:
         if claim.node != self.node or claims.at(claim.resource) != claim:
             return False
         return claims.make(Claim(claim.resource, records.next_generation(claim.generation)))
+
+    def _twin(self, session: str) -> Twin | None:
+        self._check()
+        host = self._members.said(self.node)
+        if host is None or host.left or host.session in ("", session):
+            return None
+        return Twin(host, self._members.directory.age(self.node))
 
     def _enter(self, home: Shared) -> None:
         self._home = home

@@ -55,8 +55,13 @@ class Members:
 
     def beat(self, node: str) -> int | None:
         """The beat of a host as its file says this instant, None when it has none that can be read."""
+        host = self.said(node)
+        return host.beat if host else None
+
+    def said(self, node: str) -> Host | None:
+        """What a host's file says this instant, None when nothing can be read there."""
         try:
-            return self._load(node).beat
+            return self._load(node)
         except (ValueError, StateError, ConfigError):
             return None
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from netkit.state.files import Directory
-    from netkit.stores.model import Host, LeaseStore
+    from netkit.stores.model import Host, LeaseStore, Twin
 
 #: Seconds between two writes of what is kept, and between two looks whether the store is back.
 _PAUSE = 10.0
@@ -85,6 +85,9 @@ class Kept:
             if self._store or left <= 0:
                 return found
             time.sleep(min(left, _POLL))
+
+    def twin(self, session: str) -> Twin | None:
+        return self._reach().twin(session)
 
     def fenced(self) -> bool:
         if self._store:

@@ -84,7 +84,8 @@ class Host(Value):
 
     `public` is its address, of either family, and `public6` an IPv6 one beside an IPv4 one. `vtep` is the MAC of its
     VXLAN device, `vtep6` that of the one for IPv6, where these are two. `port` is where its tunnel listens (UDP), 0 for
-    the network's. `beat` is another number each time; it says that the host lives, and nothing about when.
+    the network's. `beat` is another number each time; it says that the host lives, and nothing about when. `session` is
+    another one each time that the host starts: so two hosts with one id are told apart.
     """
 
     node: str
@@ -98,10 +99,18 @@ class Host(Value):
     backend: str = "vxlan"
     vtep6: str = ""
     port: int = 0
+    session: str = ""
 
     def is_like(self, other: Host) -> bool:
         """Whether both say the same but for the beat; mostly they are one and the same value."""
         return self is other or self == (other if self.beat == other.beat else other.replace(beat=self.beat))
+
+
+class Twin(Value):
+    """What another session says under this host's id, and how many seconds ago, by the store's own clock."""
+
+    host: Host
+    age: float
 
 
 class Seen(Value):
@@ -174,6 +183,10 @@ class LeaseStore(Protocol):
 
     def watch(self, seconds: float) -> Snapshot:
         """The next snapshot that differs from the last one, or the one after so many seconds."""
+        ...
+
+    def twin(self, session: str) -> Twin | None:
+        """Who else speaks under this host's id at this instant: None when that is this session, or nobody."""
         ...
 
     def fenced(self) -> bool:

@@ -75,6 +75,7 @@ def host(data: bytes, name: str, settings: Settings) -> Host:
         _optional(body, "backend", backend) or "vxlan",
         _optional(body, "vtep6", parse.mac),
         _number(body, "port", 1 << 16),
+        _optional(body, "session", node),
     )
 
 

@@ -102,6 +102,22 @@ class Shared:
         with Telling("look at", f"{self.path}/{name}"):
             return dirfd.look(name, self.fd)
 
+    def age(self, name: str) -> float:
+        """For how many seconds a file has not been written, by the clock that gives files their times; `inf`: never.
+
+        One that is from the future tells nothing.
+        """
+        found = self.look(name)
+        now: list[float] = []
+
+        def look(temp: str) -> bool:
+            now.append(os.stat(temp, dir_fd=self.fd).st_mtime)
+            return True
+
+        self._place(name, b"", look)
+        age = now[-1] - found.st_mtime if found else -1.0
+        return age if age >= 0 else float("inf")
+
     def read(self, name: str, limit: int) -> bytes | None:
         """A regular file's bytes, None when there is none; ValueError when it is something else, or too large."""
         with Telling("read", f"{self.path}/{name}"):

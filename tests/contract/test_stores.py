@@ -425,3 +425,18 @@ def test_who_watches_is_told_of_a_change_and_not_of_a_heartbeat(meeting: Meeting
     assert seen_there.node == "a"
     later.join()
     assert time.monotonic() - begun < 30
+
+
+def test_who_else_speaks_under_a_hosts_id_is_told_and_how_long_ago(meeting: Meeting) -> None:
+    one, two = meeting.join("a"), meeting.join("a", None)
+    assert one.twin("s1") is None
+    host = Host("a", "192.0.2.1", 7, session="s1")
+    one.renew(host)
+    assert one.twin("s1") is None
+    found = two.twin("s2")
+    assert found is not None
+    assert (found.host.public, found.host.session, 0 <= found.age < 5) == ("192.0.2.1", "s1", True)
+    one.renew(host.replace(session=""))
+    assert two.twin("s2") is None, "an older netkit does not say"
+    one.renew(host.replace(left=True))
+    assert two.twin("s2") is None

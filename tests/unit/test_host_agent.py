@@ -38,7 +38,7 @@ class Silent:
     """The line to a store that does not answer any more."""
 
     held = None
-    failure = "etcd does not answer"
+    failure, twin = "etcd does not answer", ""
     fenced = True
 
     def stop(self, seconds: float) -> bool:
@@ -83,6 +83,9 @@ class Slow:
 
     def fenced(self) -> bool:
         return False
+
+    def twin(self, session: str) -> None:
+        return None
 
     def renew(self, host: Host) -> tuple[()]:
         return ()

@@ -23,12 +23,13 @@ from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
 from netkit.agent.iface import Wish, choose
 from netkit.engine import beats
-from netkit.engine.node import node_of
+from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.service import Engine
 from netkit.errors import ConfigError, ConflictError, NetkitError, UsageError
 from netkit.state.root import Root
 from netkit.stores.choice import lease_subnet
 from netkit.stores.memory import Kept
+from netkit.stores.twins import refuse_twin
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -168,7 +169,9 @@ class Agent:
     def _begin(self, member: Member) -> None:
         """Speak and listen as this member."""
         self.member = member
-        self._line = Line(self._opened(), member.record(), self._renewed, lambda: self.loop.wake(self._news))
+        self._line = Line(
+            self._opened(), member.record(), self._renewed, lambda: self.loop.wake(self._news), self._hint()
+        )
         self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
         if member.lost:
             self._tell(f"the network takes nobody in: {member.lost}")
@@ -180,6 +183,9 @@ class Agent:
 
     def _note(self, leased: tuple[str, ...]) -> None:
         beats.note(Root(self.root or None), self.ground.network, self._opened().settings.fence, leased)
+
+    def _hint(self) -> str:
+        return another_id(Root(self.root or None))
 
     def _news(self) -> None:
         self.soon("the store told something new")
@@ -194,7 +200,9 @@ class Agent:
     def _first(self, node: str, known: Config) -> Member:
         """This host in such a network, without a lease; whatever stops it from being there is raised."""
         engine = Engine(self.root or None)
-        first = Member(node, known, self._iface(known), ip_masq=self.ground.ip_masq, name=self.ground.network)
+        start = session_of(Root(self.root or None))
+        iface, said = self._iface(known), self.ground
+        first = Member(node, known, iface, ip_masq=said.ip_masq, name=said.network, session=start)
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
         first.check()
@@ -222,6 +230,7 @@ class Agent:
             if beats.last(Root(self.root or None), first.name) is None:
                 self._note(kept)  # as after a reboot: nobody can tell for how long this host was off
             return first.replace(leased=kept)
+        refuse_twin(store, first.record(), self._hint())
         had = subnetenv.subnets(subnetenv.read(self.ground.subnet_file))
         held = [claim.subnets for claim in store.renew(first.record()) if claim.subnets]
         used = self._used()
@@ -301,8 +310,8 @@ class Agent:
             self._rejoin(member, line)
         elif line.held is not None and not line.failure and self._other(line, member):
             self._rejoin(member, line)
-        elif line.fenced and line.failure and not member.lost:
-            self._withdraw(member)
+        elif (line.fenced or line.twin) and line.failure and not member.lost:
+            self._withdraw(member, line.twin)
 
     def _other(self, line: Line, member: Member) -> bool:
         """Whether this host's lease is not what it was: lost, had again, or to be given up for another."""
@@ -321,9 +330,10 @@ class Agent:
             now = member
         self._begin(now)
 
-    def _withdraw(self, member: Member) -> None:
-        """Nobody has heard this host for so long that its lease may be another's: what runs stays."""
-        why = f"this host could not say that it lives; others may have {', '.join(member.leased)} by now"
+    def _withdraw(self, member: Member, twin: str) -> None:
+        """Take nobody in: this host's lease may be another's, of one with its id, or after a long silence."""
+        silent = f"this host could not say that it lives; others may have {', '.join(member.leased)} by now"
+        why = twin or silent
         self.member = member.replace(lost=why)
         self._tell(f"the network takes nobody in: {why}")
         self._make(self.member)
@@ -337,6 +347,7 @@ class Agent:
 
                 stop(Root(self.root or None), member)
             subnetenv.remove(self.ground.subnet_file)
+            refuse_twin(store, member.record(), self._hint())
             store.renew(member.record(left=True))
             for claim in store.snapshot().of(member.node):
                 store.release(claim)

@@ -11,6 +11,7 @@ import time
 from netkit.agent.heard import Heard
 from netkit.errors import NetkitError
 from netkit.stores.model import HEARTBEAT
+from netkit.stores.twins import TwinError, refuse_twin
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ _PAUSE = 2.0
 class Line(Heard):
     """What the store holds by now, and what this host has in it (`held`, None until that is known).
 
-    `failure` is why the last heartbeat did not go out, "" when it did. The thread calls `renewed` with what this host
+    `failure` is why the last heartbeat did not go out, "" when it did; `twin` the same where another host has this
+    host's id, and `hint` what is to be done then. The thread calls `renewed` with what this host
     has after each heartbeat, and `changed` whenever any of it says something new.
     """
 
@@ -39,12 +41,14 @@ class Line(Heard):
         record: Host,
         renewed: Callable[[tuple[Claim, ...]], None],
         changed: Callable[[], None],
+        hint: str = "",
     ) -> None:
         super().__init__()
         self.held: tuple[Claim, ...] | None = None
-        self.failure = ""
+        self.failure = self.twin = ""
         self.fenced = False
-        self._store, self._record, self._renewed, self._changed = store, record, renewed, changed
+        self._store, self._record, self._hint = store, record, hint
+        self._renewed, self._changed = renewed, changed
         self._due = 0.0
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, daemon=True)
@@ -67,12 +71,14 @@ class Line(Heard):
         before = (self.held, self.failure, self.fenced)
         try:
             self.fenced = self._store.fenced()
-            self.held = self._store.renew(self._record)
+            refuse_twin(self._store, self._record, self._hint)
+            self.held, self.twin = self._store.renew(self._record), ""
             self._renewed(self.held)
             self.failure = ""
             self._due = time.monotonic() + HEARTBEAT
         except NetkitError as error:
             self.failure = error.message
+            self.twin = f"{error.message} ({error.hint})" if isinstance(error, TwinError) else ""
             self._due = time.monotonic() + _PAUSE
         if (self.held, self.failure, self.fenced) != before:
             self._changed()

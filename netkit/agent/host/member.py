@@ -33,6 +33,7 @@ class Member(Value):
     ip_masq: bool = True
     name: str = "flannel"
     lost: str = ""
+    session: str = ""
 
     def network(self) -> Network:
         """The network as netkit has it: a bridge with the leased subnets."""
@@ -93,6 +94,7 @@ class Member(Value):
             backend=config.backend,
             vtep6=vtep_mac(realm, 6) if of_vxlan and len(config.networks) > 1 else "",
             port=config.port,
+            session=self.session,
         )
 
     def env(self, mtu: int) -> SubnetEnv:

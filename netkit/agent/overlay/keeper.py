@@ -58,7 +58,7 @@ class Keeper:
             except NotFoundError:
                 continue
             except NetkitError as error:
-                self._lost[net.name] = (error.message,)
+                self._lost[net.name] = (f"{error.message} ({error.hint})" if error.hint else error.message,)
 
     def round(self) -> None:
         """See that each overlay is what its store says; end when there is none."""

@@ -35,6 +35,11 @@ class Alive:
         self.id = self._number("lease/grant", {"TTL": str(self.ttl), "ID": "0"}, lambda answer: answer["ID"])
         return self.id
 
+    def age(self, lease: int) -> float:
+        """For how many seconds a lease such as this one has not been kept alive."""
+        left = int(self.gateway.call("lease/timetolive", {"ID": str(lease)}).get("TTL", -1))
+        return max(float(self.ttl - left), 0.0)
+
     def end(self) -> None:
         """Let it go, and the keys that it holds with it."""
         if not self.id:

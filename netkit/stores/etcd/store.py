@@ -24,7 +24,7 @@ from netkit.stores.etcd.change import Alive, Change
 from netkit.stores.etcd.gateway import Gateway, after
 from netkit.stores.etcd.mirror import Mirror
 from netkit.stores.etcd.reading import Reading
-from netkit.stores.model import ALIVE, LIVELINESS, Claim, Snapshot
+from netkit.stores.model import ALIVE, LIVELINESS, Claim, Snapshot, Twin
 from netkit.stores.sightings import boottime
 from netkit.stores.subnets import check_resource
 
@@ -140,6 +140,18 @@ class EtcdStore:
                 self._gateway.changed(f"{self.prefix}/", self._mirror.revision, left)
             pause = _SOON if time.monotonic() - begun > _SOON else min(2 * pause, _LATE)
             time.sleep(min(pause if not found.reachable or pause > _SOON else 0.0, left))
+
+    def twin(self, session: str) -> Twin | None:
+        self._refresh()
+        entry = self._mirror.under(self._nodes).get(self._nodes + self.node)
+        sign = self._mirror.under(self._alive).get(self._alive + self.node)
+        try:
+            host = records.host(entry.value, self.node, self.settings) if entry and sign else None
+        except (ValueError, ConfigError, StateError):
+            return None  # whoever wrote that is no host
+        if host is None or sign is None or host.left or host.session in ("", session):
+            return None
+        return Twin(host, self._life.age(sign.lease))
 
     def fenced(self) -> bool:
         return self._clock() - self._renewed > self.settings.fence
