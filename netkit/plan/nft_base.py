@@ -8,7 +8,8 @@
     bridge prerouting (-300)       a guarded port sends under its own MAC and addresses only
 
 Networks, ports and containers are elements of the sets and maps; no rule ever comes or goes with them, but for ports
-that are published under conditions (`nft_when`): each has a chain, which the maps `when4` and `when6` lead to. A
+that are published under conditions (`nft_when`): each has a chain, which the maps `when4` and `when6` lead to. What
+most packets need is asked for first, and cheaply: a name costs more than an address, an interval more than a value. A
 network whose containers are routed one by one is known by what its links' names begin with, so that nothing at all
 comes or goes with a container of it. (nft 1.0.6 cannot delete such a beginning, unless it is one field of several.) An
 accept here is a verdict for this base chain alone: other tools' drops stay (see `Admit`), and other tools' accepts do
@@ -38,6 +39,7 @@ SETS = {
     "masq6": f"type ipv6_addr; {_RANGE}",
     "hair4": f"type ifname . ipv4_addr; {_RANGE}",
     "hair6": f"type ifname . ipv6_addr; {_RANGE}",
+    "switches": "type ifname . ifname",
     "pairs": f"type ifname . ifname; {_RANGE}",
     "closed": "type nf_proto",
     "routers": "type nf_proto . ifname",
@@ -79,9 +81,9 @@ CHAINS: Chains = (
         "",
         (
             # Not tracked, so that it costs less and nobody's NAT has a hand in it.
-            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack return",
-            "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack return",
-            "iifname . udp dport . @th,96,24 @tunnel_any notrack return",
+            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept",
+            "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept",
+            "iifname . udp dport . @th,96,24 @tunnel_any notrack accept",
             "drop",
         ),
     ),
@@ -94,16 +96,17 @@ CHAINS: Chains = (
         "first",
         "type filter hook prerouting priority raw; policy accept",
         (
-            'iifname != "lo" ip daddr 127.0.0.0/8 drop',
-            'iifname != "lo" ip saddr 127.0.0.0/8 drop',
+            'ip daddr 127.0.0.0/8 iifname != "lo" drop',
+            'ip saddr 127.0.0.0/8 iifname != "lo" drop',
             "udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel",
+            "iifname @nkif return",
             'iifname "lo" return',
             f"iifname {_CABLE} fib saddr . iif oif missing drop",
             f"iifname {_CABLE} return",
             "iifname . ip saddr . ip daddr @road4 return",
             "iifname . ip6 saddr . ip6 daddr @road6 return",
-            "iifname != @nkif ip daddr @nets4 drop",
-            "iifname != @nkif ip6 daddr @nets6 drop",
+            "ip daddr @nets4 drop",
+            "ip6 daddr @nets6 drop",
         ),
     ),
     (
@@ -150,14 +153,12 @@ CHAINS: Chains = (
             "ct status dnat ip6 saddr . ip6 daddr @back6 masquerade",
         ),
     ),
+    ("masked", "", ('meta iifkind "vxlan" return', "drop")),  # what the tunnel itself sends is let go
     (
         "disguised",
         "type filter hook postrouting priority srcnat + 1; policy accept",
-        (
-            'meta iifkind "vxlan" return',  # what the tunnel itself sends
-            # Masqueraded, a container's packet to another host's tunnel would look as if this host had sent it.
-            "udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop",
-        ),
+        # Masqueraded, a container's packet to another host's tunnel would look as if this host had sent it.
+        ("udp dport . @th,96,24 @tunnels iif != 0 ct status snat goto masked",),
     ),
     ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
     ("to_cable", "", ("oifname . meta nfproto vmap @cable_to", "drop")),
@@ -179,6 +180,7 @@ CHAINS: Chains = (
         "forward",
         "type filter hook forward priority filter; policy accept",
         (
+            "iifname . oifname @switches accept",
             "iifname @walls oifname @walls iifname . oifname != @selves drop",
             "iifname . ip saddr . ip daddr @road4 accept",
             "iifname . ip6 saddr . ip6 daddr @road6 accept",

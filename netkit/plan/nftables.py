@@ -129,7 +129,7 @@ def _network(rule: NetworkRules) -> Iterator[Element]:
     if not rule.guest and not rule.bundled:
         yield Element("inet", "nkif", device)
     if rule.icc and not rule.guest:
-        yield Element("inet", "pairs", f"{device} . {device}")
+        yield Element("inet", "pairs" if rule.bundled else "switches", f"{device} . {device}")
     for subnet in map(checked.prefix, rule.subnets):
         number = family(subnet)
         if not rule.by_route:

@@ -65,7 +65,7 @@ def test_a_network_is_a_handful_of_elements() -> None:
     assert shown(NetworkRules("default", "netkit0", ("10.90.0.0/16",))) == [
         "nft -f -",
         'add element inet netkit nkif { "netkit0" }',
-        'add element inet netkit pairs { "netkit0" . "netkit0" }',
+        'add element inet netkit switches { "netkit0" . "netkit0" }',
         "add element inet netkit nets4 { 10.90.0.0/16 }",
         "add element inet netkit masq4 { 10.90.0.0/16 }",
         'add element inet netkit hair4 { "netkit0" . 10.90.0.0/16 }',
@@ -145,8 +145,8 @@ def test_the_frame_is_made_whole_without_touching_its_elements() -> None:
 def test_drops_come_first_in_the_frame_and_only_local_addresses_are_translated() -> None:
     chains = {name: rules for name, _, rules in nft_base.CHAINS}
     assert chains["first"][:2] == (
-        'iifname != "lo" ip daddr 127.0.0.0/8 drop',
-        'iifname != "lo" ip saddr 127.0.0.0/8 drop',
+        'ip daddr 127.0.0.0/8 iifname != "lo" drop',
+        'ip saddr 127.0.0.0/8 iifname != "lo" drop',
     )
     jumps = [rule for rules in chains.values() for rule in rules if "jump publish" in rule]
     assert jumps == ["fib daddr type local jump publish"] * 2

@@ -28,7 +28,7 @@ ip link del dev nk2a9c82599f24
 ip link set dev nk-blue down
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-blue" }
-add element inet netkit pairs { "nk-blue" . "nk-blue" }
+add element inet netkit switches { "nk-blue" . "nk-blue" }
 add element inet netkit nets4 { 10.90.0.0/16 }
 add element inet netkit masq4 { 10.90.0.0/16 }
 add element inet netkit hair4 { "nk-blue" . 10.90.0.0/16 }
@@ -38,7 +38,7 @@ add element inet netkit hair6 { "nk-blue" . fd00:90::/64 }
 add element inet netkit fwd_from { "nk-blue" : goto from_nat }
 add element inet netkit fwd_to { "nk-blue" : goto to_nat }
 delete element inet netkit nkif { "nk-blue" }
-delete element inet netkit pairs { "nk-blue" . "nk-blue" }
+delete element inet netkit switches { "nk-blue" . "nk-blue" }
 delete element inet netkit nets4 { 10.90.0.0/16 }
 delete element inet netkit masq4 { 10.90.0.0/16 }
 delete element inet netkit hair4 { "nk-blue" . 10.90.0.0/16 }

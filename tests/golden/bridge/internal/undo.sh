@@ -13,13 +13,13 @@ ip link del dev nk1c62448577a5
 ip link set dev nk-dark down
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-dark" }
-add element inet netkit pairs { "nk-dark" . "nk-dark" }
+add element inet netkit switches { "nk-dark" . "nk-dark" }
 add element inet netkit nets4 { 10.90.0.0/16 }
 add element inet netkit hair4 { "nk-dark" . 10.90.0.0/16 }
 add element inet netkit fwd_from { "nk-dark" : goto from_int }
 add element inet netkit fwd_to { "nk-dark" : drop }
 delete element inet netkit nkif { "nk-dark" }
-delete element inet netkit pairs { "nk-dark" . "nk-dark" }
+delete element inet netkit switches { "nk-dark" . "nk-dark" }
 delete element inet netkit nets4 { 10.90.0.0/16 }
 delete element inet netkit hair4 { "nk-dark" . 10.90.0.0/16 }
 delete element inet netkit fwd_from { "nk-dark" }

@@ -11,14 +11,14 @@ ip link del dev nk8d6bc2857fce
 ip link set dev nk-blue down
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-blue" }
-add element inet netkit pairs { "nk-blue" . "nk-blue" }
+add element inet netkit switches { "nk-blue" . "nk-blue" }
 add element inet netkit nets4 { 10.90.0.0/16 }
 add element inet netkit masq4 { 10.90.0.0/16 }
 add element inet netkit hair4 { "nk-blue" . 10.90.0.0/16 }
 add element inet netkit fwd_from { "nk-blue" : goto from_nat }
 add element inet netkit fwd_to { "nk-blue" : goto to_nat }
 delete element inet netkit nkif { "nk-blue" }
-delete element inet netkit pairs { "nk-blue" . "nk-blue" }
+delete element inet netkit switches { "nk-blue" . "nk-blue" }
 delete element inet netkit nets4 { 10.90.0.0/16 }
 delete element inet netkit masq4 { 10.90.0.0/16 }
 delete element inet netkit hair4 { "nk-blue" . 10.90.0.0/16 }

@@ -13,14 +13,14 @@ ip link del dev nk68c449f5d4a2
 sysctl -qw net/ipv4/conf/br0/route_localnet=0
 nft -f - <<'EOF'
 add element inet netkit nkif { "br0" }
-add element inet netkit pairs { "br0" . "br0" }
+add element inet netkit switches { "br0" . "br0" }
 add element inet netkit nets4 { 10.90.0.0/16 }
 add element inet netkit masq4 { 10.90.0.0/16 }
 add element inet netkit hair4 { "br0" . 10.90.0.0/16 }
 add element inet netkit fwd_from { "br0" : goto from_nat }
 add element inet netkit fwd_to { "br0" : goto to_nat }
 delete element inet netkit nkif { "br0" }
-delete element inet netkit pairs { "br0" . "br0" }
+delete element inet netkit switches { "br0" . "br0" }
 delete element inet netkit nets4 { 10.90.0.0/16 }
 delete element inet netkit masq4 { 10.90.0.0/16 }
 delete element inet netkit hair4 { "br0" . 10.90.0.0/16 }

@@ -20,14 +20,14 @@ EOF
 ip link set dev nk-flannel down
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-flannel" }
-add element inet netkit pairs { "nk-flannel" . "nk-flannel" }
+add element inet netkit switches { "nk-flannel" . "nk-flannel" }
 add element inet netkit nets4 { 10.5.72.0/24 }
 add element inet netkit masq4 { 10.5.72.0/24 }
 add element inet netkit hair4 { "nk-flannel" . 10.5.72.0/24 }
 add element inet netkit fwd_from { "nk-flannel" : goto from_nat }
 add element inet netkit fwd_to { "nk-flannel" : goto to_nat }
 delete element inet netkit nkif { "nk-flannel" }
-delete element inet netkit pairs { "nk-flannel" . "nk-flannel" }
+delete element inet netkit switches { "nk-flannel" . "nk-flannel" }
 delete element inet netkit nets4 { 10.5.72.0/24 }
 delete element inet netkit masq4 { 10.5.72.0/24 }
 delete element inet netkit hair4 { "nk-flannel" . 10.5.72.0/24 }

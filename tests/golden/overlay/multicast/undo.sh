@@ -20,14 +20,14 @@ delete element inet netkit tunnel_any { "nic" . 4789 . 0x00002a }
 EOF
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-overlay42" }
-add element inet netkit pairs { "nk-overlay42" . "nk-overlay42" }
+add element inet netkit switches { "nk-overlay42" . "nk-overlay42" }
 add element inet netkit nets4 { 10.142.0.0/16 }
 add element inet netkit masq4 { 10.142.0.0/16 }
 add element inet netkit hair4 { "nk-overlay42" . 10.142.0.0/16 }
 add element inet netkit fwd_from { "nk-overlay42" : goto from_nat }
 add element inet netkit fwd_to { "nk-overlay42" : goto to_nat }
 delete element inet netkit nkif { "nk-overlay42" }
-delete element inet netkit pairs { "nk-overlay42" . "nk-overlay42" }
+delete element inet netkit switches { "nk-overlay42" . "nk-overlay42" }
 delete element inet netkit nets4 { 10.142.0.0/16 }
 delete element inet netkit masq4 { 10.142.0.0/16 }
 delete element inet netkit hair4 { "nk-overlay42" . 10.142.0.0/16 }

@@ -17,6 +17,8 @@ add chain inet netkit output { type nat hook output priority -100; policy accept
 flush chain inet netkit output
 add chain inet netkit postrouting { type nat hook postrouting priority srcnat; policy accept; }
 flush chain inet netkit postrouting
+add chain inet netkit masked
+flush chain inet netkit masked
 add chain inet netkit disguised { type filter hook postrouting priority srcnat + 1; policy accept; }
 flush chain inet netkit disguised
 add chain inet netkit to_nat
@@ -39,6 +41,7 @@ table inet netkit {
 	set masq6 { type ipv6_addr; flags interval; }
 	set hair4 { type ifname . ipv4_addr; flags interval; }
 	set hair6 { type ifname . ipv6_addr; flags interval; }
+	set switches { type ifname . ifname; }
 	set pairs { type ifname . ifname; flags interval; }
 	set closed { type nf_proto; }
 	set routers { type nf_proto . ifname; }
@@ -70,25 +73,26 @@ table inet netkit {
 	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
 	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
 	chain tunnel {
-		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack return
-		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack return
-		iifname . udp dport . @th,96,24 @tunnel_any notrack return
+		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept
+		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept
+		iifname . udp dport . @th,96,24 @tunnel_any notrack accept
 		drop
 	}
 	chain untracked {
 		udp dport . @th,96,24 @tunnels notrack
 	}
 	chain first {
-		iifname != "lo" ip daddr 127.0.0.0/8 drop
-		iifname != "lo" ip saddr 127.0.0.0/8 drop
+		ip daddr 127.0.0.0/8 iifname != "lo" drop
+		ip saddr 127.0.0.0/8 iifname != "lo" drop
 		udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel
+		iifname @nkif return
 		iifname "lo" return
 		iifname "nkp*" fib saddr . iif oif missing drop
 		iifname "nkp*" return
 		iifname . ip saddr . ip daddr @road4 return
 		iifname . ip6 saddr . ip6 daddr @road6 return
-		iifname != @nkif ip daddr @nets4 drop
-		iifname != @nkif ip6 daddr @nets6 drop
+		ip daddr @nets4 drop
+		ip6 daddr @nets6 drop
 	}
 	chain publish {
 		dnat ip to ip daddr . meta l4proto . th dport map @host4
@@ -125,9 +129,12 @@ table inet netkit {
 		ct status dnat ip saddr . ip daddr @back4 masquerade
 		ct status dnat ip6 saddr . ip6 daddr @back6 masquerade
 	}
-	chain disguised {
+	chain masked {
 		meta iifkind "vxlan" return
-		udp dport . @th,96,24 @tunnels iif != 0 ct status snat drop
+		drop
+	}
+	chain disguised {
+		udp dport . @th,96,24 @tunnels iif != 0 ct status snat goto masked
 	}
 	chain to_nat {
 		ct state established,related accept
@@ -155,6 +162,7 @@ table inet netkit {
 		drop
 	}
 	chain forward {
+		iifname . oifname @switches accept
 		iifname @walls oifname @walls iifname . oifname != @selves drop
 		iifname . ip saddr . ip daddr @road4 accept
 		iifname . ip6 saddr . ip6 daddr @road6 accept
@@ -225,7 +233,7 @@ sysctl -qw net/ipv4/ip_forward=1
 # the way out is masqueraded, the way in is closed
 nft -f - <<'EOF'
 add element inet netkit nkif { "nk-overlay42" }
-add element inet netkit pairs { "nk-overlay42" . "nk-overlay42" }
+add element inet netkit switches { "nk-overlay42" . "nk-overlay42" }
 add element inet netkit nets4 { 10.142.0.0/16 }
 add element inet netkit masq4 { 10.142.0.0/16 }
 add element inet netkit hair4 { "nk-overlay42" . 10.142.0.0/16 }
