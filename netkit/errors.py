@@ -7,6 +7,7 @@
     |- ConflictError       exit 4   address, port, name, subnet or link is taken
     |  `- PoolFullError             every address of a pool is taken
     |- HostError           exit 5   the host lacks a kernel feature, a tool or a privilege
+    |  `- UnsupportedError          its kernel or its Python cannot do it: no use in trying again
     |- StateError          exit 1   a state file cannot be read or written
     |- BusyError           exit 1   a lock is held for too long; try again later
     |- KernelError         exit 1   the kernel refused one op
@@ -76,6 +77,12 @@ class HostError(NetkitError):
 
     exit_code = 5
     kind = "host"
+
+
+class UnsupportedError(HostError):
+    """The host's kernel or its Python has no such thing, and no waiting brings it."""
+
+    kind = "unsupported"
 
 
 class StateError(NetkitError):

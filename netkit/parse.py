@@ -6,6 +6,8 @@ canonical text, safe in rules, file names and commands.
 
 from __future__ import annotations
 
+from binascii import Error, a2b_base64, b2a_base64
+
 from netkit.errors import ConfigError
 from netkit.ipam.pool import BITS, Pool, default_gateway, number, overlaps, prefix_length, span, text
 from netkit.model import ANY, PortMap, Subnet, bare, family
@@ -103,6 +105,19 @@ def mac(value: object, at: str) -> str:
     if not any(int(part, 16) for part in parts):
         raise ConfigError(at, f"{value!r} is no address of an interface", "for example 02:42:ac:11:00:02")
     return ":".join(parts).lower()
+
+
+def wireguard_key(value: object, at: str) -> str:
+    """A WireGuard key in base64: 32 bytes in their one spelling, not all zero. No error shows it: it may be secret."""
+    try:
+        found = a2b_base64(value, strict_mode=True) if isinstance(value, str) else b""
+    except (Error, ValueError):
+        found = b""
+    if len(found) != 32 or not any(found) or b2a_base64(found, newline=False).decode("ascii") != value:
+        raise ConfigError(
+            at, "no WireGuard key", "32 bytes in base64, as `wg genkey`, `wg pubkey` and `wg genpsk` print"
+        )
+    return str(value)
 
 
 def mtu(value: object, at: str, version: int = 4) -> int:

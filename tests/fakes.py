@@ -8,6 +8,7 @@ from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.shaping import Queueing
 from netkit.plan.rare.vlan import Vlans
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
+from netkit.plan.rare.wireguard import Tunnel
 from netkit.plan.rules import Rule
 
 TYPE_CHECKING = False
@@ -41,6 +42,7 @@ class FakeHost:
         wireless: tuple[str, ...] = (),
         mentioned: dict[str, tuple[str, ...]] | None = None,
         vlans: dict[str, Vlans] | None = None,
+        tunnels: dict[str, Tunnel] | None = None,
     ) -> None:
         self.links = {link.name: link for link in links}
         self.inside = {link.name: link for link in inside}
@@ -56,6 +58,7 @@ class FakeHost:
         self.wireless = wireless
         self.mentioned = mentioned or {}
         self.in_vlans = vlans or {}
+        self.tunnels = tunnels or {}
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         return (self.inside if netns else self.links).get(name)
@@ -112,6 +115,9 @@ class FakeHost:
 
     def filters_vlans(self) -> bool:
         return "vlan-filtering" not in self.lacks
+
+    def wireguard(self, dev: str) -> Tunnel:
+        return self.tunnels.get(dev, Tunnel())
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules

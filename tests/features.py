@@ -142,6 +142,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
             "ctr",
             "containerd",
             "busybox",
+            "wg",
             "runc",
             "firewalld",
         )

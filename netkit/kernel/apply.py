@@ -163,6 +163,11 @@ class Kernel:
             (sysctl.reserve_ports if isinstance(op, PortsReserve) else sysctl.free_ports)(op.ports)
         return [None] * len(ops)
 
+    def _wireguard(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
+        from netkit.kernel import wireguard  # hardly a plan has a tunnel with keys
+
+        return self._namespaces.enter(ops[0].netns).call(lambda: wireguard.carry_out(ops, tolerant))
+
     def _errands(self, ops: Sequence[Errand], tolerant: bool) -> list[Outcome]:
         def run(op: Op) -> None:
             if self._errand is None or not isinstance(op, Errand):
@@ -182,6 +187,10 @@ _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
     PortsReserve: Kernel._ports,
     PortsFree: Kernel._ports,
 }
+#: The same for all ops of a module that is loaded only where there are some.
+_CARRIERS_OF: dict[str, Callable[[Kernel, Any, bool], list[Outcome]]] = {
+    "netkit.plan.rare.wireguard": Kernel._wireguard,
+}
 
 
 def _published(rules: Sequence[Rule], protocols: tuple[str, ...]) -> list[conntrack.Target]:
@@ -199,7 +208,9 @@ def _lane(op: Op) -> Hashable:
 
 
 def _carrier(op: Op) -> Callable[[Kernel, Any, bool], list[Outcome]]:
-    return Kernel._errands if isinstance(op, Errand) else _CARRIERS.get(type(op), Kernel._links)
+    if isinstance(op, Errand):
+        return Kernel._errands
+    return _CARRIERS.get(type(op)) or _CARRIERS_OF.get(type(op).__module__, Kernel._links)
 
 
 def _write(op: Op) -> None:

@@ -12,6 +12,7 @@ from netkit.naming import TUNNELS
 from netkit.plan.kinds import Macvlan, Stacked
 from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, Op, RouteAdd, RulesAdd, RulesDel, SysctlRestore, SysctlSet
 from netkit.plan.rare.vxlan import Vxlan
+from netkit.plan.rare.wireguard import EndSet
 from netkit.plan.render import render
 
 
@@ -35,6 +36,8 @@ def _of_tunnel(op: Op, number: int) -> tuple[str, str] | None:
     """What is in the way of a tunnel: its device is there at once, its socket when it is put up."""
     if isinstance(op, LinkSet) and op.up and number == errno.EADDRINUSE and op.dev.startswith(TUNNELS):
         return f"the UDP port of the tunnel {op.dev} is taken by a process", "`ss -lunp` shows which; or choose another"
+    if isinstance(op, EndSet) and number == errno.EADDRINUSE:
+        return f"UDP port {op.port} is taken by a process", "`ss -lunp` shows which; or choose another ListenPort"
     if isinstance(op, LinkAdd) and isinstance(op.info, Vxlan) and number == errno.EEXIST:
         what = f"a link of this host is called {op.name}, or has VNI {op.info.vni} at UDP port {op.info.port}"
         return what, "`ip -d link show type vxlan` shows it; choose another VNI, or another port"

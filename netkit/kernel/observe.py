@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
+    from netkit.plan.rare.wireguard import Tunnel
     from netkit.plan.rules import Rule
 
     T = TypeVar("T")
@@ -112,8 +113,22 @@ class KernelHost:
         )
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another."""
+        """Whether this kernel has links of a kind that stand on another, or `wireguard`."""
+        if kind == "wireguard":
+            from netkit.kernel import wireguard  # hardly a network has keys
+
+            return self._once("wireguard", wireguard.known)
         return self._once(("makes", kind), lambda: self._namespaces.enter(None).socket().makes(kind))
+
+    def wireguard(self, dev: str) -> Tunnel:
+        """A WireGuard link of the host; nothing of it for no such link."""
+        from netkit.kernel import wireguard
+        from netkit.plan.rare.wireguard import Tunnel
+
+        link = self.link(dev)
+        if link is None or link.kind != "wireguard":
+            return Tunnel()
+        return self._once(("wireguard", link.index), lambda: wireguard.seen(dev))
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
+    from netkit.plan.rare.wireguard import Tunnel
     from netkit.plan.rules import Rule
 else:
     Protocol = object
@@ -133,7 +134,7 @@ class Host(Protocol):
         """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another: `macvlan`, `ipvlan`."""
+        """Whether this kernel has links of a kind that stand on another, as `macvlan`, or `wireguard`."""
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""
@@ -152,6 +153,9 @@ class Host(Protocol):
 
     def port_flags(self, dev: str, netns: NsRef | None = None) -> dict[str, bool]:
         """What is flooded to a port of a bridge, learned from it and answered for it; {} when it is none."""
+
+    def wireguard(self, dev: str) -> Tunnel:
+        """A WireGuard link of the host: its end and its peers; nothing of it for any other link."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -9,6 +9,7 @@ from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd
 from netkit.plan.rare.tuning import LinkTune
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
+from netkit.plan.rare.wireguard import EndClear, EndSet, PeerAdd, PeerDel
 from netkit.plan.render import Command, ip, link_set, quote, switch, within
 
 TYPE_CHECKING = False
@@ -117,6 +118,28 @@ def _port_quiet(op: PortQuiet) -> tuple[Command, ...]:
     return (within(op.ns, "bridge", "link", "set", "dev", op.dev, *words),)
 
 
+def _end_set(op: EndSet) -> tuple[Command, ...]:
+    return (_wg(op.dev, "listen-port", op.port, "private-key", op.key),)
+
+
+def _end_clear(op: EndClear) -> tuple[Command, ...]:
+    return (_wg(op.dev, "listen-port", 0, "private-key", "/dev/null"),)
+
+
+def _peer_add(op: PeerAdd) -> tuple[Command, ...]:
+    preshared = ("preshared-key", op.psk) if op.psk else ()
+    words = ("endpoint", op.endpoint, "persistent-keepalive", op.keepalive, "allowed-ips", ",".join(op.allowed))
+    return (_wg(op.dev, "peer", op.public, *preshared, *words),)
+
+
+def _peer_del(op: PeerDel) -> tuple[Command, ...]:
+    return (_wg(op.dev, "peer", op.public, "remove"),)
+
+
+def _wg(dev: str, *words: str | int) -> Command:
+    return within(None, "wg", "set", dev, *words)
+
+
 #: What follows `type KIND` of rare kinds of links.
 KIND_WORDS: dict[type[Info], Callable[[Any], tuple[str | int, ...]]] = {Vxlan: _vxlan}
 
@@ -154,4 +177,8 @@ RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     NeighAdd: _neigh_add,
     NeighDel: _neigh_del,
     PortQuiet: _port_quiet,
+    EndSet: _end_set,
+    EndClear: _end_clear,
+    PeerAdd: _peer_add,
+    PeerDel: _peer_del,
 }
