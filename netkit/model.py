@@ -100,8 +100,9 @@ class PeerHost(Value):
     """Another host of a network, by its `node` id: where its tunnel ends, and what lies behind it.
 
     `address` is where it is on the underlay, `address6` its IPv6 address where a network has both families; `mac` and
-    `mac6` are those of its tunnel's devices, `port` its UDP port, 0 for the network's own. `subnets` are routed to it,
-    `endpoints` are (address, MAC) pairs of single interfaces.
+    `mac6` are those of its tunnel's devices, `port` its UDP port, 0 for the network's own, `port6` that of a tunnel for
+    IPv6 alone; `key` is the public key of an encrypted one. `subnets` are routed to it, `endpoints` are (address, MAC)
+    pairs of single interfaces.
     """
 
     node: str
@@ -112,6 +113,8 @@ class PeerHost(Value):
     port: int = 0
     subnets: tuple[str, ...] = ()
     endpoints: tuple[tuple[str, str], ...] = ()
+    key: str = ""
+    port6: int = 0
 
 
 class Lease(Value):

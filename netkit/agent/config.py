@@ -13,6 +13,7 @@ from netkit.errors import ConfigError, StateError
 from netkit.ipam.pool import number, prefix_length, span, text
 from netkit.model import family
 from netkit.parts.backends import BACKENDS, REFUSED
+from netkit.parts.backends.wireguard import MODES, PORT, PORT6
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -29,11 +30,21 @@ _TOP = (
 )  # fmt: skip
 _OF_BACKEND = {
     "vxlan": ("VNI", "Port", "MTU", "GBP", "Learning", "DirectRouting"),
+    "wireguard": ("ListenPort", "ListenPortV6", "PSK", "PersistentKeepaliveInterval", "Mode", "MTU"),
     "udp": ("Port",),
     "host-gw": (),
     "alloc": (),
 }
 _WINDOWS = ("Name", "MacPrefix", "VSID")
+
+
+class Secret(str):
+    """A text that no message shows by mistake."""
+
+    __slots__ = ()
+
+    def __repr__(self) -> str:
+        return "'...'"
 
 
 class Pool(Value):
@@ -46,7 +57,10 @@ class Pool(Value):
 
 
 class Config(Value):
-    """A network configuration, checked. `port` and `mtu` 0 are the backend's own."""
+    """A network configuration, checked. `port`, `port6` and `mtu` 0 are the backend's own.
+
+    `port6`, `psk` (a key that all hosts share), `keepalive` and `mode` are of the backend wireguard.
+    """
 
     backend: str
     four: Pool = Pool()
@@ -57,6 +71,10 @@ class Config(Value):
     direct: bool = False
     learning: bool = False
     gbp: bool = False
+    port6: int = 0
+    psk: Secret = Secret()
+    keepalive: int = 0
+    mode: str = "separate"
 
     @property
     def versions(self) -> tuple[int, ...]:
@@ -114,14 +132,34 @@ def _backend(told: object, found: Config, usual: str, at: str) -> Config:
         why = REFUSED.get(kind, "nobody knows it")
         raise ConfigError(f"{at}.Type", f"there is no backend {kind[:40]}: {why}", f"use one of: {', '.join(BACKENDS)}")
     keys = _keys(told, ("Type", *_OF_BACKEND[kind]), at)
+    found = _encrypted(keys, found, at) if kind == "wireguard" else found
     return found.replace(
         backend=kind,
         vni=_number(keys, "VNI", 1, 1, _LARGEST_VNI, at),
-        port=_number(keys, "Port", 0, 1, 65535, at),
+        port=_number(keys, "ListenPort" if kind == "wireguard" else "Port", 0, 1, 65535, at),
         mtu=_number(keys, "MTU", 0, 576, 65535, at),
         direct=_switch(keys, "DirectRouting", False, at),
         learning=_switch(keys, "Learning", False, at),
         gbp=_switch(keys, "GBP", False, at),
+    )
+
+
+def _encrypted(keys: Mapping[str, Any], found: Config, at: str) -> Config:
+    """What the backend wireguard has and no other."""
+    mode, psk = keys.get("Mode", "separate"), keys.get("PSK", "")
+    if mode not in MODES:
+        raise ConfigError(f"{at}.Mode", f"{str(mode)[:40]!r} is no mode", f"one of: {', '.join(MODES)}")
+    if (lacking := {"ipv4": 4, "ipv6": 6}.get(mode, 0)) and lacking not in found.versions:
+        raise ConfigError(f"{at}.Mode", f"{mode} is for a network that has IPv{lacking}", f"see EnableIPv{lacking}")
+    port6 = _number(keys, "ListenPortV6", 0, 1, 65535, at)
+    port = _number(keys, "ListenPort", 0, 1, 65535, at)
+    if mode == "separate" and len(found.versions) > 1 and (port or PORT) == (port6 or PORT6):
+        raise ConfigError(f"{at}.ListenPortV6", "is ListenPort as well", "each of two tunnels has a port of its own")
+    return found.replace(
+        port6=port6,
+        psk=Secret(parse.wireguard_key(psk, f"{at}.PSK") if psk != "" else ""),
+        keepalive=_number(keys, "PersistentKeepaliveInterval", 0, 1, 65535, at),
+        mode=mode,
     )
 
 

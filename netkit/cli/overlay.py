@@ -85,8 +85,8 @@ def up(
         raise UsageError("--store tells who the others are", "leave --peer, --group and --ip-range out")
     if encrypt:
         raise HostError(
-            "an overlay cannot be encrypted: that takes WireGuard or ESP, which netkit does not drive yet",
-            "leave --encrypt out where all hosts share a trusted network",
+            "an overlay cannot be encrypted: its frames would take ESP, which netkit does not drive",
+            "leave --encrypt out on a trusted network; or see netkit agent run, whose backend wireguard encrypts",
         )
     subnets = parse.subnets(subnet, (), ip_range)
     if ip_range:

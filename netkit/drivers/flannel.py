@@ -2,7 +2,7 @@
 
     eth0 ==veth== nk3f9c...==[ nk-flannel 10.5.72.1/24 ]== masquerade ==> egress
                                      |
-                                     +-- 10.5.9.0/24 ==> backend (VXLAN, a neighbour, UDP) ==> the other host's bridge
+                                     +-- 10.5.9.0/24 ==> backend (VXLAN, WireGuard...) ==> the other host's bridge
 
 Between hosts nothing is translated: containers see each other's addresses. A container is reached by those of its
 network, on whatever host, and by published ports.
@@ -18,7 +18,7 @@ from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, 
 from netkit.ipam.pool import overlaps
 from netkit.model import bare, family
 from netkit.naming import bridge_name, check_ifname
-from netkit.parts.backends import Realm, backend
+from netkit.parts.backends import Keys, Realm, backend
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
 from netkit.parts.isolation import admit, localhost, network_rules
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from netkit.plan.host import Host
 
 _KEYS = ("node", "backend", "network", "dev", "local", "local6", "vni", "port", "lost")
+_OF_KEYS = ("key", "public", "psk", "mark", "port6", "keepalive", "mode")
 _SWITCHES = ("direct", "learning", "gbp", "masquerade")
 #: IPv6 takes no link that carries less.
 _SMALLEST = {4: 576, 6: 1280}
@@ -61,7 +62,7 @@ class Flannel:
         self._read: tuple[Network, FlannelOptions] | None = None
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> FlannelOptions:
-        only(raw, (*_KEYS, *_SWITCHES), self.name, at)
+        only(raw, (*_KEYS, *_OF_KEYS, *_SWITCHES), self.name, at)
         if not all(raw.get(key) for key in ("node", "backend", "network", "dev")):
             raise UsageError("a flannel network is made by the agent", "run: netkit agent run --config net-conf.json")
         whole = tuple(parse.cidr(each, f"{at}.network") for each in str(raw["network"]).split(","))
@@ -70,7 +71,7 @@ class Flannel:
         port = parse.port(raw["port"], f"{at}.port") if raw.get("port") else 0
         dev, vni = check_ifname(str(raw["dev"]), f"{at}.dev"), number(raw, "vni", at) or 1
         masquerade = on.pop("masquerade")
-        realm = Realm(str(raw["node"]), whole, (), dev, local, local6, vni, port, **on)
+        realm = Realm(str(raw["node"]), whole, (), dev, local, local6, vni, port, **on, keys=_keys(raw, at))
         return FlannelOptions(str(raw["backend"]), realm, masquerade, str(raw.get("lost") or ""))
 
     def device(self, net: Network) -> str:
@@ -122,6 +123,21 @@ class Flannel:
             leased = tuple(subnet.cidr for subnet in net.subnets)
             self._read = net, found.replace(realm=found.realm.replace(leased=leased))
         return self._read[1]
+
+
+def _keys(raw: Mapping[str, object], at: str) -> Keys:
+    """What encrypted tunnels need; nothing of it where the backend has none."""
+    if not raw.get("key"):
+        return Keys()
+    return Keys(
+        str(raw["key"]),
+        parse.wireguard_key(raw.get("public"), f"{at}.public"),
+        str(raw.get("psk") or ""),
+        str(raw.get("mark") or ""),
+        parse.port(raw["port6"], f"{at}.port6") if raw.get("port6") else 0,
+        number(raw, "keepalive", at) or 0,
+        str(raw.get("mode") or "separate"),
+    )
 
 
 def _refuse(realm: Realm, host: Host) -> None:

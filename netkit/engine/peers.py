@@ -14,6 +14,7 @@ from netkit.errors import NetkitError, NotFoundError
 from netkit.naming import PROTOCOL
 from netkit.plan.ops import RouteAdd, RouteDel, RulesAdd
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, FdbEntry, NeighAdd, NeighDel
+from netkit.plan.rare.wireguard import PeerAdd, PeerDel
 from netkit.plan.steps import Plan, Step, undo
 from netkit.value import Value
 
@@ -80,7 +81,7 @@ def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> 
     """Make the kernel and the record have that plan of the others; needs the network's lock and the host's."""
     former, now = set(up.met.ops), set(wanted.ops)
     gone = [step for step in up.met if step.op not in now]
-    lost = missing(wanted, host)
+    lost = _to_do(wanted, up.met, host)
     aim = up.replace(met=wanted)
     dropped = (*_leaving(gone, wanted), *_strangers(net, aim, host))
     if changed := wanted.steps != up.met.steps:
@@ -97,6 +98,15 @@ def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> 
     )
 
 
+def _to_do(wanted: Plan, former: Plan, host: Host) -> list[Step]:
+    """What does not hold, or is to be another from now on: a tunnel's peer may hold where it was before."""
+    lost, known = missing(wanted, host), set(former.ops)
+    replaced = {_key(op) for op in known} - {None}
+    turned = {step.op for step in wanted if step.op not in known and _key(step.op) in replaced}
+    done = {step.op for step in lost}
+    return [*lost, *(step for step in wanted if step.op in turned - done)]
+
+
 def _leaving(gone: Sequence[Step], wanted: Plan) -> tuple[Step, ...]:
     """What takes away what is no longer wanted; an entry that only leads elsewhere now is replaced instead."""
     kept = {_key(op) for op in wanted.ops}
@@ -107,6 +117,8 @@ def _key(op: Op) -> tuple[str, str] | None:
     """What the kernel has one of, and replaces."""
     if isinstance(op, FdbAdd):
         return (op.mac, op.dev) if op.mac != FLOODED else None
+    if isinstance(op, PeerAdd):
+        return (op.public, op.dev)
     return (op.address, op.dev) if isinstance(op, NeighAdd) else None
 
 
@@ -117,11 +129,13 @@ def _strangers(net: Network, up: Up, host: Host) -> tuple[Step, ...]:
     mine = {FdbEntry(op.mac, op.dst) for op in ops if isinstance(op, FdbAdd)}
     macs = {op.mac for op in ops if isinstance(op, FdbAdd)} - {FLOODED}  # what leads elsewhere is replaced
     known = {(op.address, op.dev) for op in ops if isinstance(op, NeighAdd)}
+    keyed = {(op.public, op.dev) for op in ops if isinstance(op, PeerAdd)}
     found: list[Op] = []
     for dev in mode.own(net):
         entries = [e for e in host.forwards(dev) if e.dst and e not in mine and e.mac not in macs]
         found += [FdbDel(e.mac, dev, e.dst, e.mac != FLOODED) for e in entries]
         found += [NeighDel(e.address, e.mac, dev) for e in host.neighbours(dev) if (e.address, dev) not in known]
+        found += [PeerDel(dev, p.public) for p in host.wireguard(dev).peers if (p.public, dev) not in keyed]
     found += _stray_routes(mode.own(net), {(op.dst, op.dev) for op in ops if isinstance(op, RouteAdd)}, host)
     return tuple(Step(op, "no host of this network has that") for op in found)
 

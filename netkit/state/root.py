@@ -20,6 +20,7 @@
       reservations/NETWORK/       reserved addresses    netkit.ipam.files
       stores/                     what stores held last netkit.stores
       identity/                   what we are called    netkit.engine.node
+      wireguard/                  keys of tunnels       netkit.agent.host.keys
 
 Directories are 0700, files 0600, whatever the umask.
 """
@@ -153,6 +154,11 @@ class Root:
     def identity(self) -> Directory:
         """What this host is called by others, where it has no name of its own."""
         return self._lasting("identity")
+
+    @property
+    def wireguard(self) -> Directory:
+        """Private and preshared keys of encrypted tunnels, by network."""
+        return self._lasting("wireguard")
 
     def reservations(self, network: str) -> Directory:
         """A network's reserved addresses."""

@@ -84,8 +84,9 @@ class Host(Value):
 
     `public` is its address, of either family, and `public6` an IPv6 one beside an IPv4 one. `vtep` is the MAC of its
     VXLAN device, `vtep6` that of the one for IPv6, where these are two. `port` is where its tunnel listens (UDP), 0 for
-    the network's. `beat` is another number each time; it says that the host lives, and nothing about when. `session` is
-    another one each time that the host starts: so two hosts with one id are told apart.
+    the network's, `port6` that of a tunnel for IPv6 alone; `key` is the public key of encrypted ones. `beat` is another
+    number each time; it says that the host lives, and nothing about when. `session` is another one each time that the
+    host starts: so two hosts with one id are told apart.
     """
 
     node: str
@@ -100,6 +101,8 @@ class Host(Value):
     vtep6: str = ""
     port: int = 0
     session: str = ""
+    key: str = ""
+    port6: int = 0
 
     def is_like(self, other: Host) -> bool:
         """Whether both say the same but for the beat; mostly they are one and the same value."""

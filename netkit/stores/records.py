@@ -76,6 +76,8 @@ def host(data: bytes, name: str, settings: Settings) -> Host:
         _optional(body, "vtep6", parse.mac),
         _number(body, "port", 1 << 16),
         _optional(body, "session", node),
+        _optional(body, "key", parse.wireguard_key),
+        _number(body, "port6", 1 << 16),
     )
 
 

@@ -168,7 +168,7 @@ def test_a_wall_clock_that_jumps_by_years_changes_nothing(lab: Lab) -> None:
 @pytest.mark.parametrize(
     ("told", "path"),
     [
-        ({"Network": "10.5.0.0/16", "Backend": {"Type": "wireguard"}}, "Backend.Type"),
+        ({"Network": "10.5.0.0/16", "Backend": {"Type": "ipip"}}, "Backend.Type"),
         ({"Network": "10.5.0.0/16", "Backend": {"Type": "vxlan", "VNI": 0}}, "Backend.VNI"),
         ({"Network": "192.0.2.0/24"}, "Network"),
     ],

@@ -62,7 +62,7 @@ def test_ends_are_where_they_are_said() -> None:
         ({"Network": "10.3.0.0/16", "EnableIPv4": "yes"}, "net-conf.json.EnableIPv4"),
         ({"EnableIPv4": False}, "net-conf.json.EnableIPv4"),
         ({"Network": "10.3.0.0/16", "Backend": "vxlan"}, "net-conf.json.Backend"),
-        ({"Network": "10.3.0.0/16", "Backend": {"Type": "wireguard"}}, "net-conf.json.Backend.Type"),
+        ({"Network": "10.3.0.0/16", "Backend": {"Type": "ipip"}}, "net-conf.json.Backend.Type"),
         ({"Network": "10.3.0.0/16", "Backend": {"Type": 7}}, "net-conf.json.Backend.Type"),
         ({"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan", "VNI": 0}}, "net-conf.json.Backend.VNI"),
         ({"Network": "10.3.0.0/16", "Backend": {"Type": "vxlan", "VNI": 1 << 24}}, "net-conf.json.Backend.VNI"),
@@ -79,6 +79,58 @@ def test_what_is_off_is_told_with_its_path(keys: dict[str, Any], path: str) -> N
     with pytest.raises(NetkitError) as caught:
         read(**keys)
     assert caught.value.message.startswith(path + ": ")
+
+
+KEY = "cHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrcHNrcHM="
+
+
+def test_a_wireguard_has_flannels_keys() -> None:
+    keys = {
+        "ListenPort": 7,
+        "listenportv6": 8,
+        "PSK": KEY,
+        "PersistentKeepaliveInterval": 25,
+        "Mode": "auto",
+        "MTU": 1400,
+    }
+    found = read(Network="10.3.0.0/16", EnableIPv6=True, IPv6Network="fc00::/48", Backend={"Type": "wireguard", **keys})
+    assert (found.backend, found.port, found.port6, found.mtu) == ("wireguard", 7, 8, 1400)
+    assert (found.psk, found.keepalive, found.mode) == (KEY, 25, "auto")
+    assert KEY not in repr(found)
+    usual = read(Network="10.3.0.0/16", Backend={"Type": "wireguard"})
+    assert (usual.port, usual.port6, usual.psk, usual.keepalive, usual.mode) == (0, 0, "", 0, "separate")
+
+
+@pytest.mark.parametrize(
+    ("keys", "at"),
+    [
+        ({"ListenPort": "51820"}, "ListenPort"),
+        ({"ListenPortV6": 65536}, "ListenPortV6"),
+        ({"ListenPort": 51821}, "ListenPortV6"),
+        ({"ListenPort": 7, "ListenPortV6": 7}, "ListenPortV6"),
+        ({"PSK": KEY[:-4] + "AAAA"}, "PSK"),
+        ({"PSK": KEY[:-1]}, "PSK"),
+        ({"PSK": KEY + "\n"}, "PSK"),
+        ({"PSK": "A" * 43 + "="}, "PSK"),
+        ({"PSK": [KEY]}, "PSK"),
+        ({"PersistentKeepaliveInterval": -1}, "PersistentKeepaliveInterval"),
+        ({"PersistentKeepaliveInterval": "25s"}, "PersistentKeepaliveInterval"),
+        ({"Mode": "both"}, "Mode"),
+        ({"Mode": 7}, "Mode"),
+        ({"Port": 51820}, "Port"),
+        ({"VNI": 1}, "VNI"),
+    ],
+)
+def test_what_is_off_with_a_wireguard_is_told_with_its_path_and_no_secret(keys: dict[str, Any], at: str) -> None:
+    with pytest.raises(NetkitError) as caught:
+        read(Network="10.3.0.0/16", EnableIPv6=True, IPv6Network="fc00::/48", Backend={"Type": "wireguard", **keys})
+    assert caught.value.message.startswith(f"net-conf.json.Backend.{at}: ")
+    assert KEY[:30] not in caught.value.message
+
+
+def test_a_mode_over_a_family_that_the_network_has_not_is_refused() -> None:
+    with pytest.raises(NetkitError, match=r"^net-conf\.json\.Backend\.Mode: ipv6 is for a network that has IPv6$"):
+        read(Network="10.3.0.0/16", Backend={"Type": "wireguard", "Mode": "ipv6"})
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "7", '{"Network": "10.3.0.0/16", "Network": "10.4.0.0/16"}',

@@ -31,6 +31,8 @@ CONFIGS: tuple[tuple[dict[str, Any], Settings, str, str], ...] = (
      "10.3.1.0-24&fc00:0:0:1::-64", "10.3.255.0-24&fc00:0:0:ff::-64"),
     ({"EnableIPv4": False, "EnableIPv6": True, "IPv6Network": "fc00::/48"},
      Settings("fc00::/48", 64, 1, backend="udp"), "fc00:0:0:1::-64", "fc00:0:0:ffff::-64"),
+    ({"Network": "10.3.0.0/16", "Backend": {"Type": "wireguard", "ListenPort": 7000, "PSK": "secret"}},
+     Settings("10.3.0.0/16", 24, 1, backend="wireguard", port=7000), "10.3.1.0-24", "10.3.255.0-24"),
 )  # fmt: skip
 
 
@@ -74,6 +76,7 @@ def test_a_net_conf_that_makes_no_sense_is_refused_with_its_place(body: dict[str
     assert caught.value.at == at
 
 
+KEY, OTHER = "PiPoFgA5WUoziU9lZOGxNIu9egCI1CxKy3PurtWcAJ0=", "LXEWQrcmsEQBYnypv6wy9chT+xkDzE2wIlhxeSGkiMs="
 AGREED = Settings("10.5.0.0/16", 24, 1, cidr6="fd00::/48", length6=64, backend="vxlan")
 HOSTS = (
     Host("a", "192.0.2.1", 1, "02:00:00:00:00:0a"),
@@ -81,6 +84,7 @@ HOSTS = (
     Host("a", "2001:db8::1", 1, vtep6="02:00:00:00:06:0a"),
     Host("a", "192.0.2.1", 1, backend="host-gw"),
     Host("a", "192.0.2.1", 1, backend="udp", port=8285),
+    Host("a", "192.0.2.1", 1, backend="wireguard", port=51820, key=KEY, port6=51821),
 )
 
 
@@ -108,6 +112,48 @@ def test_a_flannels_lease_has_its_address_for_a_node() -> None:
     data += b'"BackendData":{"VNI":1,"VtepMAC":"7e:98:74:de:6f:6b"}}'
     assert flannel.leased_to(data) == ("", "192.0.2.2")
     assert flannel.host(data, "192.0.2.2", AGREED) == Host("192.0.2.2", "192.0.2.2", 1, "7e:98:74:de:6f:6b")
+
+
+def test_a_lease_of_wireguard_has_the_public_key_where_flannel_looks_for_it() -> None:
+    body = json.loads(flannel.lease(HOSTS[-1], "a"))
+    assert body.pop("Netkit") == {"Node": "a", "Port": 51820, "PortV6": 51821}
+    data = {"PublicKey": KEY}
+    told = {"PublicIP": "192.0.2.1", "PublicIPv6": None, "BackendType": "wireguard"}
+    assert body == told | {"BackendData": data, "BackendV6Data": data}
+
+
+def test_a_flannels_lease_of_wireguard_is_read() -> None:
+    for name in ("BackendData", "BackendV6Data"):
+        told = {"PublicIP": "192.0.2.2", "PublicIPv6": None, "BackendType": "wireguard", name: {"PublicKey": KEY}}
+        found = flannel.host(json.dumps(told).encode(), "b", AGREED)
+        assert found == Host("b", "192.0.2.2", 1, backend="wireguard", key=KEY)
+
+
+@pytest.mark.parametrize(
+    ("four", "six"),
+    [
+        ({"PublicKey": "short"}, None),
+        ({"PublicKey": KEY[:-1]}, None),
+        ({"PublicKey": KEY + "="}, None),
+        ({"PublicKey": KEY[:42] + "1="}, None),
+        ({"PublicKey": "A" * 43 + "="}, None),
+        ({"PublicKey": 7}, None),
+        ({"PublicKey": None}, None),
+        ({"PublicKey": [KEY]}, None),
+        ({"PublicKey": KEY}, {"PublicKey": OTHER}),
+        (None, {"PublicKey": "\ud800" * 44}),
+    ],
+)
+def test_a_public_key_that_is_none_or_two_is_no_hosts(four: object, six: object) -> None:
+    told = {"PublicIP": "192.0.2.2", "BackendType": "wireguard", "BackendData": four, "BackendV6Data": six}
+    with pytest.raises(ConfigError, match="PublicKey"):
+        flannel.host(json.dumps(told).encode(), "b", AGREED)
+
+
+def test_a_preshared_key_is_never_written_and_no_backend_gets_keys_that_it_does_not_know() -> None:
+    for kind, known in (("wireguard", {"Type", "ListenPort"}), ("host-gw", {"Type"}), ("vxlan", {"Type", "VNI"})):
+        settings = Settings("10.3.0.0/16", 24, 1, backend=kind, port=7000 if kind == "wireguard" else 0, id="n")
+        assert set(json.loads(flannel.config(settings))["Backend"]) == known
 
 
 def test_of_a_host_that_has_not_spoken_no_flannel_takes_notice() -> None:

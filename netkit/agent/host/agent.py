@@ -25,7 +25,8 @@ from netkit.agent.iface import Wish, choose
 from netkit.engine import beats
 from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.service import Engine
-from netkit.errors import ConfigError, ConflictError, NetkitError, UsageError
+from netkit.errors import ConfigError, ConflictError, NetkitError, UnsupportedError, UsageError
+from netkit.parts.backends import Keys
 from netkit.state.root import Root
 from netkit.stores.choice import lease_subnet
 from netkit.stores.memory import Kept
@@ -86,7 +87,7 @@ class Agent:
         try:
             member = self._member()
             self._make(member)
-        except UsageError:
+        except (UsageError, UnsupportedError):
             raise
         except NetkitError as error:
             self._tell_not_yet(error)
@@ -206,7 +207,7 @@ class Agent:
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
         first.check()
-        return first
+        return first.replace(keys=_keys(self.root, first.name, known))
 
     def _iface(self, config: Config) -> Iface:
         """The link to the other hosts, as the host is now."""
@@ -351,6 +352,10 @@ class Agent:
             store.renew(member.record(left=True))
             for claim in store.snapshot().of(member.node):
                 store.release(claim)
+            if member.keys.file:
+                from netkit.agent.host import keys
+
+                keys.forget(Root(self.root or None), member.name)
         except NetkitError as error:
             self._tell(f"not all is taken down: {error.message} ({error.hint})")
 
@@ -398,8 +403,20 @@ def check(ground: Ground) -> None:
         raise ConfigError(
             "store", "is missing: it is where hosts meet", "--store dir:///path or etcd://host:2379/prefix"
         )
-    if ground.config:
-        configs.load(ground.config)
+    if ground.config and configs.load(ground.config).backend == "wireguard":
+        from netkit.agent.host import keys
+
+        keys.ready()
+
+
+def _keys(root: str, network: str, config: Config) -> Keys:
+    """What encrypted tunnels need; nothing of it for other backends."""
+    if config.backend != "wireguard":
+        return Keys()
+    from netkit.agent.host import keys
+
+    keys.ready()
+    return keys.own(Root(root or None), network, config)
 
 
 def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:

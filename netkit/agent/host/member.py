@@ -7,7 +7,7 @@ from netkit.agent.subnetenv import SubnetEnv
 from netkit.errors import ConfigError, ConflictError
 from netkit.ipam.pool import default_gateway, overlaps, prefix_length
 from netkit.model import Network, PeerHost, Subnet, family
-from netkit.parts.backends import Realm, backend
+from netkit.parts.backends import Keys, Realm, backend, wireguard
 from netkit.parts.backends.vxlan import vtep_mac
 from netkit.stores.model import GONE, Host, Settings
 from netkit.stores.records import public
@@ -34,6 +34,7 @@ class Member(Value):
     name: str = "flannel"
     lost: str = ""
     session: str = ""
+    keys: Keys = Keys()
 
     def network(self) -> Network:
         """The network as netkit has it: a bridge with the leased subnets."""
@@ -52,10 +53,20 @@ class Member(Value):
             "gbp": _word(config.gbp),
             "masquerade": "on" if self.ip_masq else "off",
             "lost": self.lost,
+            **self._keys(),
         }
         subnets = tuple(Subnet(cidr, default_gateway(cidr)) for cidr in self.leased)
         said = tuple((key, value) for key, value in options.items() if value)
         return Network(self.name, "flannel", "", subnets, self._mtu(), options=said)
+
+    def _keys(self) -> dict[str, str]:
+        """What encrypted tunnels need, as options; nothing for other backends."""
+        keys = self.keys
+        if not keys.file:
+            return {}
+        numbers = {name: str(value) for name, value in (("port6", keys.port6), ("keepalive", keys.keepalive)) if value}
+        words = {"key": keys.file, "public": keys.public, "psk": keys.psk, "mark": keys.mark, "mode": keys.mode}
+        return words | numbers
 
     def _mtu(self) -> int:
         """What is left of the underlay's: of what is configured, or of the link's."""
@@ -72,18 +83,21 @@ class Member(Value):
         return ""
 
     def check(self) -> None:
-        """ConfigError when what is said of this host cannot be."""
+        """ConfigError when what is said of this host cannot be, HostError when its link is not fit for the backend."""
         link = self.iface
         if self.config.mtu > link.mtu:
             what = f"{self.config.mtu} bytes are more than {link.dev} carries, {link.mtu}"
             raise ConfigError("Backend.MTU", what, "it counts the backend's own bytes, too; leave it out")
         public(link.public, settings(self.config), "--public-ip")
+        if self.config.backend == "wireguard":
+            networks, mode = self.config.networks, Keys(mode=self.config.mode)
+            wireguard.check(Realm(self.node, networks, (), link.dev, link.local, link.local6, keys=mode))
 
     def record(self, left: bool = False) -> Host:
         """What it says of itself to the others."""
         config, iface = self.config, self.iface
         realm = Realm(self.node, config.networks, self.leased, iface.dev, vni=config.vni)
-        of_vxlan = config.backend == "vxlan"
+        of_vxlan, of_wireguard = config.backend == "vxlan", config.backend == "wireguard"
         return Host(
             self.node,
             iface.public,
@@ -93,8 +107,10 @@ class Member(Value):
             public6=iface.public6 if config.six.cidr and iface.public6 != iface.public else "",
             backend=config.backend,
             vtep6=vtep_mac(realm, 6) if of_vxlan and len(config.networks) > 1 else "",
-            port=config.port,
             session=self.session,
+            port=(config.port or wireguard.PORT) if of_wireguard else config.port,
+            key=self.keys.public,
+            port6=(config.port6 or wireguard.PORT6) if of_wireguard else 0,
         )
 
     def env(self, mtu: int) -> SubnetEnv:
@@ -121,7 +137,7 @@ class Member(Value):
                 refused.append(f"{', '.join(claim.subnets)} of host {host.node} at {host.public}: {why}")
             else:
                 believed.append(peer)
-        return tuple(sorted(believed, key=lambda peer: peer.subnets)), tuple(refused)
+        return tuple(sorted(_by_host(believed), key=lambda peer: peer.subnets)), tuple(refused)
 
     def _amiss(self, host: Host, peer: PeerHost, others: list[PeerHost]) -> str:
         if host.backend != self.config.backend:
@@ -137,6 +153,16 @@ class Member(Value):
             return "another host says to be at that address"
         if self.config.backend == "vxlan" and not (host.vtep or host.vtep6):
             return "it does not say its tunnel's MAC"
+        return self._key_amiss(host, others) if self.config.backend == "wireguard" else ""
+
+    def _key_amiss(self, host: Host, others: list[PeerHost]) -> str:
+        """Two peers with one key are one peer to the kernel, and it passes over one with our own."""
+        if not host.key:
+            return "it does not say its public key"
+        if host.key == self.keys.public:
+            return "its public key is this host's own: was this host's state copied?"
+        if any(host.key == other.key and host.node != other.node for other in others):
+            return "another host has said to have that public key"
         return ""
 
 
@@ -170,7 +196,26 @@ def config(agreed: Settings) -> Config:
 
 
 def _peer(host: Host, claim: Claim) -> PeerHost:
-    return PeerHost(host.node, host.public, host.public6, host.vtep, host.vtep6, host.port, claim.subnets)
+    return PeerHost(
+        host.node,
+        host.public,
+        host.public6,
+        host.vtep,
+        host.vtep6,
+        host.port,
+        claim.subnets,
+        key=host.key,
+        port6=host.port6,
+    )
+
+
+def _by_host(peers: list[PeerHost]) -> list[PeerHost]:
+    """One peer a host, with all that it has leased: to a tunnel that knows keys, a key is one peer."""
+    found: dict[str, PeerHost] = {}
+    for peer in peers:
+        before = found.get(peer.node)
+        found[peer.node] = before.replace(subnets=before.subnets + peer.subnets) if before else peer
+    return list(found.values())
 
 
 def _word(on: bool) -> str:

@@ -16,6 +16,22 @@ else:
     Protocol = object
 
 
+class Keys(Value):
+    """What a host's encrypted tunnels need: the `file` of its private key, and the `public` one that goes with it.
+
+    `psk` is the file of a key that all hosts share, "" for none, and `mark` what that is known by. `port6` is where a
+    tunnel for IPv6 alone listens, `keepalive` in seconds. `mode` is flannel's word for which tunnels there are.
+    """
+
+    file: str = ""
+    public: str = ""
+    psk: str = ""
+    mark: str = ""
+    port6: int = 0
+    keepalive: int = 0
+    mode: str = "separate"
+
+
 class Realm(Value):
     """One network over many hosts, as this host is in it.
 
@@ -34,6 +50,7 @@ class Realm(Value):
     direct: bool = False
     learning: bool = False
     gbp: bool = False
+    keys: Keys = Keys()
 
 
 class Backend(Protocol):
@@ -56,12 +73,12 @@ class Backend(Protocol):
 BACKENDS = {
     "vxlan": ("netkit.parts.backends.vxlan", "VxlanRoutes"),
     "host-gw": ("netkit.parts.backends.hostgw", "HostGateway"),
+    "wireguard": ("netkit.parts.backends.wireguard", "WireGuardRoutes"),
     "udp": ("netkit.parts.backends.udp", "UdpRoutes"),
     "alloc": ("netkit.parts.backends.alloc", "Alloc"),
 }
 #: Backends of flannel that netkit does not drive, and why.
 REFUSED = {
-    "wireguard": "netkit drives no WireGuard yet",
     "ipip": "its tunnels carry IPv4 alone, and VXLAN costs 30 bytes more",
     "ipsec": "netkit drives no IPsec",
     "extension": "netkit runs no commands that stand in a configuration",

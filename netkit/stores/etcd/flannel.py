@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _NONE = "0.0.0.0"
 #: What flannel does where a configuration says nothing of a backend, and the VNI where it says none.
 _BACKEND, _VNI = {"type": "udp"}, 1
+#: What flannel calls the port where tunnels listen, other than Port.
+_PORTS = {"wireguard": "ListenPort"}
 
 
 def settings(data: bytes, identity: str = "") -> Settings:
@@ -42,7 +44,7 @@ def settings(data: bytes, identity: str = "") -> Settings:
         id=records.node(ours.get("id", identity), "Netkit.Id"),
         vni=_number(backend, "vni", "Backend.VNI", _VNI, 1 << 24),
         backend=records.backend(kind, "Backend.Type") if kind else "",
-        port=_number(backend, "port", "Backend.Port", 0, 1 << 16),
+        port=_number(backend, _port_of(kind).lower(), f"Backend.{_port_of(kind)}", 0, 1 << 16),
     )
     one = _network(body, "", 24) if four else {}
     other = _network(body, "IPv6", 64) if six else {}
@@ -65,9 +67,11 @@ def config(found: Settings) -> bytes:
     if found.cidr6:
         body |= {"EnableIPv6": True, **_words("IPv6", found.cidr6, found.length6)}
         body |= _ends("IPv6", found.first6, found.last6)
-    body["Backend"] = {"VNI": found.vni, **({"Type": found.backend} if found.backend else {})}
+    of_vxlan = found.backend in ("", "vxlan") or found.vni != _VNI
+    body["Backend"] = {"VNI": found.vni} if of_vxlan else {}
+    body["Backend"] |= {"Type": found.backend} if found.backend else {}
     if found.port:
-        body["Backend"]["Port"] = found.port
+        body["Backend"][_port_of(found.backend)] = found.port
     body["Netkit"] = {"Id": found.id, "TTL": found.ttl}
     return dumps(body).encode()
 
@@ -77,13 +81,14 @@ def lease(host: Host | None, node: str) -> bytes:
     ours: dict[str, Any] = {"Node": node}
     if host is None or host.left:
         return dumps({"PublicIP": _NONE, "BackendType": "alloc", "Netkit": ours}).encode()
-    if host.port:
-        ours["Port"] = host.port
+    ours |= {name: port for name, port in (("Port", host.port), ("PortV6", host.port6)) if port}
     both = {family(address): address for address in (host.public6, host.public) if address}
     body: dict[str, Any] = {"PublicIP": both.get(4, _NONE), "PublicIPv6": both.get(6), "BackendType": host.backend}
     for name, mac in (("BackendData", host.vtep), ("BackendV6Data", host.vtep6)):
         if mac:
             body[name] = {"VNI": host.vni, "VtepMAC": mac}
+    if host.key:  # of both families, whichever the network has
+        body |= {name: {"PublicKey": host.key} for name in ("BackendData", "BackendV6Data")}
     return dumps(body | {"Netkit": ours}).encode()
 
 
@@ -118,6 +123,8 @@ def host(data: bytes, node: str, agreed: Settings) -> Host | None:
         backend=records.backend(kind, "BackendType") if kind else "alloc",
         vtep6=_mac(six, "BackendV6Data.VtepMAC"),
         port=_number(_part(body, "netkit"), "port", "Netkit.Port", 0, 1 << 16),
+        key=_key(four, six),
+        port6=_number(_part(body, "netkit"), "portv6", "Netkit.PortV6", 0, 1 << 16),
     )
 
 
@@ -172,6 +179,21 @@ def _address(body: dict[str, Any], *names: str) -> str:
 def _mac(body: dict[str, Any], at: str) -> str:
     value = body.get("vtepmac")
     return parse.mac(value, at) if value not in (None, "") else ""
+
+
+def _key(four: dict[str, Any], six: dict[str, Any]) -> str:
+    """The public key of a host, "" for none; it is the same for both families."""
+    told = {
+        at: part["publickey"] for part, at in ((four, "BackendData"), (six, "BackendV6Data")) if "publickey" in part
+    }
+    found = {parse.wireguard_key(value, f"{at}.PublicKey") for at, value in told.items() if value != ""}
+    if len(found) > 1:
+        raise ConfigError("BackendV6Data.PublicKey", "is another than that of BackendData")
+    return next(iter(found), "")
+
+
+def _port_of(kind: str) -> str:
+    return _PORTS.get(kind, "Port")
 
 
 def _text(body: dict[str, Any], name: str, at: str) -> str:
