@@ -1,4 +1,4 @@
-"""What changes in the kernel: links, routes, neighbours, forwarding entries; as it is told by rtnetlink.
+"""What changes in the kernel: links, routes, neighbours, forwarding entries, namespaces; as rtnetlink tells it.
 
 Who listens must look for itself what is true: events may be lost when there are many (ENOBUFS), and come late.
 """
@@ -13,8 +13,8 @@ from netkit.errors import HostError
 from netkit.kernel.wire import answers
 from netkit.value import Value
 
-#: RTMGRP_LINK | NEIGH | IPV4_ROUTE | IPV6_ROUTE; forwarding entries are told to who listens to neighbours.
-_GROUPS = 0x1 | 0x4 | 0x40 | 0x400
+#: RTMGRP_LINK | NEIGH | IPV4_ROUTE | IPV6_ROUTE, and RTNLGRP_NSID; forwarding entries are told with neighbours.
+_GROUPS = 0x1 | 0x4 | 0x40 | 0x400 | 1 << 27
 _RCVBUF = 1 << 20
 _SO_RCVBUFFORCE = 33
 #: RTM_*: what it is about, and whether that is gone.
@@ -25,6 +25,7 @@ _KINDS = {
     25: ("route", True),
     28: ("neigh", False),
     29: ("neigh", True),
+    89: ("namespace", True),
 }
 #: The ifindex in a link's or a neighbour's message, and the state of a neighbour.
 _HEAD = struct.Struct("=xxxxiH")
@@ -36,7 +37,8 @@ LOST = "lost"
 class Event(Value):
     """A `link`, `route` or `neigh` (a forwarding entry, too) that is new, changed, or `gone`; or `lost`: all may be.
 
-    `index` is the link's, 0 where the message does not say at once.
+    Of a `namespace` only that it has gone is told, and only where it had a number here. `index` is the link's, 0 where
+    the message does not say at once.
     """
 
     kind: str
@@ -76,7 +78,7 @@ class Events:
 
 
 def _event(kind: str, gone: bool, payload: bytes) -> Event | None:
-    if kind == "route" or len(payload) < _HEAD.size:
+    if kind in ("route", "namespace") or len(payload) < _HEAD.size:
         return Event(kind, 0, gone)
     index, state = _HEAD.unpack_from(payload)
     if kind == "neigh" and not gone and not state & _MADE:

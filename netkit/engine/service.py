@@ -222,6 +222,15 @@ class Engine:
         with self._session() as session:
             return collect(session, dry_run)
 
+    def number_namespaces(self, idents: Collection[str] | None = None) -> None:
+        """See that the kernel tells this host of the end of these attachments' namespaces, or of all there are."""
+        with self._session() as session:
+            every = session.records.all() if idents is None else map(session.records.load, idents)
+            own = session.namespaces.enter(None).socket()
+            for record in every:
+                if record and session.namespaces.alive(record.endpoint.netns):
+                    own.number(session.namespaces.enter(record.endpoint.netns).fd)
+
     def reload(self) -> dict[str, int]:
         """Make the kernel match the records again, after a firewall flush for example; repaired steps by owner."""
         from netkit.engine.repair import reload

@@ -24,6 +24,7 @@ from netkit.kernel.messages import (
     RTM_GETROUTE,
     RTM_GETRULE,
     RTM_NEWLINK,
+    RTM_NEWNSID,
     RTMSG,
     RTN_UNICAST,
     address_bytes,
@@ -44,6 +45,7 @@ _RTM_F_FIB_MATCH = 0x2000
 _NO_WAY = (errno.ENETUNREACH, errno.EHOSTUNREACH, errno.EACCES, errno.EINVAL, errno.EAFNOSUPPORT, errno.EOPNOTSUPP)
 _RTN_LOCAL = 2
 _FORWARDING = 3
+_NETNSA_NSID, _NETNSA_FD = 1, 3
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 #: RTEXT_FILTER_SKIP_STATS: no counters.
 _EXTENT = attr(IFLA_EXT_MASK, u32(1 << 3))
@@ -165,6 +167,13 @@ class Rtnl(Netlink):
             if error.errno in _NO_WAY:
                 return None
             raise
+
+    def number(self, netns_fd: int) -> None:
+        """Give another namespace a number here, unless it has one: from then on its end is told (RTM_DELNSID)."""
+        whichever = attr(_NETNSA_NSID, b"\xff" * 4)
+        (refused,) = self.batch([(RTM_NEWNSID, 0, bytes(4) + whichever + attr(_NETNSA_FD, u32(netns_fd)))])
+        if refused is not None and refused.errno != errno.EEXIST:
+            raise refused
 
     def makes(self, kind: str) -> bool:
         """Whether the kernel knows links of a kind that stand on another.

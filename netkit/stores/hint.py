@@ -46,16 +46,27 @@ class Hint:
         deadline = time.monotonic() + seconds
         while (left := deadline - time.monotonic()) > 0:
             ready, _, _ = select.select([self._fd], [], [], left)
-            if ready and (names := tuple(self._told())):
+            if ready and (names := self.told()):
                 return names
         return ()
 
-    def _told(self) -> Iterator[str]:
-        data = os.read(self._fd, 1 << 16)
-        at = 0
-        while at < len(data):
-            _, _, _, length = _EVENT.unpack_from(data, at)
-            at += _EVENT.size + length
-            name = os.fsdecode(data[at - length : at].rstrip(b"\0"))
-            if not name.startswith("."):
-                yield name
+    def fileno(self) -> int:
+        """What can be read when something was told, -1 where nothing ever is."""
+        return self._fd
+
+    def told(self) -> tuple[str, ...]:
+        """The names that have changed since the last call."""
+        try:
+            return tuple(_names(os.read(self._fd, 1 << 16)))
+        except BlockingIOError:
+            return ()
+
+
+def _names(data: bytes) -> Iterator[str]:
+    at = 0
+    while at < len(data):
+        _, _, _, length = _EVENT.unpack_from(data, at)
+        at += _EVENT.size + length
+        name = os.fsdecode(data[at - length : at].rstrip(b"\0"))
+        if not name.startswith("."):
+            yield name

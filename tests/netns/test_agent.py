@@ -172,6 +172,11 @@ def test_an_agent_without_a_network_releases_the_dead_and_mends_the_firewall(lab
     assert wait_until(lambda: host.run("nft", "list", "ruleset").stdout == rules, SOON)
     container.die()
     assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", SOON)
+    without_an_end_here = lab.container("without")
+    host.netkit("attach", "--pid", str(without_an_end_here.pid), "--mode", "null", check=True)
+    assert wait_until(lambda: "nsid" in host.run("ip", "netns", "list-id").stdout, SOON), "its end will be told"
+    without_an_end_here.die()
+    assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", SOON)
     agent.terminate()
     assert agent.wait(10) == 0
 

@@ -1,7 +1,7 @@
 """Looking after a root's attachments: whose namespace died is released, what a flushed firewall lost is put back.
 
-Both are told by the kernel: a dead namespace takes the host's end of its cable along. Once a minute all is looked at,
-for what has no such end.
+Both are told by the kernel: a dead namespace takes the host's end of its cable along, and each namespace is given a
+number, whose end is told as well. Once a minute all is looked at whatever was told.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ from netkit.agent.events import LOST, Events
 from netkit.agent.host.tables import Tables
 from netkit.engine.service import Engine
 from netkit.errors import HostError, NetkitError
+from netkit.state.root import Root
+from netkit.stores.hint import Hint
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -32,6 +34,12 @@ class Care:
         self._root, self._loop, self._changed = root, loop, changed
         self._events = Events()
         loop.hear(self._events.fileno(), self._hear)
+        self._state = Root(root or None)
+        self._records = Hint((self._state.attachments.fd,))
+        self._new: set[str] | None = None  # attachments whose namespaces have no number yet; at first all
+        if self._records.fileno() >= 0:
+            loop.hear(self._records.fileno(), self._hear_records)
+        loop.within(0.0, self._number)
         loop.every(MINUTE, self.collect)
         loop.every(MINUTE, self.reload)
         try:
@@ -57,10 +65,24 @@ class Care:
 
     def _hear(self) -> None:
         heard = self._events.heard()
-        if any(event.kind in (LOST, "link") and (event.gone or event.kind == LOST) for event in heard):
+        if any(event.kind == LOST or (event.kind in ("link", "namespace") and event.gone) for event in heard):
             self._loop.within(SOON, self.collect)
-        if told := sorted({_word(event) for event in heard if event.gone or event.kind != "route"}):
+        others = [event for event in heard if event.kind != "namespace"]
+        if told := sorted({_word(event) for event in others if event.gone or event.kind != "route"}):
             self._changed(" and ".join(told))
+
+    def _hear_records(self) -> None:
+        names = [name for name in self._records.told() if name.isalnum()]  # not what was set aside
+        if names and self._new is not None:
+            self._new.update(names)
+            self._loop.within(SOON, self._number)
+
+    def _number(self) -> None:
+        new, self._new = self._new, set()
+        try:
+            Engine(self._root or None).number_namespaces(new)
+        except NetkitError as error:
+            self.failed = (error.message,)
 
     def _hear_tables(self) -> None:
         if self._tables.gone():
