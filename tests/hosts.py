@@ -258,8 +258,11 @@ class Lab:
         return leaks + [f"{inodes.get(_inode(pid))}: process {pid} cannot be ended" for pid in alive]
 
 
-def wait_until(condition: Callable[[], bool], seconds: float = 5) -> bool:
-    """Look again every few milliseconds until the condition holds; whether it did in time."""
+def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
+    """Look again every few milliseconds until the condition holds; whether it did in time.
+
+    To wait costs nothing where all is well, and a busy machine takes its time even to begin a process.
+    """
     deadline = time.monotonic() + seconds
     while not condition():
         if time.monotonic() > deadline:

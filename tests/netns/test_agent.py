@@ -10,7 +10,7 @@ import sys
 import pytest
 
 from tests.hosts import Lab, wait_until
-from tests.netns.agents import LONG, SOON, Agents, address, flow, healed, reaches
+from tests.netns.agents import BY_EVENTS, LONG, Agents, address, flow, healed, reaches
 from tests.netns.calls import ip
 
 TYPE_CHECKING = False
@@ -38,7 +38,7 @@ def test_containers_of_all_hosts_reach_each_other_untranslated(lab: Lab, backend
         seen = two.run("ss", "-Htn", "state", "established", "sport", "=", ":7007").stdout
         assert address(one) in seen
     size = MTU[backend] - 28
-    assert one.run("ping", "-c1", "-W2", "-Mdo", f"-s{size}", address(two), check=False).returncode == 0
+    assert one.run("ping", "-c1", "-W10", "-Mdo", f"-s{size}", address(two), check=False).returncode == 0
     assert one.run("ping", "-c1", "-W2", "-Mdo", f"-s{size + 1}", address(two), check=False).returncode != 0
     assert net.hosts[0].netkit("check").stdout == "all holds\n"
     for process in list(net.running):
@@ -93,17 +93,18 @@ def test_two_networks_of_one_host_do_not_mix(lab: Lab) -> None:
 
 def test_who_comes_is_reached_at_once_and_who_leaves_is_forgotten(lab: Lab) -> None:
     net = Agents(lab, count=3)
+    net.by_events = True
     for host in net.hosts[:2]:
         net.start(host)
     one = net.attach(net.hosts[0])
-    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 1, SOON)
+    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 1, LONG)
     net.start(net.hosts[2], "--teardown")
     three = net.attach(net.hosts[2])
-    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 2, SOON)
+    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 2, LONG)
     assert healed(one, address(three))
     net.hosts[2].netkit("detach", "--pid", str(three.pid), check=True)
     net.stop(net.hosts[2])
-    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 1, SOON)
+    assert wait_until(lambda: len(net.routes(net.hosts[0])) == 1, LONG)
     assert net.hosts[2].run("ip", "-br", "link", "show", "group", "28267").stdout == ""
     assert net.hosts[2].run("nft", "list", "ruleset").stdout == ""
     entries = net.hosts[0].run("bridge", "fdb", "show", "dev", "flannel.1").stdout
@@ -165,20 +166,20 @@ def test_an_agent_without_a_network_releases_the_dead_and_mends_the_firewall(lab
     host = lab.host()
     container = lab.container()
     host.netkit("attach", "--pid", str(container.pid), "--mode", "bridge", "-p", "8080:80", check=True)
-    agent = host.popen(sys.executable, "-m", "netkit", "--root", str(host.root), "agent", "run")
-    wait_until(lambda: os.path.exists(host.root / "run/locks/agent"))
+    agent = host.popen(sys.executable, "-c", BY_EVENTS, "--root", str(host.root), "agent", "run")
+    assert wait_until(lambda: os.path.exists(host.root / "run/locks/agent"))
     rules = host.run("nft", "list", "ruleset").stdout
     assert wait_until(lambda: host.run("nft", "flush", "ruleset").returncode == 0)
-    assert wait_until(lambda: host.run("nft", "list", "ruleset").stdout == rules, SOON)
+    assert wait_until(lambda: host.run("nft", "list", "ruleset").stdout == rules, LONG)
     container.die()
-    assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", SOON)
+    assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", LONG)
     without_an_end_here = lab.container("without")
     host.netkit("attach", "--pid", str(without_an_end_here.pid), "--mode", "null", check=True)
-    assert wait_until(lambda: "nsid" in host.run("ip", "netns", "list-id").stdout, SOON), "its end will be told"
+    assert wait_until(lambda: "nsid" in host.run("ip", "netns", "list-id").stdout, LONG), "its end will be told"
     without_an_end_here.die()
-    assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", SOON)
+    assert wait_until(lambda: host.netkit("ps", "--json").stdout.strip() == "[]", LONG)
     agent.terminate()
-    assert agent.wait(10) == 0
+    assert agent.wait(30) == 0
 
 
 def test_what_the_configuration_says_of_the_tunnel_is_what_the_kernel_has(lab: Lab) -> None:

@@ -32,14 +32,14 @@ class Meeting:
             *("--advertise-client-urls", where),
         )
         put = ("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", where, "put", "/net/config", json.dumps(CONFIG))
-        wait_until(lambda: self.one.run(*put, check=False).returncode == 0)
+        assert wait_until(lambda: self.one.run(*put, check=False).returncode == 0)
         for host in (self.one, self.two):
             words = ("agent", "run", "--store", "etcd://192.0.2.1:2379/net", "--iface", "eth0")
             host.popen(sys.executable, "-m", "netkit", "--root", str(host.root), *words)
         self.containers = {host: lab.container(f"c-{host.name}") for host in (self.one, self.two)}
         for host, container in self.containers.items():
             attach = ("attach", "--pid", str(container.pid), "--network", "flannel")
-            wait_until(lambda host=host, attach=attach: host.netkit(*attach).returncode == 0, 30)  # type: ignore[misc]
+            assert wait_until(lambda host=host, attach=attach: host.netkit(*attach).returncode == 0, 30)  # type: ignore[misc]
 
     def direct(self, host: HostNs) -> list[str]:
         """The routes that lead by a neighbour."""
@@ -48,17 +48,17 @@ class Meeting:
     def pings(self) -> bool:
         here, there = self.containers[self.one], self.containers[self.two]
         address = ip(there, "addr", "show", "eth0")[0]["addr_info"][0]["local"]
-        return here.run("ping", "-c1", "-W1", address, check=False).returncode == 0
+        return here.run("ping", "-c1", "-W10", address, check=False).returncode == 0
 
 
 def test_what_an_operator_wrote_in_etcd_counts_and_its_death_does_not(lab: Lab) -> None:
     meeting = Meeting(lab)
-    wait_until(lambda: bool(meeting.direct(meeting.one) and meeting.direct(meeting.two)), 30)
+    assert wait_until(lambda: bool(meeting.direct(meeting.one) and meeting.direct(meeting.two)), 30)
     assert "FLANNEL_MTU=1350" in meeting.one.run("cat", "/run/flannel/subnet.env").stdout
     assert meeting.pings()
     meeting.etcd.kill()
     meeting.etcd.communicate()
     before = meeting.direct(meeting.one)
     meeting.one.run("ip", "route", "flush", "proto", "142")
-    wait_until(lambda: meeting.direct(meeting.one) == before, 30)
+    assert wait_until(lambda: meeting.direct(meeting.one) == before, 30)
     assert meeting.pings()

@@ -113,7 +113,7 @@ def test_detach_of_the_dead_is_clean(host: HostNs, lab: Lab) -> None:
     container.die()
     assert remote.call("detach", ident=ep.id) is True
     assert remote.call("detach", ident=ep.id) is False
-    wait_until(lambda: ep.host_ifname not in [link["ifname"] for link in ip(host, "link")])
+    assert wait_until(lambda: ep.host_ifname not in [link["ifname"] for link in ip(host, "link")])
     assert diff(before, snapshot(host), ALLOWED) == ""
 
 

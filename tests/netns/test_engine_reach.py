@@ -48,7 +48,7 @@ def serve(container: Container) -> None:
         "while True: c, a = s.accept(); c.sendall(a[0].removeprefix('::ffff:').encode()); c.close()"
     )
     container.popen(sys.executable, "-c", code)
-    wait_until(lambda: ":::80" in container.run("ss", "-Hltn").stdout.replace("*:80", ":::80"))
+    assert wait_until(lambda: ":::80" in container.run("ss", "-Hltn").stdout.replace("*:80", ":::80"))
 
 
 def asks(client: Namespace, address: str, port: int) -> str:

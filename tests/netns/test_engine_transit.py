@@ -107,7 +107,7 @@ def test_the_host_goes_on_learning_its_default_route_from_router_advertisements(
 
     def advertise() -> bool:
         lan.python(SEND_RAS, source, link["address"], "1", "eth0")
-        return wait_until(lambda: [r["dev"] for r in ip(host, "-6", "route", "show", "default")] == ["eth0"], 2)
+        return wait_until(lambda: [r["dev"] for r in ip(host, "-6", "route", "show", "default")] == ["eth0"])
 
     def accept_ra() -> str:
         return host.run("sysctl", "-n", "net/ipv6/conf/eth0/accept_ra").stdout.strip()

@@ -57,7 +57,7 @@ class Mixed:
             *("etcd", "--data-dir", data, "--log-level", "error", "--listen-peer-urls", "http://127.0.0.1:2380"),
             *("--listen-client-urls", where, "--advertise-client-urls", where),
         )
-        wait_until(lambda: self.ctl("get", "x", check=False).returncode == 0)
+        assert wait_until(lambda: self.ctl("get", "x", check=False).returncode == 0)
 
     def ctl(self, *words: str, check: bool = True) -> Any:
         argv = ("env", "ETCDCTL_API=3", "etcdctl", "--endpoints", "http://192.0.2.1:2379", *words)
@@ -70,7 +70,7 @@ class Mixed:
         words = (*store, "-iface", "192.0.2.2", *more)
         with open(os.devnull, "w") as nowhere:
             daemon = self.two.popen(self.flanneld, *words, stdout=nowhere, stderr=nowhere)
-        wait_until(lambda: self.two.run("test", "-s", "/run/flannel/subnet.env", check=False).returncode == 0)
+        assert wait_until(lambda: self.two.run("test", "-s", "/run/flannel/subnet.env", check=False).returncode == 0)
         return daemon
 
     def netkit(self, node: str, public: str = "", *acts: str, where: HostNs | None = None) -> dict[str, Any]:
@@ -97,7 +97,7 @@ class Mixed:
     def _gateway(host: HostNs) -> str:
         """The first address of the subnet that a host has leased, from the file that tells CNI plugins of it."""
         argv = ("sed", "-n", "s/FLANNEL_SUBNET=\\(.*\\)\\/24/\\1/p", "/run/flannel/subnet.env")
-        wait_until(lambda: host.run(*argv, check=False).stdout != "")
+        assert wait_until(lambda: host.run(*argv, check=False).stdout != "")
         return host.run(*argv).stdout.strip()
 
     def routes(self) -> list[str]:
@@ -128,7 +128,7 @@ def leases(snapshot: dict[str, Any]) -> dict[str, str]:
 def test_netkit_and_flannel_make_one_network(mixed: Mixed) -> None:
     mine = leases(mixed.netkit("a", "192.0.2.1", "lease"))["a"]
     daemon = mixed.start()
-    wait_until(lambda: mixed.routes() == [mine])
+    assert wait_until(lambda: mixed.routes() == [mine])
     assert mixed.forwards() == {"02:00:00:00:00:0a": "192.0.2.1"}
 
     seen = mixed.netkit("a")
@@ -140,9 +140,9 @@ def test_netkit_and_flannel_make_one_network(mixed: Mixed) -> None:
     assert "warnings" not in seen
 
     assert leases(mixed.netkit("a", "192.0.2.9", "lease"))["a"] == mine
-    wait_until(lambda: mixed.forwards() == {"02:00:00:00:00:0a": "192.0.2.9"})
+    assert wait_until(lambda: mixed.forwards() == {"02:00:00:00:00:0a": "192.0.2.9"})
     mixed.netkit("a", "", "release")
-    wait_until(lambda: mixed.routes() == [])
+    assert wait_until(lambda: mixed.routes() == [])
     daemon.kill()
 
 
@@ -169,7 +169,7 @@ def test_a_reservation_made_for_flannel_is_had_by_netkit_and_stays_one(mixed: Mi
     assert "lease" not in found
     assert found["version"] > 1
     daemon = mixed.start()
-    wait_until(lambda: mixed.routes() == ["10.5.77.0/24"])
+    assert wait_until(lambda: mixed.routes() == ["10.5.77.0/24"])
     daemon.kill()
 
 
@@ -182,13 +182,13 @@ def test_a_lease_of_both_families_is_understood_by_both(mixed: Mixed) -> None:
         host.run("ip", "-6", "route", "add", "default", "via", f"2001:db8::{3 - int(last)}")
     mine = leases(mixed.netkit("a", "192.0.2.1", "both"))["a"].split("&")
     daemon = mixed.start("-public-ipv6", "2001:db8::2")
-    wait_until(lambda: mixed.routes() == [mine[0]])
+    assert wait_until(lambda: mixed.routes() == [mine[0]])
 
     def routes6() -> list[str]:
         told = json.loads(mixed.two.run("ip", "-6", "-j", "route", "show", "dev", "flannel-v6.1").stdout)
         return [route["dst"] for route in told if route["dst"].startswith("fd00:")]
 
-    wait_until(lambda: mine[1] in routes6())
+    assert wait_until(lambda: mine[1] in routes6())
     told = json.loads(mixed.two.run("bridge", "-j", "fdb", "show", "dev", "flannel-v6.1").stdout)
     assert {entry["mac"]: entry["dst"] for entry in told if "dst" in entry} == {"02:00:00:00:06:0a": "2001:db8::1"}
 
@@ -208,7 +208,7 @@ def test_addresses_of_netkits_agent_and_of_flannel_reach_each_other(mixed: Mixed
     (agent, here), there = mixed.agent(), mixed.container()
     for host, source, target in ((mixed.one, here, there), (mixed.two, there, here)):
         ping = ("ping", "-c1", "-W1", "-I", source, target)
-        wait_until(lambda host=host, ping=ping: host.run(*ping, check=False).returncode == 0)  # type: ignore[misc]
+        assert wait_until(lambda host=host, ping=ping: host.run(*ping, check=False).returncode == 0)  # type: ignore[misc]
     agent.terminate()
     assert agent.wait(30) == 0
     keys = mixed.ctl("get", "--prefix", "/coreos.com/network/subnets/", "--keys-only").stdout.split()

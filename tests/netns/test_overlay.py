@@ -91,7 +91,7 @@ def test_two_hosts_are_one_segment_and_as_before_after_down(lab: Lab, six: bool,
         assert one != two
         assert pings(pair.one, {"v4": two[4], "v6": two[6]}) == {"v4", "v6"}
         assert pings(pair.left, {"v4": two[4], "v6": two[6]}) == {"v4", "v6"}
-        assert pings(pair.one, {"fits": two[4]}, 1, "-Mdo", f"-s{mtu - 28}") == {"fits"}
+        assert pings(pair.one, {"fits": two[4]}, 5, "-Mdo", f"-s{mtu - 28}") == {"fits"}
         assert pings(pair.one, {"large": two[4]}, 1, "-Mdo", f"-s{mtu - 27}") == set()
         assert pair.left.netkit("check").stdout == "all holds\n"
         pair.down()

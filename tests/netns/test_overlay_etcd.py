@@ -36,7 +36,7 @@ class InEtcd(Crowd):
         where, data = "http://192.0.2.1:2379", str(self.lab.directory / "etcd")
         words = ("--listen-client-urls", where, "--advertise-client-urls", where, "--log-level", "error")
         found = self.hosts[0].popen("etcd", "--data-dir", data, "--listen-peer-urls", "http://127.0.0.1:2380", *words)
-        wait_until(lambda: self.ctl("get", "x", check=False) != "failed")
+        assert wait_until(lambda: self.ctl("get", "x", check=False) != "failed")
         return found
 
     def ctl(self, *words: str, check: bool = True) -> str:
@@ -72,7 +72,7 @@ def test_hosts_that_meet_in_etcd_are_one_segment_and_stay_one_while_it_is_dead(c
     crowd.etcd = crowd.start()
     crowd.hosts[1].netkit("detach", "--pid", pid, check=True)
     crowd.hosts[1].netkit("overlay", "down", "--vni", "42", check=True)
-    wait_until(lambda: not forwards(crowd.hosts[0]))
+    assert wait_until(lambda: not forwards(crowd.hosts[0]))
     keys = crowd.ctl("get", "--prefix", "/netkit/overlay42/netkit/addresses/", "--keys-only").split()
     holders = {json.loads(crowd.ctl("get", "--print-value-only", key))["Netkit"]["Node"] for key in keys}
     assert holders == {crowd.node(0)}

@@ -177,9 +177,9 @@ def test_a_heartbeat_changes_nothing_that_others_would_be_told_of(own: Etcd) -> 
 
 
 def test_silence_is_judged_by_etcds_own_clock(own: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "LIVELINESS", 1)
+    monkeypatch.setattr(module, "LIVELINESS", 3)
     a, b = join(own, "a"), join(own, "b")
-    a._lease.ttl = 4
+    a._lease.ttl = 9
     a.acquire(SUBNET)
     a.acquire(OTHER, reserved=True)
     a.renew(A)
