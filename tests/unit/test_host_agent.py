@@ -106,6 +106,24 @@ def test_an_end_waits_for_a_look_that_has_just_begun() -> None:
     assert one.stop(FAREWELL)
 
 
+class Broken(Slow):
+    """A store with a defect."""
+
+    def watch(self, seconds: float) -> Snapshot:
+        raise ZeroDivisionError
+
+
+def test_an_agent_ends_when_the_thread_that_speaks_for_it_has(agent: Agent) -> None:
+    told = threading.Event()
+    store, host = Broken(), Host("a", "192.0.2.1")
+    agent._line = Line(store, host, lambda held: None, told.set)  # type: ignore[arg-type]
+    while not agent._line.died:
+        assert told.wait(20)
+        told.clear()
+    with pytest.raises(ZeroDivisionError):
+        agent.round()
+
+
 def test_what_another_thread_wakes_at_any_instant_is_called() -> None:
     loop, asked, go = Loop(), threading.Event(), threading.Event()
     called: list[str] = []

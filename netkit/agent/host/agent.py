@@ -108,6 +108,8 @@ class Agent:
         """See that the kernel leads to those hosts that the store tells of; tell how it went."""
         if self.member is None or self._line is None:
             return
+        if self._line.died:
+            raise self._line.died
         try:
             self._follow()
         except NetkitError as error:

@@ -31,8 +31,8 @@ class Line(Heard):
     """What the store holds by now, and what this host has in it (`held`, None until that is known).
 
     `failure` is why the last heartbeat did not go out, "" when it did; `twin` the same where another host has this
-    host's id, and `hint` what is to be done then. The thread calls `renewed` with what this host
-    has after each heartbeat, and `changed` whenever any of it says something new.
+    host's id, and `hint` what is to be done then. `died` is what ended the thread, if anything did. The thread calls
+    `renewed` with what this host has after each heartbeat, and `changed` whenever any of it says something new.
     """
 
     def __init__(
@@ -47,6 +47,7 @@ class Line(Heard):
         self.held: tuple[Claim, ...] | None = None
         self.failure = self.twin = ""
         self.fenced = False
+        self.died: BaseException | None = None
         self._store, self._record, self._hint = store, record, hint
         self._renewed, self._changed = renewed, changed
         self._due = 0.0
@@ -61,11 +62,15 @@ class Line(Heard):
         return not self._thread.is_alive()
 
     def _run(self) -> None:
-        while not self._stopping.is_set():
-            if time.monotonic() >= self._due:
-                self._beat()
-            if not self._look():
-                self._stopping.wait(_PAUSE)
+        try:
+            while not self._stopping.is_set():
+                if time.monotonic() >= self._due:
+                    self._beat()
+                if not self._look():
+                    self._stopping.wait(_PAUSE)
+        except BaseException as error:
+            self.died = error  # whoever owns us must end with us: nobody else says that this host lives
+            self._changed()
 
     def _beat(self) -> None:
         before = (self.held, self.failure, self.fenced)
