@@ -18,7 +18,7 @@ def held_by_another(dev: str, address: str, mac: str, patience: float = 0.3) -> 
     mine, wanted = bytes.fromhex(mac.replace(":", "")), _socket.inet_aton(address)
     kind = _socket.SOCK_RAW | _socket.SOCK_CLOEXEC
     try:
-        sock = _socket.socket(_socket.AF_PACKET, kind, _socket.htons(_ETH_P_ARP))
+        sock = _socket.socket(_socket.AF_PACKET, kind, 0)  # it hears nothing of other links before it is bound to one
     except OSError as error:
         raise HostError(f"no packet socket on {dev}: {error.strerror}", "run as root") from error
     try:

@@ -29,7 +29,7 @@ def _nft(port: int, family: int) -> Iterator[str]:
         if chain.family not in _FAMILIES[family]:
             continue
         rules = _rules("iptables", family) if chain.table == "filter" and chain.family != "inet" else ""
-        if str(port) not in (rules or repr(open_nft().list(f"table {chain.family} {chain.table}", elements=True))):
+        if not _names(port, rules or repr(open_nft().list(f"table {chain.family} {chain.table}", elements=True))):
             yield f"nft {chain.family} {chain.table} {chain.name}"
 
 
@@ -37,8 +37,13 @@ def _legacy(port: int, family: int) -> Iterator[str]:
     tool = {4: "iptables-legacy", 6: "ip6tables-legacy"}[family]
     if "filter" in xtables.legacy_tables(family):
         rules = _rules("iptables-legacy", family)
-        if "-P INPUT DROP" in rules and str(port) not in rules:
+        if "-P INPUT DROP" in rules and not _names(port, rules):
             yield f"{tool} INPUT"
+
+
+def _names(port: int, rules: str) -> bool:
+    """Whether the number stands there by itself: 4789 is not named by 14789."""
+    return str(port) in "".join(char if char.isdigit() else " " for char in rules).split()
 
 
 def _rules(backend: str, family: int) -> str:

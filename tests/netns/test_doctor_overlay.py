@@ -96,7 +96,7 @@ HARM = {
         False,
     ),
     "an iptables firewall came": (
-        "left: iptables -P INPUT DROP; iptables -A INPUT -p tcp --dport 22 -j ACCEPT",
+        "left: iptables -P INPUT DROP; iptables -A INPUT -p udp --dport 14789 -j ACCEPT",
         "drops what no rule lets in, and none names UDP port 4789",
         "doubtful",
         "udp dport 4789 accept",
