@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import itertools
 import os
 import signal
 import socket
@@ -165,9 +166,14 @@ def answering(body: bytes) -> Iterator[int]:
         server.shutdown()
 
 
+#: Below those that outgoing connections have: who knocks at such a port before anybody listens may meet itself there.
+_PORTS = itertools.count(20_000 + os.getpid() % 10_000)
+
+
 def free_port() -> int:
-    """A port of loopback that nobody listens on."""
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        port: int = one.getsockname()[1]
-        return port
+    """A port of loopback that nobody listens on, another one each time."""
+    for port in _PORTS:
+        with contextlib.suppress(OSError), socket.socket() as one:
+            one.bind(("127.0.0.1", port))
+            break
+    return port
