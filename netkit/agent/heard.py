@@ -28,5 +28,9 @@ class Heard:
                 self.heard[host.node] = boottime()
         if self.found is not None and found.says(self.found):
             return False
+        if found.reachable:
+            there = {seen.host.node for seen in found.hosts}
+            self._beats = {node: beat for node, beat in self._beats.items() if node in there}
+            self.heard = {node: at for node, at in self.heard.items() if node in there}
         self.found = found
         return True

@@ -55,6 +55,7 @@ class Session:
     ) -> None:
         self.namespaces.close()
         self._backends.clear()
+        self.memberships.clear()
         del self.kernel  # it knows us: what we hold open would go late, with a collection of garbage
 
     def host(self) -> KernelHost:

@@ -191,6 +191,10 @@ class DirectoryStore:
         self._sightings.look(beats | {host.node: host.beat for host in hosts})
         seen = tuple(Seen(host, self._state(host)) for host in hosts)
         self._members.forget(one.host.node for one in seen if one.state == GONE)
+        holders = {one.node for one in claims}
+        for host in hosts:
+            if self._is_silent(host.node) and host.node not in holders:
+                self._members.remove(host)  # else a store would have all hosts that there ever were
         warnings = [text for kind in self._claims.values() for text in kind.warnings] + self._members.warnings
         return Snapshot(True, "", seen, claims, tuple(warnings))
 

@@ -1,7 +1,7 @@
 """The hosts of a network, each in a file of its own under the name of its node id.
 
-Nobody but the host writes its file. A file that is torn, foreign or missing takes nothing away: what was known of the
-host last is kept until its time is over.
+Nobody but the host writes its file, and others remove it when its time is over. A file that is torn, foreign or missing
+takes nothing away: what was known of the host last is kept until then.
 """
 
 from __future__ import annotations
@@ -34,6 +34,7 @@ class Members:
         self.warnings: list[str] = []
         self._good = {host.node: host for host in known}
         self._signs: dict[str, tuple[int, int, int]] = {}
+        self._parted: dict[str, tuple[tuple[int, int, int], Host]] = {}
         self._odd: dict[str, tuple[tuple[int, int, int], str]] = {}
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
@@ -49,6 +50,7 @@ class Members:
         if len(known) > HOSTS:
             self._warn("", f"there are more than {HOSTS} hosts")
         self._odd = {name: odd for name, odd in self._odd.items() if name in known}
+        self._parted = {name: parted for name, parted in self._parted.items() if name in known}
         for name in list(known)[:HOSTS]:
             self._take(name)
         return tuple(distinct(self._good.values(), self._warn, holders))
@@ -82,16 +84,31 @@ class Members:
         self.directory.replace(host.node, data)
 
     def forget(self, nodes: Iterable[str]) -> None:
-        """Keep nothing of hosts that are gone."""
+        """Hosts that are gone come after all others from now on, and are there only as long as their files."""
         for node in nodes:
-            self._good.pop(node, None)
-            self._signs.pop(node, None)
+            host, sign = self._good.pop(node, None), self._signs.pop(node, None)
+            if host and sign:
+                self._parted[node] = (sign, host)
+
+    def remove(self, host: Host) -> None:
+        """Remove the file of a host whose time is over, unless it has spoken since we looked.
+
+        One that speaks just now has its file again with its next heartbeat. Where it cannot be removed is a warning.
+        """
+        try:
+            if self._load(host.node).beat == host.beat:
+                self.directory.remove(host.node)
+        except (ValueError, StateError, ConfigError) as error:
+            self._warn(host.node, str(error))
 
     def _take(self, name: str) -> None:
         try:
             status = self.directory.look(name)
             sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
             if name in self._good and self._signs.get(name) == sign:
+                return
+            if self._parted.get(name, ((), None))[0] == sign:
+                self._signs[name], self._good[name] = self._parted[name]
                 return
             if self._odd.get(name, ((), ""))[0] == sign:  # it makes no more sense than at our last look
                 self._warn(name, self._odd[name][1])
@@ -102,6 +119,7 @@ class Members:
 
     def _judge(self, name: str, sign: tuple[int, int, int]) -> None:
         self._odd.pop(name, None)
+        self._parted.pop(name, None)
         try:
             self._good[name] = self._load(name)
             self._signs[name] = sign

@@ -244,6 +244,43 @@ def test_a_silent_host_whose_file_is_deleted_as_well_has_no_longer_than_others(t
     assert b.acquire(SUBNET) == Claim(SUBNET, 2, "b")
 
 
+def test_the_file_of_a_host_goes_when_its_time_is_over_and_nothing_is_its_any_more(tmp_path: Path, web: Path) -> None:
+    now = [1000.0]
+    a, b, c = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "abc")
+    claim = a.acquire(SUBNET)
+    a.renew(A)
+    c.renew(B.replace(node="c", public="192.0.2.3", vtep="02:00:00:00:00:0c", left=True))
+    looks = int((SETTINGS.ttl + GRACE) / 20)
+
+    def files_after(count: int) -> list[str]:
+        for _ in range(count):
+            now[0] += 20
+            b.renew(B)
+            b.snapshot()
+        return sorted(os.listdir(web / "nodes"))
+
+    b.snapshot()
+    assert files_after(looks) == ["a", "b", "c"]
+    assert files_after(4) == ["a", "b"]
+    assert b.acquire(SUBNET) == claim.replace(generation=2, node="b")
+    assert files_after(1) == ["b"]
+    a.renew(A)
+    assert [seen.host.node for seen in b.snapshot().hosts] == ["b", "a"]
+
+
+def test_what_a_host_said_that_has_left_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    a, b = join(tmp_path, "a"), join(tmp_path, "b")
+    a.renew(A.replace(left=True))
+    b.renew(B)
+    b.snapshot()
+    before = b.snapshot()
+    monkeypatch.setattr(records, "host", lambda *_: pytest.fail("it is read again"))
+    assert [b.snapshot().hosts for _ in range(3)] == 3 * [before.hosts]
+    monkeypatch.undo()
+    a.renew(A)
+    assert {(seen.host.node, seen.state) for seen in b.snapshot().hosts} == {("a", "alive"), ("b", "alive")}
+
+
 def test_a_host_that_speaks_at_the_last_instant_keeps_its_claim(tmp_path: Path) -> None:
     now = [1000.0]
     a, b = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "ab")

@@ -30,6 +30,7 @@ from netkit.parts.backends import Keys
 from netkit.state.root import Root
 from netkit.stores.choice import lease_subnet
 from netkit.stores.memory import Kept
+from netkit.stores.model import GONE
 from netkit.stores.twins import refuse_twin
 from netkit.value import Value
 
@@ -423,7 +424,8 @@ def _keys(root: str, network: str, config: Config) -> Keys:
 
 def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
     leases = {claim.node: claim.subnets for claim in found.claims if claim.subnets}
-    hosts = [(seen.host, seen.state) for seen in found.hosts if seen.host.node != node]
+    known = [(seen.host, seen.state) for seen in found.hosts if seen.host.node != node]
+    hosts = [(host, state) for host, state in known if state != GONE or host.node in leases]
     return tuple(
         Peer(host.node, host.public, leases.get(host.node, ()), state, line.heard.get(host.node, 0.0))
         for host, state in hosts
