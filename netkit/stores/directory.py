@@ -189,6 +189,8 @@ class DirectoryStore:
         hosts = self._members.all({one.resource.partition("/")[2]: one.node for one in claims if one.node})
         beats: dict[str, int | None] = {one.node: None for one in claims if one.node}
         self._sightings.look(beats | {host.node: host.beat for host in hosts})
+        if self.node in {host.node for host in hosts} and not self._sightings.silent(self.node):
+            self._renewed = self._clock()  # another process of this host has spoken for it
         seen = tuple(Seen(host, self._state(host)) for host in hosts)
         self._members.forget(one.host.node for one in seen if one.state == GONE)
         holders = {one.node for one in claims}

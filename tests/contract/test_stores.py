@@ -329,6 +329,16 @@ def test_a_host_that_slept_withdraws_and_learns_what_it_lost(meeting: Meeting) -
     assert a.renew(me("a")) == ()
 
 
+def test_who_only_watches_is_not_fenced_while_another_process_of_its_host_speaks(meeting: Meeting) -> None:
+    a, b, speaking = meeting.join("a"), meeting.join("b"), meeting.join("b")
+    a.acquire(SUBNET)
+    a.renew(me("a"))
+    b.snapshot()
+    meeting.clock.pass_by(3600 + GRACE + 60, b.snapshot, lambda: speaking.renew(me("b")))
+    assert not b.fenced()
+    assert b.acquire(SUBNET).node == "b", "it has seen that the other one is gone"
+
+
 def test_a_host_that_slept_and_lost_nothing_has_it_again_at_its_second_word(meeting: Meeting) -> None:
     a = meeting.join("a")
     claim = a.acquire(SUBNET)

@@ -122,6 +122,8 @@ class EtcdStore:
     def snapshot(self) -> Snapshot:
         try:
             self._refresh()
+            if self._alive + self.node in self._mirror.under(self._alive):  # so has another process of this host spoken
+                self._renewed = max(self._renewed, self._clock() - LIVELINESS)
             self._last = self._beaten(self._known())
         except StateError as error:
             self._last = self._last.replace(reachable=False, why=error.message, warnings=())
