@@ -6,7 +6,7 @@ import os
 
 from netkit.engine.compared import report_of
 from netkit.engine.doctor import DOUBTFUL, Finding
-from netkit.kernel import arp, conntrack, inputs
+from netkit.kernel import arp, conntrack, echo, inputs
 from netkit.model import bare, family
 from netkit.parts.tunnel import OVERHEAD
 from netkit.plan.ops import LinkAdd, RulesAdd
@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from netkit.state.networks import Up
 
 _DADFAILED = 0x08
+#: Bytes of a packet that passes everywhere, IP header included; and those that show where a way narrows.
+_SMALL = 128
+_STEPS = (8950, 4000, 1500, 1492, 1480, 1476, 1460, 1450, 1430, 1420, 1400, 1380, 1350, 1300, 1280, 1200, 1000, 600)
+#: So many peers are asked at once.
+_MOST = 512
 _MANAGER = "/run/NetworkManager"
 _MANAGER_CONF = "/etc/NetworkManager/conf.d"
 
@@ -36,6 +41,7 @@ def look(session: Session) -> Iterator[Finding]:
                 about, seen = f"network {up.network}", True
                 yield from _end(about, op.info, host)
                 yield from _ways(about, op, up, host)
+                yield from _holes(about, op, up, host)
                 yield from _firewalls(about, op.info)
     yield from _told(session)
     if seen:
@@ -78,8 +84,7 @@ def _ways(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:
     """The way to each peer: there, by the link that its answers are let in from, and wide enough."""
     tunnel, standing = made.info, host.link(made.name)
     assert isinstance(tunnel, Vxlan)
-    rules = [rule for op in up.whole.ops if isinstance(op, RulesAdd) for rule in op.rules]
-    for peer in sorted({rule.peer for rule in rules if isinstance(rule, TunnelFrom) and rule.vni == tunnel.vni}):
+    for peer in _peers(tunnel, up):
         way = host.way_to(peer)
         if way is None:
             yield Finding(about, f"no route leads to the peer {peer}", f"see: ip route get {peer}")
@@ -92,6 +97,32 @@ def _ways(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:
         if standing and standing.mtu > room:
             what = f"its links carry {standing.mtu} bytes, the way to {peer} {room} of them: larger packets vanish"
             yield Finding(about, what, f"make it anew, or with --mtu {room}", DOUBTFUL)
+
+
+def _peers(tunnel: Vxlan, up: Up) -> list[str]:
+    """Those whose packets are let in."""
+    rules = [rule for op in up.whole.ops if isinstance(op, RulesAdd) for rule in op.rules]
+    return sorted({rule.peer for rule in rules if isinstance(rule, TunnelFrom) and rule.vni == tunnel.vni})
+
+
+def _holes(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:
+    """Ways that lose large packets and do not say so: each peer is asked by a small packet and by a full one."""
+    tunnel, standing = made.info, host.link(made.name)
+    assert isinstance(tunnel, Vxlan)
+    link = host.link(tunnel.dev)
+    if standing is None or link is None or tunnel.local not in [bare(each) for each in host.addresses(tunnel.dev)]:
+        return  # told already
+    head = OVERHEAD[family(tunnel.local)]
+    whole = standing.mtu + head
+    if whole > link.mtu:
+        return  # told already
+    heard = echo.answered(tunnel.local, dict.fromkeys(_peers(tunnel, up)[:_MOST], (_SMALL, whole)))
+    holes = [peer for peer, sizes in heard.items() if sizes == {_SMALL}]
+    steps = tuple(size for size in _STEPS if size < whole)
+    for peer, sizes in echo.answered(tunnel.local, dict.fromkeys(holes, steps), 0.5).items() if holes else ():
+        what = f"{peer} answers small packets, and none of {whole} bytes, which is what a full frame takes"
+        fits = f"; {max(sizes)} bytes pass: make it anew, with --mtu {max(sizes) - head}" if sizes else ""
+        yield Finding(about, what, f"where the way narrows, let ICMP pass that says so{fits}")
 
 
 def _firewalls(about: str, tunnel: Vxlan) -> Iterator[Finding]:
