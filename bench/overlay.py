@@ -13,12 +13,14 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from typing import NamedTuple
 
 from bench.place import NETKIT, run
+from netkit.kernel.threads import run_inside
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -54,6 +56,10 @@ print(json.dumps(told))
 """
 
 
+#: As many datagrams one after the other as fit a socket's buffer, and how often.
+_BATCH, _BATCHES = 20, 400
+
+
 class Pair(NamedTuple):
     """Two hosts on a cable; where traffic begins and ends, and the address that it goes to."""
 
@@ -72,11 +78,12 @@ class Way(NamedTuple):
 
 
 class Figures(NamedTuple):
-    """Gbit/s of a TCP stream; Gbit/s of datagrams that arrive; microseconds there and back."""
+    """Gbit/s of a TCP stream; Gbit/s of datagrams that arrive; microseconds there and back, and of one's whole way."""
 
     tcp: float
     udp: float
     ping: float
+    packet: float
 
 
 def report(rounds: int, seconds: int, counts: tuple[int, ...]) -> str:
@@ -111,20 +118,21 @@ def _traffic(rounds: int, seconds: int) -> str:
 
 def _table(ways: Sequence[Way], found: Sequence[Sequence[Figures]]) -> str:
     lines = [
-        "| | TCP, Gbit/s | UDP, Gbit/s | there and back, us | of by hand: TCP, UDP, time |",
-        "|---|--:|--:|--:|--:|",
+        "| | TCP, Gbit/s | UDP, Gbit/s | there and back, us | a packet, us | of by hand: TCP, UDP, time, packet |",
+        "|---|--:|--:|--:|--:|--:|",
     ]
     best = [_best(runs) for runs in zip(*found, strict=True)]
-    for way, (tcp, udp, ping) in zip(ways, best, strict=True):
-        ratios = [mine / base for mine, base in zip((tcp, udp, ping), best[way.base], strict=True)]
+    for way, found_best in zip(ways, best, strict=True):
+        tcp, udp, ping, packet = found_best
+        ratios = [mine / base for mine, base in zip(found_best, best[way.base], strict=True)]
         shown = ", ".join(f"{ratio:.2f}" for ratio in ratios)
-        lines.append(f"| {way.what} | {tcp:.2f} | {udp:.2f} | {ping:.0f} | {shown} |")
+        lines.append(f"| {way.what} | {tcp:.2f} | {udp:.2f} | {ping:.0f} | {packet:.1f} | {shown} |")
     return "\n".join(lines) + "\n"
 
 
 def _best(runs: Sequence[Figures]) -> Figures:
-    tcp, udp, ping = zip(*runs, strict=True)
-    return Figures(max(tcp), max(udp), min(ping))
+    tcp, udp, ping, packet = zip(*runs, strict=True)
+    return Figures(max(tcp), max(udp), min(ping), min(packet))
 
 
 def _hosts(prefix: str) -> tuple[str, str]:
@@ -191,7 +199,7 @@ def _measured(way: Way, seconds: int) -> Figures:
         calls = [f"net.bridge.bridge-nf-call-{kind}tables={way.filtered:d}" for kind in ("ip", "ip6", "arp")]
         run("ip", "netns", "exec", host, "sysctl", "-qew", *calls)
     ping = _ping(pair)
-    return Figures(_iperf(pair, seconds), _iperf(pair, seconds, "-u", "-b", "0", "-l", "1400"), ping)
+    return Figures(_iperf(pair, seconds), _iperf(pair, seconds, "-u", "-b", "0", "-l", "1400"), ping, _packet(pair))
 
 
 def _ping(pair: Pair) -> float:
@@ -199,6 +207,35 @@ def _ping(pair: Pair) -> float:
     argv = ("ip", "netns", "exec", pair.ends[0], "ping", "-i", "0.005", "-c", "320", pair.target)
     times = sorted(float(text) for text in re.findall(r"time=([\d.]+)", run(*argv))[20:])
     return 1000 * times[len(times) // 10]
+
+
+def _packet(pair: Pair) -> float:
+    """Microseconds that a sender spends on a datagram: all that both hosts do with it is done before `send` returns.
+
+    So what disturbs the sender is seen, and the fastest batches are those that nothing disturbed.
+    """
+    sender, receiver = (_socket_in(name) for name in pair.ends)
+    with sender, receiver:
+        receiver.bind((pair.target, 5005))
+        receiver.setblocking(False)
+        sender.connect((pair.target, 5005))
+        costs = sorted(_batch(sender, receiver) for _ in range(_BATCHES))
+    return costs[_BATCHES // 20]
+
+
+def _batch(sender: socket.socket, receiver: socket.socket) -> float:
+    begin = time.perf_counter()
+    for _ in range(_BATCH):
+        sender.send(bytes(1400))
+    cost = (time.perf_counter() - begin) / _BATCH * 1e6
+    for _ in range(_BATCH):
+        receiver.recv(2000)
+    return cost
+
+
+def _socket_in(name: str) -> socket.socket:
+    with open(f"/run/netns/{name}", encoding="ascii") as there:
+        return run_inside(there.fileno(), lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
 
 def _iperf(pair: Pair, seconds: int, *words: str) -> float:
