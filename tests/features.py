@@ -117,7 +117,9 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "tbf": _works("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32k", "latency", "1s"),
     "sctp": _sctp,
     "ipv6": _ipv6,
-    "time-namespaces": _works("unshare", "--time", "--boottime", "1000", "--fork", "true"),
+    "time-namespaces": _works(
+        "unshare", "--time", "--boottime", "1000000000", "grep", "-q", "^1[0-9]\\{9\\}", "/proc/uptime"
+    ),
     "nftables": _works(
         "nft", "add table inet probe; add chain inet probe c { type nat hook prerouting priority -100; }"
     ),

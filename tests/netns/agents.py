@@ -40,6 +40,7 @@ class Agents:
         for host in self.hosts:
             host.run("ip", "route", "add", "default", "via", "192.0.2.254", "dev", self.dev)
             host.run("ip", "route", "add", "default", "via", "fd00:2::fe", "dev", self.dev)
+        self.python: tuple[str, ...] = (sys.executable, "-m", "netkit")
         self.store = lab.directory / "shared"
         self.store.mkdir(mode=0o700)
         self.config = lab.directory / "net-conf.json"
@@ -58,8 +59,8 @@ class Agents:
         argv = ("--root", str(host.root), "agent", "run", "--config", str(config or self.config), "--store",
                 f"dir://{self.store}", "--network", network, *words)  # fmt: skip
         log = (self.lab.directory / f"{host.name}-{network}.log").open("a")
-        command = ("-c", BY_EVENTS) if self.by_events else ("-m", "netkit")
-        process = host.popen(sys.executable, *command, *argv, stdout=log, stderr=log)
+        python = (sys.executable, "-c", BY_EVENTS) if self.by_events else self.python
+        process = host.popen(*python, *argv, stdout=log, stderr=log)
         log.close()
         self.running[host.name, network] = process
         ready = wait_until(lambda: process.poll() is not None or self.is_ready(host, network), LONG)

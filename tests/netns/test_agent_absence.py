@@ -37,18 +37,17 @@ store = DirectoryStore(path, "flannel", "f" * 32, clock=lambda: now[0])
 resource = "subnets/" + cidr.replace("/", "-")
 silent = 0
 while store.snapshot().claim(resource).node == owner:
-    store.renew(Host("f" * 32, "192.0.2.99", store.settings.vni, "02:00:00:00:00:99"))
     now[0] += 29
     silent += 29
     if silent > store.settings.ttl + GRACE + 60:
-        store.snapshot()
+        store.renew(Host("f" * 32, "192.0.2.99", store.settings.vni, "02:00:00:00:00:99"))
         print(store.acquire(resource).node)
 """
 
 
 def later(host: HostNs, seconds: int, *words: str) -> Completed[str]:
     """What the netkit command answers when so many seconds have passed."""
-    moved = ("unshare", "--time", "--boottime", str(seconds), "--fork", sys.executable, "-m", "netkit")
+    moved = ("unshare", "--time", "--boottime", str(seconds), sys.executable, "-m", "netkit")
     return host.run(*moved, "--root", str(host.root), *words, check=False)
 
 
