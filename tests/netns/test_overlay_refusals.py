@@ -23,8 +23,15 @@ if TYPE_CHECKING:
 
 pytestmark = [pytest.mark.root, pytest.mark.requires("vxlan", "bridge", "nftables")]
 
-#: What a command that is refused may leave beside that: the store's folder, and what an agent says of itself.
-LEFT = (*EMPTY, "state */stores: *", "state */agent*", "state */healthz*")
+#: What a command that is refused may leave beside that: folders, what is drawn once, what an agent says of itself.
+LEFT = (
+    *EMPTY,
+    "state */stores: *",
+    "state */beats: *",
+    "state */beats/@session: *",
+    "state */agent*",
+    "state */healthz*",
+)
 BUSY = (
     "import socket, sys; s = socket.socket(2, 2); s.bind(('0.0.0.0', int(sys.argv[1]))); print(1, flush=True); input()"
 )
