@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import sys
 
-from bench import addresses, agent, attach, cni, overlay, scale, udp
+from bench import addresses, agent, attach, backends, cni, overlay, scale, udp
 from bench.place import enter, machine
 
 
@@ -13,14 +13,18 @@ def main() -> int:
     """Take the figures that were asked for."""
     parser = argparse.ArgumentParser(prog="python -m bench", description="Measure netkit beside public tools.")
     parser.add_argument(
-        "what", nargs="*", metavar="agent|attach|addresses|cni|overlay|scale|udp", help="which figures [all]"
+        "what", nargs="*", metavar="agent|attach|addresses|backends|cni|overlay|scale|udp", help="which figures [all]"
+    )
+    parser.add_argument(
+        "--churns", type=int, default=50, metavar="N", help="agent: so many hosts come, and as many leave [50]"
     )
     parser.add_argument("--quick", action="store_true", help="small counts: does it run?")
     options = parser.parse_args()
     reports = {
-        "agent": lambda: agent.report(*((3, 1, 1) if options.quick else (500, 20, 30))),
+        "agent": lambda: agent.report(*((3, 1, 1, 4) if options.quick else (500, 20, 30, options.churns))),
         "attach": lambda: attach.report(3 if options.quick else 40),
         "addresses": lambda: addresses.report(*((5, 10, 100) if options.quick else (500, 10, 60_000))),
+        "backends": lambda: backends.report(*((1, 1) if options.quick else (5, 2))),
         "cni": lambda: cni.report(*((2, 6) if options.quick else (40, 1_000))),
         "overlay": lambda: overlay.report(*((1, 1, (10, 100)) if options.quick else (10, 1, (10, 100, 1_000)))),
         "udp": lambda: udp.report(*((1, 1) if options.quick else (3, 4))),

@@ -19,6 +19,13 @@ import subprocess
 import sys
 import tempfile
 
+from bench.place import run
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from bench.pairs import End
+
+DEVICE, MTU = "flannel0", 1472
 MODULE = "github.com/flannel-io/flannel@v0.28.10"
 _SOURCE = "pkg/backend/udp/proxy_amd64.c"
 _TUNSETIFF, _TUN, _NO_PI = 0x400454CA, 0x0001, 0x1000
@@ -38,7 +45,7 @@ def library() -> str:
     with tempfile.TemporaryDirectory() as empty:
         done = _run("go", "mod", "download", "-json", MODULE, where=empty)
     if done.returncode:
-        raise UnavailableError(f"the Go module {MODULE} cannot be had")
+        raise UnavailableError(f"the Go module {MODULE} is not here; run once: go mod download {MODULE}")
     source = os.path.join(json.loads(done.stdout)["Dir"], _SOURCE)
     place = tempfile.mkdtemp(prefix="flannel-")
     atexit.register(shutil.rmtree, place)
@@ -53,6 +60,19 @@ def _run(*argv: str, where: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(argv, cwd=where, capture_output=True, text=True, timeout=120, check=False)
 
 
+def begin(end: End, other: End) -> subprocess.Popen[bytes]:
+    """Have a host's proxy carry what goes to the other host's containers, until it is killed."""
+    words = (library(), DEVICE, end.address(0), str(MTU), end.outer, other.subnet, other.outer)
+    inside = ("ip", "netns", "exec", end.host, sys.executable, "-m", "bench.flannel")
+    proxy = subprocess.Popen([*inside, *words], stdout=subprocess.PIPE)
+    assert proxy.stdout is not None
+    proxy.stdout.readline()
+    run("ip", "-n", end.host, "addr", "add", f"{end.address(0)}/32", "dev", DEVICE)
+    run("ip", "-n", end.host, "link", "set", DEVICE, "mtu", str(MTU), "up")
+    run("ip", "-n", end.host, "route", "add", other.subnet, "dev", DEVICE)
+    return proxy
+
+
 def main() -> None:
     """Do what flanneld does around its proxy: a TUN device, a bound socket, one command for each route."""
     path, device, address, mtu, listen, subnet, peer = sys.argv[1:]
@@ -64,11 +84,11 @@ def main() -> None:
     net = ipaddress.IPv4Network(subnet)
     route = (net.network_address.packed, net.prefixlen, socket.inet_aton(peer), _PORT)
     ours.send(struct.pack("=i4si4sh2x", _SET_ROUTE, *route))
-    run = ctypes.CDLL(path).run_proxy
-    run.argtypes = [ctypes.c_int] * 3 + [ctypes.c_uint32, ctypes.c_size_t, ctypes.c_int]
+    proxy = ctypes.CDLL(path).run_proxy
+    proxy.argtypes = [ctypes.c_int] * 3 + [ctypes.c_uint32, ctypes.c_size_t, ctypes.c_int]
     print("ready", flush=True)
     own = int.from_bytes(socket.inet_aton(address), sys.byteorder)
-    run(tun, udp.fileno(), told.fileno(), own, int(mtu), 0)
+    proxy(tun, udp.fileno(), told.fileno(), own, int(mtu), 0)
 
 
 if __name__ == "__main__":

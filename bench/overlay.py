@@ -11,14 +11,14 @@ frame, as it does where it is loaded unless told otherwise. So both are measured
 from __future__ import annotations
 
 import json
-import re
 import shutil
 import socket
-import subprocess
 import sys
 import time
 from typing import NamedTuple
 
+from bench import pairs
+from bench.pairs import Pair
 from bench.place import NETKIT, run
 from netkit.kernel.threads import run_inside
 
@@ -60,14 +60,6 @@ print(json.dumps(told))
 _BATCH, _BATCHES = 20, 400
 
 
-class Pair(NamedTuple):
-    """Two hosts on a cable; where traffic begins and ends, and the address that it goes to."""
-
-    hosts: tuple[str, str]
-    ends: tuple[str, str]
-    target: str
-
-
 class Way(NamedTuple):
     """A pair with br_netfilter on or off; `base` is the number of the way that its figures are a share of."""
 
@@ -95,7 +87,8 @@ def _traffic(rounds: int, seconds: int) -> str:
     title = f"Between containers of two hosts, by VXLAN (the best of {rounds} rounds; a run takes {seconds} s)"
     if not shutil.which("iperf3"):
         return f"{title}\n\nNot measured: this machine has no iperf3.\n"
-    native, by_hand, by_netkit = pairs = (_native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"))
+    standing = (pairs.native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"))
+    native, by_hand, by_netkit = standing
     ways = (
         Way("the cable, nothing around", native, True, 1),
         Way("VXLAN by hand, with ip", by_hand, True, 1),
@@ -103,16 +96,12 @@ def _traffic(rounds: int, seconds: int) -> str:
         Way("by hand, without br_netfilter", by_hand, False, 3),
         Way("netkit overlay, without br_netfilter", by_netkit, False, 3),
     )
-    servers = [_server(pair) for pair in pairs]
     try:
-        found = [[_measured(way, seconds) for way in ways] for _ in range(rounds)]
+        with pairs.served(standing):
+            found = [[_measured(way, seconds) for way in ways] for _ in range(rounds)]
     finally:
-        for server in servers:
-            server.terminate()
-            server.wait()
-        for pair in pairs:
-            for name in {*pair.hosts, *pair.ends}:
-                run("ip", "netns", "del", name)
+        for pair in standing:
+            pairs.remove(pair)
     return f"{title}\n\n{_table(ways, found)}"
 
 
@@ -135,32 +124,9 @@ def _best(runs: Sequence[Figures]) -> Figures:
     return Figures(max(tcp), max(udp), min(ping), min(packet))
 
 
-def _hosts(prefix: str) -> tuple[str, str]:
-    one, other = f"{prefix}1", f"{prefix}2"
-    for name in (one, other):
-        run("ip", "netns", "add", name)
-        run("ip", "-n", name, "link", "set", "lo", "up")
-    run("ip", "link", "add", "name", "eth0", "netns", one, "type", "veth", "peer", "name", "eth0", "netns", other)
-    for number, name in ((1, one), (2, other)):
-        run("ip", "-n", name, "addr", "add", f"192.0.2.{number}/24", "dev", "eth0")
-        run("ip", "-n", name, "link", "set", "eth0", "up")
-    return one, other
-
-
-def _containers(hosts: tuple[str, str]) -> tuple[str, str]:
-    for name in hosts:
-        run("ip", "netns", "add", f"{name}c")
-    return f"{hosts[0]}c", f"{hosts[1]}c"
-
-
-def _native(prefix: str) -> Pair:
-    hosts = _hosts(prefix)
-    return Pair(hosts, hosts, "192.0.2.2")
-
-
 def _by_hand(prefix: str) -> Pair:
-    hosts = _hosts(prefix)
-    ends = _containers(hosts)
+    hosts = pairs.cabled(prefix)
+    ends = pairs.containers(hosts)
     for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
         other = f"192.0.2.{3 - number}"
         tunnel = ("type", "vxlan", "id", "42", "local", f"192.0.2.{number}", "dev", "eth0", "dstport", "4789")
@@ -175,8 +141,8 @@ def _by_hand(prefix: str) -> Pair:
 
 
 def _by_netkit(prefix: str) -> Pair:
-    hosts = _hosts(prefix)
-    ends = _containers(hosts)
+    hosts = pairs.cabled(prefix)
+    ends = pairs.containers(hosts)
     target = ""
     for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
         netkit = ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
@@ -186,27 +152,12 @@ def _by_netkit(prefix: str) -> Pair:
     return Pair(hosts, ends, target)
 
 
-def _server(pair: Pair) -> subprocess.Popen[bytes]:
-    """It ends with us, however we end."""
-    words = ["setpriv", "--pdeathsig", "KILL", "ip", "netns", "exec", pair.ends[1], "iperf3", "-s"]
-    nothing = subprocess.DEVNULL
-    return subprocess.Popen(words, stdout=nothing, stderr=nothing)
-
-
 def _measured(way: Way, seconds: int) -> Figures:
     pair = way.pair
     for host in pair.hosts:  # -e: not where there is no br_netfilter
         calls = [f"net.bridge.bridge-nf-call-{kind}tables={way.filtered:d}" for kind in ("ip", "ip6", "arp")]
         run("ip", "netns", "exec", host, "sysctl", "-qew", *calls)
-    ping = _ping(pair)
-    return Figures(_iperf(pair, seconds), _iperf(pair, seconds, "-u", "-b", "0", "-l", "1400"), ping, _packet(pair))
-
-
-def _ping(pair: Pair) -> float:
-    """What the faster tenth of some hundred answers takes at most, in microseconds, after some that warm up."""
-    argv = ("ip", "netns", "exec", pair.ends[0], "ping", "-i", "0.005", "-c", "320", pair.target)
-    times = sorted(float(text) for text in re.findall(r"time=([\d.]+)", run(*argv))[20:])
-    return 1000 * times[len(times) // 10]
+    return Figures(*pairs.traffic(pair, seconds), _packet(pair))
 
 
 def _packet(pair: Pair) -> float:
@@ -238,19 +189,8 @@ def _socket_in(name: str) -> socket.socket:
         return run_inside(there.fileno(), lambda: socket.socket(socket.AF_INET, socket.SOCK_DGRAM))
 
 
-def _iperf(pair: Pair, seconds: int, *words: str) -> float:
-    """Gbit/s that arrive."""
-    argv = ("ip", "netns", "exec", pair.ends[0], "iperf3", "-J", "-c", pair.target, "-t", str(seconds), *words)
-    for _ in range(100):
-        done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
-        if done.returncode == 0:
-            return float(json.loads(done.stdout)["end"]["sum_received"]["bits_per_second"]) / 1e9
-        time.sleep(0.05)  # the server is not there yet, or has not ended with the last run
-    raise SystemExit(f"bench: iperf3 fails: {done.stdout}")
-
-
 def _programmed(counts: tuple[int, ...]) -> str:
-    (host, other) = _hosts("ov-m")
+    host, other = pairs.cabled("ov-m")
     words = ("ip", "netns", "exec", host, sys.executable, "-c", _MEET, "/run/bench-meet", *map(str, counts))
     told = json.loads(run(*words))
     for name in (host, other):

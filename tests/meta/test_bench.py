@@ -19,6 +19,7 @@ BENCH = (sys.executable, "-m", "bench")
 
 
 @requires("nftables")
+@pytest.mark.limit(240)
 @pytest.mark.parametrize(
     ("what", "titles"),
     [
@@ -29,6 +30,7 @@ BENCH = (sys.executable, "-m", "bench")
         ("udp", ("UDP around each",)),
         ("overlay", ("by VXLAN", "Interfaces on ten other hosts")),
         ("agent", ("The host agent among",)),
+        ("backends", ("by backend", "| netkit, vxlan with DirectRouting |", "| netkit, udp |")),
     ],
 )
 def test_every_figure_is_taken_and_nothing_is_left(
@@ -46,7 +48,7 @@ def test_every_figure_is_taken_and_nothing_is_left(
 def test_unknown_figures_are_refused(lab: Lab) -> None:
     done = lab.host().run(*BENCH, "nothing", check=False)
     assert done.returncode == 2
-    assert "there is no nothing: choose of agent, attach, addresses, cni, overlay, udp, scale" in done.stderr
+    assert "there is no nothing: choose of agent, attach, addresses, backends, cni, overlay, udp, scale" in done.stderr
 
 
 def test_the_page_names_every_table() -> None:
