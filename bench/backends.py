@@ -124,9 +124,9 @@ def _by_agents(prefix: str, backend: dict[str, object]) -> Iterator[Pair]:
         told = [run(*_netkit(host), "attach", "--netns", end, "--network", "flannel", "--json")
                 for host, end in zip(hosts, ends, strict=True)]  # fmt: skip
         yield Pair(hosts, ends, str(json.loads(told[1])["addresses"][0]).partition("/")[0])
+    finally:
         for host, end in zip(hosts, ends, strict=True):
             run(*_netkit(host), "detach", "--netns", end)
-    finally:
         for agent in agents:
             agent.terminate()
             agent.wait(timeout=60)

@@ -19,7 +19,6 @@ BENCH = (sys.executable, "-m", "bench")
 
 
 @requires("nftables")
-@pytest.mark.limit(240)
 @pytest.mark.parametrize(
     ("what", "titles"),
     [
@@ -30,7 +29,6 @@ BENCH = (sys.executable, "-m", "bench")
         ("udp", ("UDP around each",)),
         ("overlay", ("by VXLAN", "Interfaces on ten other hosts")),
         ("agent", ("The host agent among",)),
-        ("backends", ("by backend", "| netkit, vxlan with DirectRouting |", "| netkit, udp |")),
     ],
 )
 def test_every_figure_is_taken_and_nothing_is_left(
