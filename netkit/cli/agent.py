@@ -68,8 +68,8 @@ def run(
       netkit agent run
     """
     from netkit import parse
-    from netkit.agent.host.agent import Ground, check
     from netkit.agent.host.daemon import serve
+    from netkit.agent.host.joining import Ground, check
     from netkit.agent.iface import Wish
     from netkit.agent.subnetenv import PLACE
     from netkit.naming import check_name

@@ -12,7 +12,8 @@ import pytest
 
 from netkit.agent.config import Config, Pool
 from netkit.agent.host import notify, status
-from netkit.agent.host.agent import Agent, Ground
+from netkit.agent.host.agent import Agent
+from netkit.agent.host.joining import Ground, Joining
 from netkit.agent.host.line import FAREWELL, Line
 from netkit.agent.host.member import Member
 from netkit.agent.iface import Iface
@@ -172,7 +173,7 @@ def test_a_network_of_its_own_name_in_etcd_is_what_its_own_configuration_says(tm
             own.ctl("put", f"/net/{key}", json.dumps({"Network": network, "Backend": {"Type": "host-gw"}}))
         for name, network in (("blue", "10.9.0.0/16"), ("flannel", "10.5.0.0/16")):
             ground = Ground(f"etcd://{own.endpoint}/net", network=name)
-            agent = Agent(str(tmp_path), ground, Loop(), lambda sentence: None)
-            store = agent._open("a", None)
+            joining = Joining(str(tmp_path), ground)
+            store = joining._open("a", None)
             assert store.settings.cidr == network
-            assert agent._agreed(store).networks == (network,)
+            assert joining._agreed(store).networks == (network,)

@@ -12,57 +12,33 @@ from __future__ import annotations
 import os
 import time
 
-from netkit import stores
-from netkit.agent import config as configs
 from netkit.agent import subnetenv
-from netkit.agent.host import member as members
 from netkit.agent.host import status as statuses
+from netkit.agent.host.joining import Joining
 from netkit.agent.host.line import FAREWELL, Line
 from netkit.agent.host.member import Member
 from netkit.agent.host.notify import notify
 from netkit.agent.host.status import SHOWN, Peer, Status
-from netkit.agent.iface import Wish, choose
-from netkit.engine import beats
-from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.service import Engine
-from netkit.errors import ConfigError, ConflictError, NetkitError, UnsupportedError, UsageError
-from netkit.parts.backends import Keys
+from netkit.errors import NetkitError, UnsupportedError, UsageError
 from netkit.state.root import Root
-from netkit.stores.choice import lease_subnet
-from netkit.stores.memory import Kept
 from netkit.stores.model import GONE
 from netkit.stores.twins import refuse_twin
-from netkit.value import Value
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
-    from netkit.agent.config import Config
     from netkit.agent.host.care import Care
-    from netkit.agent.iface import Iface
+    from netkit.agent.host.joining import Ground
     from netkit.agent.loop import Loop
     from netkit.engine.peers import Met
     from netkit.model import PeerHost
     from netkit.plan.steps import Step
-    from netkit.stores.model import Claim, LeaseStore, Settings, Snapshot
+    from netkit.stores.model import Claim, Snapshot
 
 #: Seconds between two full rounds, from what happens to the round that follows, and between two tries to join.
 ROUND, SOON, AGAIN = 10.0, 0.2, 2.0
-
-
-class Ground(Value):
-    """What a person says: the configuration's path ("" for the store's own), the store, the link, the file to write.
-
-    `network` is what the network is called on this host.
-    """
-
-    store: str
-    config: str = ""
-    wish: Wish = Wish()
-    subnet_file: str = subnetenv.PLACE
-    ip_masq: bool = True
-    network: str = "flannel"
 
 
 class Agent:
@@ -78,7 +54,7 @@ class Agent:
         self._trigger = ""
         self._judged: tuple[Member, Snapshot, tuple[tuple[PeerHost, ...], tuple[str, ...]]] | None = None
         self._line: Line | None = None
-        self._store: LeaseStore | None = None
+        self._joining = Joining(root, ground)
         loop.within(0.0, self.join)
 
     def join(self) -> None:
@@ -86,7 +62,7 @@ class Agent:
         if self.member is not None:
             return
         try:
-            member = self._member()
+            member = self._joining.member()
             self._make(member)
         except (UsageError, UnsupportedError):
             raise
@@ -174,7 +150,11 @@ class Agent:
         """Speak and listen as this member."""
         self.member = member
         self._line = Line(
-            self._opened(), member.record(), self._renewed, lambda: self.loop.wake(self._news), self._hint()
+            self._joining.store,
+            member.record(),
+            self._renewed,
+            lambda: self.loop.wake(self._news),
+            self._joining.hint(),
         )
         self._tell(f"{', '.join(member.leased)} by {member.iface.dev} ({member.iface.why}), {member.config.backend}")
         if member.lost:
@@ -183,96 +163,10 @@ class Agent:
     def _renewed(self, held: Sequence[Claim]) -> None:
         """Write down that the lease is this host's: without that, after a while, nobody is taken in."""
         if self.member and any(claim.subnets == self.member.leased for claim in held):
-            self._note(self.member.leased)
-
-    def _note(self, leased: tuple[str, ...]) -> None:
-        beats.note(Root(self.root or None), self.ground.network, self._opened().settings.fence, leased)
-
-    def _hint(self) -> str:
-        return another_id(Root(self.root or None))
+            self._joining.note(self.member.leased)
 
     def _news(self) -> None:
         self.soon("the store told something new")
-
-    def _member(self) -> Member:
-        node = node_of(Root(self.root or None))
-        wanted = configs.load(self.ground.config) if self.ground.config else None
-        first = self._first(node, wanted) if wanted else None  # before anybody hears of it: who is first decides
-        self._store = self._store or self._open(node, wanted)
-        return self._lease(self._store, first or self._first(node, self._agreed(self._store)))
-
-    def _first(self, node: str, known: Config) -> Member:
-        """This host in such a network, without a lease; whatever stops it from being there is raised."""
-        engine = Engine(self.root or None)
-        start = session_of(Root(self.root or None))
-        iface, said = self._iface(known), self.ground
-        first = Member(node, known, iface, ip_masq=said.ip_masq, name=said.network, session=start)
-        if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
-            raise ConfigError("Network", way, "choose another, or remove that route")
-        first.check()
-        return first.replace(keys=_keys(self.root, first.name, known))
-
-    def _iface(self, config: Config) -> Iface:
-        """The link to the other hosts, as the host is now."""
-        engine = Engine(self.root or None)
-        return engine.look(lambda host: choose(self.ground.wish, engine.links(), config.versions, host))
-
-    def _agreed(self, store: LeaseStore) -> Config:
-        """What the store says of the network; a net-conf.json in etcd says more than its settings hold."""
-        told = stores.net_conf(self.ground.store, self._name_there())
-        usual = store.settings.backend or "vxlan"
-        return configs.loads(told, f"{self.ground.store}/config", usual) if told else members.config(store.settings)
-
-    def _lease(self, store: LeaseStore, first: Member) -> Member:
-        """With this host's subnets: where the store is away, those that it had when it was last told.
-
-        While containers live in them they stay the same, whoever has the lease.
-        """
-        seen = store.snapshot()
-        kept = next((claim.subnets for claim in seen.of(first.node) if claim.subnets), self._defined())
-        if kept and not seen.reachable:
-            if beats.last(Root(self.root or None), first.name) is None:
-                self._note(kept)  # as after a reboot: nobody can tell for how long this host was off
-            return first.replace(leased=kept)
-        refuse_twin(store, first.record(), self._hint())
-        had = subnetenv.subnets(subnetenv.read(self.ground.subnet_file))
-        held = [claim.subnets for claim in store.renew(first.record()) if claim.subnets]
-        used = self._used()
-        if used and used not in held and (lost := _regain(store, used)):
-            return first.replace(leased=used, lost=lost)
-        prefer = "" if held or not had else had[0]
-        leased = used or lease_subnet(store, prefer=prefer).subnets
-        self._note(leased)
-        return first.replace(leased=leased)
-
-    def _used(self) -> tuple[str, ...]:
-        """The subnets that containers live in, () when none does."""
-        attached = Engine(self.root or None).attachments()
-        used = any(record.endpoint.network == self.ground.network for record, _ in attached)
-        return self._defined() if used else ()
-
-    def _defined(self) -> tuple[str, ...]:
-        """The subnets that the network had last on this host."""
-        nets = Engine(self.root or None).all_networks()
-        return tuple(subnet.cidr for net in nets if net.name == self.ground.network for subnet in net.subnets)
-
-    def _open(self, node: str, wanted: Config | None) -> LeaseStore:
-        """The store, or what was kept of it."""
-
-        def opened(agreed: Settings | None) -> LeaseStore:
-            return stores.open(self.ground.store, self._name_there(), node, agreed)
-
-        agreed = members.settings(wanted) if wanted else None
-        return Kept(opened, node, agreed, Root(self.root or None).stores, self.ground.network)
-
-    def _name_there(self) -> str:
-        """What the network is called in the store: nothing where it is flannel's own, in etcd."""
-        of_flannel = self.ground.store.startswith("etcd") and self.ground.network == "flannel"
-        return "" if of_flannel else self.ground.network
-
-    def _opened(self) -> LeaseStore:
-        assert self._store is not None
-        return self._store
 
     def _make(self, member: Member) -> None:
         """The network, and the file that tells of it."""
@@ -306,7 +200,7 @@ class Agent:
         if member is None or line is None:
             return
         try:
-            iface = self._iface(member.config)
+            iface = self._joining.iface(member.config)
         except NetkitError:
             iface = member.iface  # the link is away for now: what was known of it stays
         if iface.replace(why="") != member.iface.replace(why=""):
@@ -320,14 +214,14 @@ class Agent:
     def _other(self, line: Line, member: Member) -> bool:
         """Whether this host's lease is not what it was: lost, had again, or to be given up for another."""
         held = any(claim.subnets == member.leased for claim in line.held or ())
-        return held == bool(member.lost) or (bool(member.lost) and not self._used())
+        return held == bool(member.lost) or (bool(member.lost) and not self._joining.used())
 
     def _rejoin(self, member: Member, line: Line) -> None:
         """Begin anew with what is now true; where that fails, go on as before and try again with the next round."""
         if not line.stop(5.0):
             return
         try:
-            now = self._member()
+            now = self._joining.member()
             self._make(now)
         except NetkitError as error:
             self._tell_not_yet(error)
@@ -343,7 +237,7 @@ class Agent:
         self._make(self.member)
 
     def _take_down(self, member: Member) -> None:
-        store = self._opened()
+        store = self._joining.store
         try:
             Engine(self.root or None).remove_network(member.name)
             if member.config.backend == "udp":
@@ -351,7 +245,7 @@ class Agent:
 
                 stop(Root(self.root or None), member)
             subnetenv.remove(self.ground.subnet_file)
-            refuse_twin(store, member.record(), self._hint())
+            refuse_twin(store, member.record(), self._joining.hint())
             store.renew(member.record(left=True))
             for claim in store.snapshot().of(member.node):
                 store.release(claim)
@@ -400,28 +294,6 @@ class Agent:
             notify(f"STATUS={sentence}")
 
 
-def check(ground: Ground) -> None:
-    """Raise what is wrong with what a person says, before anything begins."""
-    if not ground.store:
-        raise ConfigError(
-            "store", "is missing: it is where hosts meet", "--store dir:///path or etcd://host:2379/prefix"
-        )
-    if ground.config and configs.load(ground.config).backend == "wireguard":
-        from netkit.agent.host import keys
-
-        keys.ready()
-
-
-def _keys(root: str, network: str, config: Config) -> Keys:
-    """What encrypted tunnels need; nothing of it for other backends."""
-    if config.backend != "wireguard":
-        return Keys()
-    from netkit.agent.host import keys
-
-    keys.ready()
-    return keys.own(Root(root or None), network, config)
-
-
 def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
     leases = {claim.node: claim.subnets for claim in found.claims if claim.subnets}
     known = [(seen.host, seen.state) for seen in found.hosts if seen.host.node != node]
@@ -434,12 +306,3 @@ def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
 
 def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:
     return [f"{word}: {step.why.removeprefix('undo: ')}" for step in steps[:SHOWN]]
-
-
-def _regain(store: LeaseStore, subnets: tuple[str, ...]) -> str:
-    """Lease just these subnets again; why that cannot be, "" when it could."""
-    try:
-        store.acquire("subnets/" + "&".join(cidr.replace("/", "-") for cidr in subnets))
-    except ConflictError as error:
-        return f"the lease of {', '.join(subnets)} is lost: {error.message}"
-    return ""

@@ -17,7 +17,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from netkit.agent.host.agent import Ground
+    from netkit.agent.host.joining import Ground
 
 
 def serve(root: str, ground: Ground | None, healthz: str, teardown: bool, say: Callable[[str], None]) -> None:
