@@ -51,6 +51,11 @@ def host_ifname(attachment: str) -> str:
     return f"nk{attachment}"
 
 
+def passing_name(ifname: str) -> str:
+    """What a link is called that is on its way into a namespace, until it has its own name there."""
+    return host_ifname(short_id("passing", ifname))
+
+
 def bridge_name(network: str) -> str:
     """The bridge of a network that names none: `nk-` and the network's name, or its hash where that is too long."""
     return f"nk-{network}" if len(network) <= 12 else f"nk-{short_id('bridge', network)}"

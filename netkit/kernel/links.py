@@ -6,6 +6,7 @@ from netkit.errors import ConflictError, KernelError, NetkitError
 from netkit.kernel import older, sysctl
 from netkit.kernel.messages import delete_link, encode, move_link
 from netkit.kernel.outcomes import UNTRIED, is_gone, worst
+from netkit.naming import passing_name
 from netkit.plan.ops import LinkDel, LinkReclaim, LinkReturn, Together
 
 TYPE_CHECKING = False
@@ -105,7 +106,7 @@ class Batch:
     def _delete(self, op: LinkDel) -> list[Message]:
         """Nothing to send unless the link is there and ours: of this name (not alias), kind and group."""
         self._send()
-        names = (op.name, older.passing_name(op.name)) if op.kind in older.KINDS else (op.name,)
+        names = (op.name, passing_name(op.name)) if op.kind in older.KINDS else (op.name,)
         link = next((found for name in names if (found := self._rtnl.link(name)) and found.name == name), None)
         if link is None or (link.kind, link.group) != (op.kind, op.group):
             return []

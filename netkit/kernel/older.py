@@ -11,7 +11,7 @@ import os
 
 from netkit.kernel.messages import delete_link, encode, move_link
 from netkit.kernel.outcomes import worst
-from netkit.naming import host_ifname, short_id
+from netkit.naming import passing_name
 from netkit.plan.kinds import Stacked
 from netkit.plan.ops import LinkAdd
 
@@ -48,11 +48,6 @@ def make(op: LinkAdd, namespaces: Namespaces, numbers: Numbers) -> None:
     except BaseException:
         inside.batch([delete_link(index)])
         raise
-
-
-def passing_name(name: str) -> str:
-    """What a link is called until it has its name."""
-    return host_ifname(short_id("passing", name))
 
 
 def _send(rtnl: Rtnl, messages: list[Message]) -> None:

@@ -7,6 +7,7 @@ The script runs as printed. `ip -n` takes only the names of `ip netns`; a namesp
 from __future__ import annotations
 
 from netkit.model import ANY
+from netkit.naming import passing_name
 from netkit.plan import firewall
 from netkit.plan.announce import Announce
 from netkit.plan.host import FOREVER, Address
@@ -147,14 +148,21 @@ def _mtu(mtu: int | None) -> tuple[str | int, ...]:
 
 
 def _link_add(op: LinkAdd) -> tuple[Command, ...]:
-    words: list[str | int] = ["link", "add", "name", op.name]
+    """A link whose parent is elsewhere comes under a passing name.
+
+    Before Linux 6.15 it may not be called as a link is where its parent is, and most often both are eth0.
+    """
+    comes = isinstance(op.info, Stacked) and op.ns != op.netns
+    name = passing_name(op.name) if comes else op.name
+    words: list[str | int] = ["link", "add", "name", name]
     words += ["link", op.info.parent] if isinstance(op.info, Stacked) else []
     words += ["group", op.group]
     words += ["address", op.mac] if op.mac else []
     words += _mtu(op.mtu)
     words += ["netns", op.ns.path] if op.ns and op.ns != op.netns else []
     words += ["type", op.kind, *(_kind_words(op.info) if op.info else ())]
-    return ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
+    made = ip(op.netns, *words, *(_peer(op.peer) if op.peer else ()))
+    return (*made, *ip(op.ns, "link", "set", "dev", name, "name", op.name)) if comes else made
 
 
 def _macvlan(info: Macvlan) -> tuple[str | int, ...]:

@@ -9,7 +9,7 @@ from netkit.kernel import older
 from netkit.kernel.apply import Kernel
 from netkit.kernel.links import Batch
 from netkit.kernel.netns import Namespaces
-from netkit.naming import GROUP
+from netkit.naming import GROUP, passing_name
 from netkit.plan.kinds import Macvlan
 from netkit.plan.ops import LinkAdd
 from tests.hosts import Container, HostNs, Lab
@@ -56,6 +56,6 @@ def test_what_a_crash_left_under_a_passing_name_is_deleted(router: HostNs, box: 
     op = LinkAdd("eth0", "macvlan", GROUP, ref(box), info=Macvlan("nic", "bridge", ref(router)))
     with Namespaces() as namespaces:
         kernel = Kernel(namespaces, no_firewall)
-        assert kernel.apply([op.replace(name=older.passing_name("eth0"))]) == [None]
+        assert kernel.apply([op.replace(name=passing_name("eth0"))]) == [None]
         assert kernel.apply(op.reverse(), tolerant=True) == [None]
     assert {one["ifname"] for one in ip(box, "link")} == {"lo"}

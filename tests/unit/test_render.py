@@ -13,6 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from netkit.model import NsRef
+from netkit.naming import passing_name
 from netkit.plan import ops
 from netkit.plan.host import Address
 from netkit.plan.kinds import Ipvlan, Macvlan
@@ -57,16 +58,12 @@ LINES: dict[Op, str] = {
     LinkAdd("br0", "bridge", 28267, mac="02:00:00:00:00:01"): (
         "ip link add name br0 group 28267 address 02:00:00:00:00:01 type bridge"
     ),
-    LinkAdd("eth0", "macvlan", 28267, NS, "02:00:00:00:00:01", 1400, info=Macvlan("nic", "bridge")): (
-        "ip link add name eth0 link nic group 28267 address 02:00:00:00:00:01 mtu 1400 netns /proc/7/ns/net"
-        " type macvlan mode bridge"
-    ),
     LinkAdd("eth1", "macvlan", 28267, NS, info=Macvlan("eth0", "private", NS, 500)): (
         "nsenter --net=/proc/7/ns/net ip link add name eth1 link eth0 group 28267"
         " type macvlan mode private bcqueuelen 500"
     ),
-    LinkAdd("eth0", "ipvlan", 28267, NS, info=Ipvlan("nic", "l3s")): (
-        "ip link add name eth0 link nic group 28267 netns /proc/7/ns/net type ipvlan mode l3s"
+    LinkAdd("eth0", "ipvlan", 28267, NS, info=Ipvlan("nic", "l3s", NS)): (
+        "nsenter --net=/proc/7/ns/net ip link add name eth0 link nic group 28267 type ipvlan mode l3s"
     ),
     LinkMove("enp3s0", "eth0", NS): "ip link set dev enp3s0 netns /proc/7/ns/net name eth0 alias enp3s0",
     LinkReturn("eth0", "enp3s0", NS): ("nsenter --net=/proc/7/ns/net ip link set dev eth0 netns $$ name enp3s0"),
@@ -141,6 +138,17 @@ def test_an_op_reads_as_an_admin_would_type_it(op: Op, line: str) -> None:
 
 def test_one_change_may_take_two_commands() -> None:
     assert [command.argv[0] for command in render(LinkSet("nk0", up=True, isolated=True))] == ["ip", "bridge"]
+
+
+def test_a_link_comes_from_its_parents_namespace_under_a_passing_name() -> None:
+    """Kernels before 6.15 refuse one that is called as its parent is."""
+    op = LinkAdd("eth0", "macvlan", 28267, NS, "02:00:00:00:00:01", 1400, info=Macvlan("eth0", "bridge"))
+    passing = passing_name("eth0")
+    assert [str(command) for command in render(op)] == [
+        f"ip link add name {passing} link eth0 group 28267 address 02:00:00:00:00:01 mtu 1400 netns /proc/7/ns/net"
+        " type macvlan mode bridge",
+        f"nsenter --net=/proc/7/ns/net ip link set dev {passing} name eth0",
+    ]
 
 
 def test_every_kind_of_op_can_be_rendered() -> None:

@@ -1,7 +1,8 @@
 #!/bin/sh
 set -e
 # its interface, on nic: the parent routes to it
-ip link add name eth0 link nic group 28267 mtu 1500 netns /proc/1234/ns/net type ipvlan mode l3
+ip link add name nk9a23fd5b8ba8 link nic group 28267 mtu 1500 netns /proc/1234/ns/net type ipvlan mode l3
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for

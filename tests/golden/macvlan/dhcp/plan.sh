@@ -1,7 +1,8 @@
 #!/bin/sh
 set -e
 # its interface, on nic: frames go straight between links of one parent
-ip link add name eth0 link nic group 28267 address 02:16:09:a5:cb:dc mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+ip link add name nk9a23fd5b8ba8 link nic group 28267 address 02:16:09:a5:cb:dc mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # no IPv6 where none was asked for
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv6/conf/eth0/disable_ipv6=1
 # a process expects to reach itself at 127.0.0.1

@@ -11,7 +11,8 @@ ip addr add 10.90.0.1/32 dev nk-side
 # from here on the host is one of them
 ip link set dev nk-side up
 # its interface, on nic: frames go straight between links of one parent
-ip link add name eth0 link nic group 28267 address 02:9c:2f:e1:5c:33 mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+ip link add name nk9a23fd5b8ba8 link nic group 28267 address 02:9c:2f:e1:5c:33 mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for

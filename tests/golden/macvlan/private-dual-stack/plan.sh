@@ -1,7 +1,8 @@
 #!/bin/sh
 set -e
 # its interface, on nic: no frame goes between links of one parent
-ip link add name eth0 link nic group 28267 address 02:27:e1:15:f9:8e mtu 1400 netns /proc/1234/ns/net type macvlan mode private
+ip link add name nk9a23fd5b8ba8 link nic group 28267 address 02:27:e1:15:f9:8e mtu 1400 netns /proc/1234/ns/net type macvlan mode private
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # it speaks IPv6

@@ -1,7 +1,8 @@
 #!/bin/sh
 set -e
 # its interface, on nic: frames between links of one parent go by the LAN's switch
-ip link add name eth0 link nic group 28267 address 02:74:9c:d6:1b:5c mtu 1500 netns /proc/1234/ns/net type macvlan mode vepa bcqueuelen 2000
+ip link add name nk9a23fd5b8ba8 link nic group 28267 address 02:74:9c:d6:1b:5c mtu 1500 netns /proc/1234/ns/net type macvlan mode vepa bcqueuelen 2000
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # no IPv6 where none was asked for

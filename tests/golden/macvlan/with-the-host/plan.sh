@@ -17,7 +17,8 @@ ip addr add 2001:db8:1::2/128 dev nk-lan nodad
 # from here on the host is one of them
 ip link set dev nk-lan up
 # its interface, on nic: frames go straight between links of one parent
-ip link add name eth0 link nic group 28267 address 02:16:09:a5:cb:dc mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+ip link add name nk9a23fd5b8ba8 link nic group 28267 address 02:16:09:a5:cb:dc mtu 1500 netns /proc/1234/ns/net type macvlan mode bridge
+nsenter --net=/proc/1234/ns/net ip link set dev nk9a23fd5b8ba8 name eth0
 # announce its address by gratuitous ARP
 nsenter --net=/proc/1234/ns/net sysctl -qw net/ipv4/conf/eth0/arp_notify=1
 # it speaks IPv6
