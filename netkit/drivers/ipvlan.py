@@ -47,6 +47,11 @@ class Ipvlan(OnParent):
     def words(self, options: ParentOptions) -> str:
         return _WORDS[options.mode]
 
+    def share(self, net: Network, other: Network) -> str:
+        """The kernel keeps one mode a parent: a link of another would change it for those that are there."""
+        mode, theirs = self._options(net).mode, self._options(other).mode
+        return "" if mode == theirs else f"all ipvlan links on it are of mode {theirs}, not {mode}"
+
     def _refuse(self, req: AttachRequest, options: ParentOptions) -> None:
         super()._refuse(req, options)
         if req.rate_in and options.mode == "l3s":

@@ -357,7 +357,8 @@ def _refuse_device(session: Session, net: Network) -> None:
         if other.name == net.name or other.device != net.device:
             continue
         both_stand = net.device == net.parent and other.device == other.parent
-        why = "" if both_stand else share(net, other) if share and other.mode == net.mode else "it cannot be shared"
+        otherwise = "" if both_stand else "it cannot be shared"
+        why = share(net, other) if share and other.mode == net.mode else otherwise
         if why:
             hint = "choose another with -o bridge=NAME"
             if net.device.endswith("*"):

@@ -10,7 +10,7 @@ from tests.cni.client import after, publishing
 from tests.cni.test_chains import STORE, reference
 from tests.cni.test_verbs import PORT, TRACES, addresses, links
 from tests.contract.drivers import pings
-from tests.features import has
+from tests.features import has, need
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -169,3 +169,41 @@ def test_ipvlan_behind_another_plugin_stands_on_its_one_link(cni: Plugins, lab: 
     one = {**several, "interfaces": [{"name": "nowhere"}]}
     expected = "has no link nowhere" if has("ipvlan") else "no ipvlan links"
     assert expected in cni.error("ADD", after(conf, one), lab.container("b"))["msg"]
+
+
+@pytest.mark.parametrize("mode", ["l2", "l3", "l3s"])
+@pytest.mark.parametrize("keys", [{"type": "ipvlan"}, {"type": "netkit", "mode": "ipvlan"}], ids=["drop-in", "own"])
+def test_ipvlan_comes_and_goes(
+    cni: Plugins, lab: Lab, host: HostNs, lan: HostNs, unchanged: Unchanged, keys: dict[str, Any], mode: str
+) -> None:
+    need("ipvlan")
+    lan.run("ip", "route", "add", "192.0.2.64/26", "via", "192.0.2.1")
+    conf = {**LAN, **keys}
+    conf |= {"mode": mode} if keys["type"] == "ipvlan" else {"options": {"mode": mode}, "ipam": {"ranges": [[RANGE]]}}
+    cni.add(conf, first := lab.container("first"))
+    cni.fine("DEL", conf, first)
+    with unchanged(host, (container := lab.container(),), TRACES):
+        found = cni.add(conf, container)
+        nic = json.loads(host.run("ip", "-j", "link", "show", "dev", "eth0").stdout)[0]["address"]
+        assert found["interfaces"] == [{**found["interfaces"][0], "name": "eth0", "mac": nic}]
+        assert shown(container)["linkinfo"]["info_data"]["mode"] == mode
+        own = found["ips"][0]["address"].partition("/")[0]
+        assert pings(lan, {"web": own}) == {"web"}
+        cni.fine("CHECK", after(conf, found), container)
+        cni.fine("DEL", after(conf, found), container)
+        cni.fine("DEL", after(conf, found), container)
+        assert links(container) == {"lo"}
+
+
+def test_ipvlan_takes_the_addresses_of_the_plugin_before_it(cni: Plugins, lab: Lab, lan: HostNs) -> None:
+    need("ipvlan")
+    conf = {"cniVersion": "1.0.0", "name": "chained", "type": "ipvlan"}
+    earlier = {
+        "cniVersion": "1.0.0",
+        "interfaces": [{"name": "eth0"}],
+        "ips": [{"address": "192.0.2.70/24", "gateway": "192.0.2.2"}],
+    }
+    cni.add(after(conf, earlier), container := lab.container())
+    assert (addresses(container), pings(lan, {"web": "192.0.2.70"})) == (["192.0.2.70/24"], {"web"})
+    cni.fine("DEL", conf, container)
+    assert links(container) == {"lo"}

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.features import requires
+from tests.features import need, requires
 from tests.hosts import Container, HostNs, Lab, wait_until
 from tests.netns.calls import ip
 from tests.netns.flow import rate
@@ -55,6 +55,39 @@ def test_each_direction_of_a_macvlan_link_has_its_limit(
     assert 9.6 * MBIT < rate(lan, container, addresses[1]) < 16.8 * MBIT
     assert 4.8 * MBIT < rate(container, lan, addresses[0]) < 8.4 * MBIT
     assert (queues(host), queues(container)) == ([], [f"nq{told['id']}"])
+
+
+@pytest.mark.parametrize("mode", ["l2", "l3"])
+@pytest.mark.parametrize("number", [0, 1], ids=["IPv4", "IPv6"])
+def test_each_direction_of_an_ipvlan_link_has_its_limit(
+    lab: Lab, host: HostNs, lan: HostNs, number: int, mode: str
+) -> None:
+    need("ipvlan")
+    host.netkit("network", "rm", "lan", check=True)
+    words = ("--mode", "ipvlan", "--parent", "eth0", *LAN, *LAN6, "-o", f"mode={mode}")
+    host.netkit("network", "create", "lan", *words, check=True)
+    container = lab.container()
+    told = attach(host, container, "lan", *LIMITS)
+    own = told["addresses"][number].partition("/")[0]
+    if mode == "l3":  # nobody answers ARP there: the LAN has a route by the host
+        lan.run("ip", "route", "add", own, "via", ("192.0.2.1", "fd00:2::1")[number])
+    assert 9.6 * MBIT < rate(lan, container, own) < 16.8 * MBIT
+    assert 4.8 * MBIT < rate(container, lan, ("192.0.2.2", "fd00:2::2")[number]) < 8.4 * MBIT
+    assert (queues(host), queues(container)) == ([], [f"nq{told['id']}"])
+    assert host.netkit("check").returncode == 0
+    host.netkit("detach", told["id"], check=True)
+    assert [link["ifname"] for link in ip(container, "link")] == ["lo"]
+
+
+def test_what_an_ipvlan_link_of_mode_l3s_sends_has_its_limit(lab: Lab, host: HostNs, lan: HostNs) -> None:
+    need("ipvlan")
+    host.netkit("network", "rm", "lan", check=True)
+    words = ("--mode", "ipvlan", "--parent", "eth0", *LAN, "-o", "mode=l3s")
+    host.netkit("network", "create", "lan", *words, check=True)
+    container = lab.container()
+    own = attach(host, container, "lan", "--rate-out", "8mbit")["addresses"][0].partition("/")[0]
+    lan.run("ip", "route", "add", own, "via", "192.0.2.1")
+    assert rate(container, lan, "192.0.2.2") < 8.4 * MBIT
 
 
 def test_one_direction_alone_leaves_the_other_as_fast_as_it_was(lab: Lab, host: HostNs, lan: HostNs) -> None:
