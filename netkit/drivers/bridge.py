@@ -129,6 +129,7 @@ class Bridge:
             from netkit.parts import vlans
 
             plan += vlans.filtering(net.device, vlans.vlan(options.vlan, "vlan"), host)
+            vlans.refuse_guarded(options.trunk, options.guard, host)
         if not options.way or options.way.snat:
             plan += localhost(net, host)
         return plan + admit(net, host)

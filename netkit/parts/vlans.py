@@ -37,6 +37,13 @@ def trunk(value: str, at: str) -> Trunk:
     return tuple(found)
 
 
+def refuse_guarded(tagged: str, guard: bool, host: Host) -> None:
+    """A guarded port sends ARP and IP of its own addresses and nothing else: frames with a tag would die in silence."""
+    if tagged and guard and host.firewall == "nftables":
+        what = "a port that is guarded sends no frame with a tag, so nothing would come of a trunk"
+        raise ConfigError("options.trunk", what, "say -o guard=off too (in CNI: macspoofchk false), or leave trunk out")
+
+
 def filtering(bridge: str, access: int, host: Host) -> Plan:
     """The bridge looks at VLANs, and the host takes part in the access VLAN without a tag.
 

@@ -256,11 +256,6 @@ ip link set dev netkit0 type bridge vlan_filtering 1
 bridge vlan add dev netkit0 vid 10 pvid untagged self
 # localhost:PORT on the host reaches published ports
 sysctl -qw net/ipv4/conf/netkit0/route_localnet=1
-# it can speak for itself only: no spoofed MAC, ARP, address or RA
-nft -f - <<'EOF'
-add element bridge netkit ports { "nk542a8c6fac63" }
-add element bridge netkit bind4 { "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 10.90.0.2, "nk542a8c6fac63" . 02:e0:e9:32:62:71 . 0.0.0.0 }
-EOF
 # the cable between host and container
 ip link add name nk542a8c6fac63 group 28267 address 02:24:7f:7e:34:26 mtu 1450 type veth peer name eth0 netns /proc/1234/ns/net address 02:e0:e9:32:62:71 mtu 1450
 # announce its address by gratuitous ARP
