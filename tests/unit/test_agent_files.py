@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
 
 def host(up: bool = True) -> FakeHost:
     return FakeHost(
-        links=tuple(Link(name, at, mtu=1500, up=up) for at, name in enumerate(LINKS, 2)),
+        links=tuple(Link(name, at, mtu=1500, up=up, carrier=up) for at, name in enumerate(LINKS, 2)),
         addresses={"eth0": ("192.0.2.1/24", "2001:db8::1/64"), "eth1": ("198.51.100.1/24",), "docker0": ()},
         addressing={
             "eth0": (Address("192.0.2.1/24"), Address("fe80::1/64"), Address("2001:db8::1/64")),

@@ -67,7 +67,7 @@ def test_a_host_that_is_silent_for_too_long_withdraws_while_its_link_is_away_as_
     def away(config: Config) -> Iface:
         raise HostError("eth0 is down")
 
-    monkeypatch.setattr(agent, "_iface", away)
+    monkeypatch.setattr(agent._joining, "iface", away)
     monkeypatch.setattr(agent, "_make", lambda member: None)
     agent._follow()
     assert agent.member is not None
