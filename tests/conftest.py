@@ -59,8 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Three workers for two processors: a third of a test's time is waiting for the kernel."""
-    return (len(os.sched_getaffinity(0)) * 3 + 1) // 2
+    """Two workers for each processor: half of a test's time is waiting, for the kernel, a keeper or an agent."""
+    return len(os.sched_getaffinity(0)) * 2
 
 
 def _heed_signals() -> None:
