@@ -163,6 +163,13 @@ def test_of_a_host_that_has_not_spoken_no_flannel_takes_notice() -> None:
     assert flannel.host(data, "a", AGREED) is None
 
 
+@pytest.mark.parametrize(("agreed", "meant"), [("udp", "udp"), ("alloc", "alloc"), ("vxlan", "alloc")])
+def test_a_lease_of_flannels_that_names_no_backend_is_of_the_two_that_never_do(agreed: str, meant: str) -> None:
+    seen = flannel.host(b'{"PublicIP":"192.0.2.2","PublicIPv6":null}', "b", AGREED.replace(backend=agreed))
+    assert seen is not None
+    assert seen.backend == meant
+
+
 def test_ten_thousand_forged_leases_are_believed_whole_or_not_at_all() -> None:
     chance = random.Random(20261124)  # noqa: S311 - the same every time
     believed = 0

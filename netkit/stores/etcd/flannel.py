@@ -120,12 +120,17 @@ def host(data: bytes, node: str, agreed: Settings) -> Host | None:
         agreed.vni,
         _mac(four, "BackendData.VtepMAC"),
         public6=records.public6(other, agreed, "PublicIPv6") if other and other != found else "",
-        backend=records.backend(kind, "BackendType") if kind else "alloc",
+        backend=records.backend(kind, "BackendType") if kind else _unnamed(agreed),
         vtep6=_mac(six, "BackendV6Data.VtepMAC"),
         port=_number(_part(body, "netkit"), "port", "Netkit.Port", 0, 1 << 16),
         key=_key(four, six),
         port6=_number(_part(body, "netkit"), "portv6", "Netkit.PortV6", 0, 1 << 16),
     )
+
+
+def _unnamed(agreed: Settings) -> str:
+    """The backend of a lease that names none: flannel writes no BackendType for its udp and its alloc."""
+    return "udp" if agreed.backend == "udp" else "alloc"
 
 
 def _network(body: dict[str, Any], word: str, usual: int) -> dict[str, Any]:
