@@ -15,6 +15,8 @@ import subprocess
 
 import pytest
 
+from netkit.kernel.spawn import DIRECTORIES
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -97,7 +99,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "openssl": _tool("openssl"),
     "etcd": lambda: shutil.which("etcd") is not None and shutil.which("etcdctl") is not None,
     "frr": lambda: shutil.which("bgpd", path="/usr/lib/frr") is not None and shutil.which("vtysh") is not None,
-    "flanneld": lambda: shutil.which("flanneld") is not None,
+    "flanneld": lambda: shutil.which("flanneld", path=":".join(DIRECTORIES)) is not None,
     "etcd3gw": lambda: importlib.util.find_spec("etcd3gw") is not None,
     "reference-macvlan": lambda: shutil.which("macvlan", path="/opt/cni/bin:/usr/lib/cni") is not None,
     "veth": _link("type", "veth"),

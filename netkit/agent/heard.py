@@ -29,7 +29,7 @@ class Heard:
         if self.found is not None and found.says(self.found):
             return False
         if found.reachable:
-            there = {seen.host.node for seen in found.hosts}
+            there = {seen.host.node for seen in found.hosts} | {node for node, _ in found.parted}
             self._beats = {node: beat for node, beat in self._beats.items() if node in there}
             self.heard = {node: at for node, at in self.heard.items() if node in there}
         self.found = found

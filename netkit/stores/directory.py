@@ -187,18 +187,21 @@ class DirectoryStore:
         self._check()
         claims = tuple(one for kind in self._claims.values() for one in kind.all())
         hosts = self._members.all({one.resource.partition("/")[2]: one.node for one in claims if one.node})
-        beats: dict[str, int | None] = {one.node: None for one in claims if one.node}
+        holders = {one.node for one in claims}
+        beats: dict[str, int | None] = {node: None for node in holders if node}
+        beats |= {node: beat for node, _, beat in self._members.parted()}
         self._sightings.look(beats | {host.node: host.beat for host in hosts})
         if self.node in {host.node for host in hosts} and not self._sightings.silent(self.node):
             self._renewed = self._clock()  # another process of this host has spoken for it
         seen = tuple(Seen(host, self._state(host)) for host in hosts)
-        self._members.forget(one.host.node for one in seen if one.state == GONE)
-        holders = {one.node for one in claims}
-        for host in hosts:
-            if self._is_silent(host.node) and host.node not in holders:
-                self._members.remove(host)  # else a store would have all hosts that there ever were
+        self._members.part((one.host.node for one in seen if one.state == GONE), holders)
+        parted = tuple(self._members.parted())
+        for node, _, beat in parted:
+            if self._is_silent(node):
+                self._members.remove(node, beat)  # else a store would have all hosts that there ever were
         warnings = [text for kind in self._claims.values() for text in kind.warnings] + self._members.warnings
-        return Snapshot(True, "", seen, claims, tuple(warnings))
+        told = tuple(one for one in seen if one.state != GONE or one.host.node in holders)
+        return Snapshot(True, "", told, claims, tuple(warnings), tuple((node, at) for node, at, _ in parted))
 
     def _state(self, host: Host) -> str:
         if host.left or self._is_silent(host.node):

@@ -15,14 +15,26 @@ from netkit.stores.distinct import distinct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Mapping
+    from collections.abc import Container, Iterable, Iterator, Mapping
 
     from netkit.stores.model import Host, Settings
     from netkit.stores.shared import Shared
 
+    #: What tells one writing of a file from another.
+    Sign = tuple[int, int, int]
+
 #: The most hosts of one network; those beyond are passed over.
 HOSTS = 4096
 _BEATS = 1 << 62
+
+
+class _Parted:
+    """The farewell of a host, or its last word: which file said it, its beat and address, and the record if needed."""
+
+    __slots__ = ("beat", "host", "public", "sign")
+
+    def __init__(self, sign: Sign, said: Host, host: Host | None) -> None:
+        self.sign, self.beat, self.public, self.host = sign, said.beat, said.public, host
 
 
 class Members:
@@ -33,14 +45,14 @@ class Members:
         self.settings = settings
         self.warnings: list[str] = []
         self._good = {host.node: host for host in known}
-        self._signs: dict[str, tuple[int, int, int]] = {}
-        self._parted: dict[str, tuple[tuple[int, int, int], Host]] = {}
-        self._odd: dict[str, tuple[tuple[int, int, int], str]] = {}
+        self._signs: dict[str, Sign] = {}
+        self._parted: dict[str, _Parted] = {}
+        self._odd: dict[str, tuple[Sign, str]] = {}
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
         """All hosts, those first that are known for longest; nobody takes what one before it has, or has claimed.
 
-        `holders` are the nodes that have claimed addresses.
+        `holders` are the nodes that have claimed addresses. Who has parted is not among them.
         """
         self.warnings.clear()
         names = self.directory.names()
@@ -50,10 +62,15 @@ class Members:
         if len(known) > HOSTS:
             self._warn("", f"there are more than {HOSTS} hosts")
         self._odd = {name: odd for name, odd in self._odd.items() if name in known}
-        self._parted = {name: parted for name, parted in self._parted.items() if name in known}
+        held = set((holders or {}).values())  # who has a claim after all is told again
+        self._parted = {n: one for n, one in self._parted.items() if n in known and (one.host or n not in held)}
         for name in list(known)[:HOSTS]:
             self._take(name)
         return tuple(distinct(self._good.values(), self._warn, holders))
+
+    def parted(self) -> Iterator[tuple[str, str, int]]:
+        """Those that were let go: node, address and beat."""
+        return ((node, one.public, one.beat) for node, one in self._parted.items() if one.host is None)
 
     def beat(self, node: str) -> int | None:
         """The beat of a host as its file says this instant, None when it has none that can be read."""
@@ -83,23 +100,26 @@ class Members:
         records.host(data, host.node, self.settings)
         self.directory.replace(host.node, data)
 
-    def forget(self, nodes: Iterable[str]) -> None:
-        """Hosts that are gone come after all others from now on, and are there only as long as their files."""
+    def part(self, nodes: Iterable[str], holders: Container[str]) -> None:
+        """Hosts that are gone come after all others from now on, and are there only as long as their files.
+
+        Those that hold nothing are let go: they are told again when their files say something new.
+        """
         for node in nodes:
             host, sign = self._good.pop(node, None), self._signs.pop(node, None)
             if host and sign:
-                self._parted[node] = (sign, host)
+                self._parted[node] = _Parted(sign, host, host if node in holders else None)
 
-    def remove(self, host: Host) -> None:
+    def remove(self, node: str, beat: int) -> None:
         """Remove the file of a host whose time is over, unless it has spoken since we looked.
 
         One that speaks just now has its file again with its next heartbeat. Where it cannot be removed is a warning.
         """
         try:
-            if self._load(host.node).beat == host.beat:
-                self.directory.remove(host.node)
+            if self._load(node).beat == beat:
+                self.directory.remove(node)
         except (ValueError, StateError, ConfigError) as error:
-            self._warn(host.node, str(error))
+            self._warn(node, str(error))
 
     def _take(self, name: str) -> None:
         try:
@@ -107,8 +127,9 @@ class Members:
             sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
             if name in self._good and self._signs.get(name) == sign:
                 return
-            if self._parted.get(name, ((), None))[0] == sign:
-                self._signs[name], self._good[name] = self._parted[name]
+            if (parted := self._parted.get(name)) and parted.sign == sign:
+                if parted.host:
+                    self._signs[name], self._good[name] = sign, parted.host
                 return
             if self._odd.get(name, ((), ""))[0] == sign:  # it makes no more sense than at our last look
                 self._warn(name, self._odd[name][1])

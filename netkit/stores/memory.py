@@ -58,7 +58,7 @@ class Kept:
             self._store = open_store(settings)
             memory = Memory(self._store.settings, Snapshot())
             files.save(name, memory)
-        self._memory, self.settings = memory, memory.settings
+        self.settings = memory.settings
         self._last = memory.snapshot.replace(reachable=False)
         if settings is not None and settings.replace(id=self.settings.id) != self.settings:
             hint = f"use these, or forget them: remove {files.where(name)}"
@@ -121,10 +121,9 @@ class Kept:
         if time.monotonic() - self._saved < _PAUSE:
             return found
         told = found.told().replace(warnings=())
-        memory = Memory(self.settings, told)
         try:
-            self._files.save(self._name, memory)
+            self._files.save(self._name, Memory(self.settings, told))
         except StateError as error:
             return found.replace(warnings=(*found.warnings, error.message))
-        self._memory, self._saved, self._written = memory, time.monotonic(), found
+        self._saved, self._written = time.monotonic(), found
         return found

@@ -126,7 +126,8 @@ class Seen(Value):
 class Snapshot(Value):
     """All that a store holds; when it is not `reachable`, what was known last, and why.
 
-    An unreachable store is no loss of hosts: nothing may be withdrawn because of it.
+    An unreachable store is no loss of hosts: nothing may be withdrawn because of it. Hosts that are gone are among
+    `hosts` while they hold a claim; of all others that have `parted` the node and the address are told.
     """
 
     reachable: bool = True
@@ -134,6 +135,7 @@ class Snapshot(Value):
     hosts: tuple[Seen, ...] = ()
     claims: tuple[Claim, ...] = ()
     warnings: tuple[str, ...] = ()
+    parted: tuple[tuple[str, str], ...] = ()
 
     def claim(self, resource: str) -> Claim | None:
         """The claim of a resource, None when it was never claimed."""
@@ -156,7 +158,8 @@ class Snapshot(Value):
 
     def told(self) -> Snapshot:
         """The same without what changes all the time and means nothing."""
-        return self.replace(hosts=tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in self.hosts))
+        hosts = tuple(seen.replace(host=seen.host.replace(beat=0)) for seen in self.hosts)
+        return self.replace(hosts=hosts, parted=())
 
 
 class LeaseStore(Protocol):

@@ -355,6 +355,32 @@ def test_a_host_that_left_is_gone_and_so_are_its_claims(meeting: Meeting) -> Non
     assert b.acquire(SUBNET).node == "b"
 
 
+def test_of_who_has_parted_the_address_alone_is_told_until_it_is_back(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.renew(me("a"))
+    b.snapshot()
+    a.renew(me("a", left=True))
+    for _ in range(3):
+        seen = b.snapshot()
+        assert [one.host.node for one in seen.hosts] == []
+        assert seen.parted == (("a", me("a").public),)
+    a.renew(me("a"))
+    seen = b.snapshot()
+    assert ([one.host.node for one in seen.hosts], seen.parted) == (["a"], ())
+
+
+def test_who_has_left_and_still_has_a_claim_is_told_whole(meeting: Meeting) -> None:
+    a, b = meeting.join("a"), meeting.join("b")
+    a.renew(me("a"))
+    a.renew(me("a", left=True))
+    assert b.snapshot().parted
+    a.acquire(SUBNET, reserved=True)
+    for _ in range(3):
+        seen = b.snapshot()
+        assert [(one.host.node, one.state) for one in seen.hosts] == [("a", GONE)]
+        assert seen.parted == ()
+
+
 def test_hosts_see_what_the_others_say(meeting: Meeting) -> None:
     a, b = meeting.join("a"), meeting.join("b")
     said = me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07")).replace(

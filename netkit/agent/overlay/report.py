@@ -7,14 +7,18 @@ import time
 
 from netkit.engine.report import Known, Report
 from netkit.errors import StateError
+from netkit.stores.model import GONE
 from netkit.stores.sightings import boottime
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netkit.agent.overlay.watch import Watch
     from netkit.engine.tending import Tended
     from netkit.plan.steps import Step
     from netkit.state.root import Root
+    from netkit.stores.model import Snapshot
 
 _SHOWN = 20
 
@@ -40,20 +44,26 @@ def report(root: Root, network: str, watch: Watch, tended: Tended | None, failed
                 refused=tended.judged.refused[:1000],
                 peers=tuple(
                     Known(
-                        seen.host.node,
-                        seen.host.public,
-                        seen.state,
-                        watch.heard.get(seen.host.node, boottime()),
-                        peers[seen.host.node].endpoints if seen.host.node in peers else (),
+                        node,
+                        address,
+                        state,
+                        watch.heard.get(node, boottime()),
+                        peers[node].endpoints if node in peers else (),
                     )
-                    for seen in found.hosts
-                    if seen.host.node != watch.node
+                    for node, address, state in _all(found)
+                    if node != watch.node
                 ),
             )
     try:
         root.keeper.save(network, now)
     except StateError as error:
         root.warnings.append(error.message)
+
+
+def _all(found: Snapshot) -> Iterator[tuple[str, str, str]]:
+    """All hosts, those that have parted as well: node, address and state."""
+    yield from ((seen.host.node, seen.host.public, seen.state) for seen in found.hosts)
+    yield from ((node, address, GONE) for node, address in found.parted)
 
 
 def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:

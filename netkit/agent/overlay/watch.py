@@ -81,8 +81,8 @@ class Watch(Heard):
         """
         if not found.reachable or not self._before:
             return found
-        for seen in found.hosts:
-            self._before.pop(seen.host.node, None)
+        for node in (*(seen.host.node for seen in found.hosts), *(node for node, _ in found.parted)):
+            self._before.pop(node, None)
         if boottime() - self._begun > self._before_lasts:
             self._before.clear()
         return found.replace(hosts=(*found.hosts, *(seen.replace(state=STALE) for seen in self._before.values())))

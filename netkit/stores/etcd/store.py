@@ -24,7 +24,7 @@ from netkit.stores.etcd.change import Alive, Change
 from netkit.stores.etcd.gateway import Gateway, after
 from netkit.stores.etcd.mirror import Mirror
 from netkit.stores.etcd.reading import Reading
-from netkit.stores.model import ALIVE, LIVELINESS, Claim, Snapshot, Twin
+from netkit.stores.model import ALIVE, GONE, LIVELINESS, Claim, Snapshot, Twin
 from netkit.stores.sightings import boottime
 from netkit.stores.subnets import check_resource
 
@@ -210,7 +210,12 @@ class EtcdStore:
         reading.begin({*leases, *addresses, *nodes}, public)
         claims = (*reading.leases(leases, self._subnets), *reading.addresses(addresses, self._addresses))
         living = {key.removeprefix(self._alive) for key in self._mirror.under(self._alive)}
-        return Snapshot(True, "", reading.hosts(leases, nodes, living), claims, tuple(reading.warnings))
+        hosts, holders = reading.hosts(leases, nodes, living), {claim.node for claim in claims}
+        idle = {
+            seen.host.node: seen.host.public for seen in hosts if seen.state == GONE and seen.host.node not in holders
+        }
+        told, parted = tuple(seen for seen in hosts if seen.host.node not in idle), tuple(idle.items())
+        return Snapshot(True, "", told, claims, tuple(reading.warnings), parted)
 
     def _entry(self, resource: str) -> Entry | None:
         """What stands under the key of a resource."""
