@@ -30,6 +30,12 @@ if TYPE_CHECKING:
     from netkit.state.networks import Up
 
 
+#: For so many rounds the same is wanted of the same peers and routes: what else leads to a peer is looked up then.
+_ROUNDS = 5
+#: By network: what was asked last, the answer, and how often that has been given again.
+_last: dict[str, tuple[tuple[object, ...], tuple[Plan, tuple[str, ...]], int]] = {}
+
+
 class Met(Value):
     """What a round came to: steps that are new, were missing, are no longer wanted; what could not be, and why."""
 
@@ -65,7 +71,17 @@ def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:
 
 
 def wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
-    """The plan for all of them, rules first; no op twice."""
+    """The plan for all of them, rules first, and what could not be planned; as before for the same question."""
+    asked = (net, tuple(peers), host.firewall, host.routes(4), host.routes(6))
+    known, found, times = _last.get(net.name, ((), (Plan(), ()), 0))
+    if known != asked or times >= _ROUNDS:
+        found, times = _planned(net, peers, host), 0
+    _last[net.name] = asked, found, times + 1
+    return found
+
+
+def _planned(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
+    """No op twice."""
     mode: Meeting = driver(net.mode)  # type: ignore[assignment]
     steps: dict[Op, Step] = {}
     failed = []
@@ -79,20 +95,22 @@ def wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, t
 
 def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> Met:
     """Make the kernel and the record have that plan of the others; needs the network's lock and the host's."""
-    former, now = set(up.met.ops), set(wanted.ops)
-    gone = [step for step in up.met if step.op not in now]
-    lost = _to_do(wanted, up.met, host)
+    changed = wanted.steps != up.met.steps  # mostly not: what takes long is left out then
+    now, former = set(wanted.ops if changed else ()), set(up.met.ops if changed else ())
+    gone = tuple(step for step in up.met if step.op not in now) if changed else ()
+    lost = _to_do(wanted, up.met, host) if changed else missing(wanted, host)
     aim = up.replace(met=wanted)
     dropped = (*_leaving(gone, wanted), *_strangers(net, aim, host))
-    if changed := wanted.steps != up.met.steps:
-        session.networks.save_up(aim.replace(met=wanted + Plan(tuple(gone))))
+    if changed:
+        session.networks.save_up(aim.replace(met=wanted + Plan(gone)))
     left = executor.revert(session.kernel, Plan(dropped))
     left += executor.revert(session.kernel, Plan(tuple(lost)))
-    if changed and gone:
+    if gone:
         session.networks.save_up(aim)
+    new = now - former
     return Met(
-        tuple(step for step in lost if step.op not in former),
-        tuple(step for step in lost if step.op in former),
+        tuple(step for step in lost if step.op in new),
+        tuple(step for step in lost if step.op not in new),
         tuple(dropped),
         tuple(f"{error.message} ({step.why})" for step, error in left),
     )
@@ -109,6 +127,8 @@ def _to_do(wanted: Plan, former: Plan, host: Host) -> list[Step]:
 
 def _leaving(gone: Sequence[Step], wanted: Plan) -> tuple[Step, ...]:
     """What takes away what is no longer wanted; an entry that only leads elsewhere now is replaced instead."""
+    if not gone:
+        return ()
     kept = {_key(op) for op in wanted.ops}
     return undo(step for step in gone if _key(step.op) is None or _key(step.op) not in kept).steps
 

@@ -28,6 +28,7 @@ _CODE, _CHAIN = 1, 2
 _VERDICTS = {"drop": 0, "accept": 1, "goto": -4}
 _PROTOCOLS = {"tcp": 6, "udp": 17, "sctp": 132}
 _NF_PROTOCOLS = {"ipv4": 2, "ipv6": 10}
+_declared: dict[str, tuple[list[str], list[str]]] = {}
 
 
 def held(elements: Sequence[Element]) -> set[Element]:
@@ -50,21 +51,25 @@ def held(elements: Sequence[Element]) -> set[Element]:
 def _held(some: Sequence[Element]) -> set[Element]:
     """Of elements of one set, those with their values; none when one of them is not there."""
     family, of = some[0].family, some[0].set
-    keys = [(_ELEMENT, [_key(element)]) for element in some]
+    kinds, value_kinds = _kinds(of)
+    spans = [_encode(kinds, element.key) for element in some]
+    keys = [(_ELEMENT, [(_KEY, [(_VALUE, start)])]) for start, _ in spans]
     try:
         found = ask(_GETSETELEM, family, [(_TABLE, name("netkit")), (_SET, name(of)), (_ELEMENTS, keys)])
     except OSError:
         return set()
     shown = [unpack(unpack(unpack(answer)[_ELEMENTS])[_ELEMENT]) for _, answer in found]
-    return {element for element, one in zip(some, shown, strict=True) if _is(element, one)}
+    return {
+        element
+        for element, span, one in zip(some, spans, shown, strict=True)
+        if _covers(one, span) and (not element.value or _leads_to(unpack(one[_DATA]), value_kinds, element.value))
+    }
 
 
-def _is(element: Element, shown: dict[int, bytes]) -> bool:
-    kinds, value_kinds = _kinds(element.set)
-    start, end = _encode(kinds, element.key)
-    if unpack(shown[_KEY])[_VALUE] != start or (_KEY_END in shown and unpack(shown[_KEY_END])[_VALUE] != end):
-        return False
-    return not element.value or _leads_to(unpack(shown[_DATA]), value_kinds, element.value)
+def _covers(shown: dict[int, bytes], span: tuple[bytes, bytes]) -> bool:
+    """Whether an element that the kernel shows is just that span."""
+    start, end = span
+    return unpack(shown[_KEY])[_VALUE] == start and (_KEY_END not in shown or unpack(shown[_KEY_END])[_VALUE] == end)
 
 
 def plain(elements: Sequence[Element]) -> bool:
@@ -115,9 +120,11 @@ def _leads_to(data: dict[int, bytes], kinds: list[str], value: str) -> bool:
 
 def _kinds(set_name: str) -> tuple[list[str], list[str]]:
     """The types of a set's key and value, as it was declared."""
-    declared = ({**SETS, **MAPS, **GUARD_SETS})[set_name].partition(";")[0]
-    key, _, value = declared.partition(" ")[2].partition(" : ")
-    return key.split(" . "), value.split(" . ")
+    if set_name not in _declared:
+        declared = ({**SETS, **MAPS, **GUARD_SETS})[set_name].partition(";")[0]
+        key, _, value = declared.partition(" ")[2].partition(" : ")
+        _declared[set_name] = key.split(" . "), value.split(" . ")
+    return _declared[set_name]
 
 
 def _encode(kinds: list[str], words: str) -> tuple[bytes, bytes]:

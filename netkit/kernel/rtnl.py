@@ -49,6 +49,9 @@ _NETNSA_NSID, _NETNSA_FD = 1, 3
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 #: RTEXT_FILTER_SKIP_STATS: no counters.
 _EXTENT = attr(IFLA_EXT_MASK, u32(1 << 3))
+#: By family, the links' names and the routes of the last dump, message by message: most come again as they were.
+_dumped: dict[int, tuple[dict[int, str], dict[bytes, tuple[Route, ...]]]] = {}
+_REMEMBERED = 8192
 
 
 class Rtnl(Netlink):
@@ -141,16 +144,21 @@ class Rtnl(Netlink):
 
     def routes(self, ip_family: int) -> tuple[Route, ...]:
         """The unicast routes of one family (4 or 6), of all tables but `local`."""
-        names: dict[int, str] = {}
+        head = RTMSG.pack(_FAMILIES[ip_family], 0, 0, 0, 0, 0, 0, RTN_UNICAST, 0)
+        payloads = self.dump((RTM_GETROUTE, 0, head))
+        names, before = _dumped.pop(ip_family, ({}, {}))
+        if any(self.name(index) != name for index, name in names.items()):
+            names, before = {}, {}
 
         def name(index: int) -> str:
             if index not in names:
                 names[index] = self.name(index)
             return names[index]
 
-        head = RTMSG.pack(_FAMILIES[ip_family], 0, 0, 0, 0, 0, 0, RTN_UNICAST, 0)
-        payloads = self.dump((RTM_GETROUTE, 0, head))
-        return tuple(route for payload in payloads for route in decode.routes(payload, name))
+        found = {each: before[each] if each in before else tuple(decode.routes(each, name)) for each in payloads}
+        if len(found) <= _REMEMBERED:
+            _dumped[ip_family] = names, found
+        return tuple(route for each in payloads for route in found[each])
 
     def is_local(self, address: str) -> bool:
         """Whether packets to this address end on this host."""

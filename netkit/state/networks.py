@@ -5,6 +5,7 @@ from __future__ import annotations
 from netkit.model import Network
 from netkit.plan import rules as _rules  # noqa: F401 - a plan holds rules: reading it needs their kinds
 from netkit.plan.steps import Plan
+from netkit.state.document import load
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -13,6 +14,10 @@ if TYPE_CHECKING:
 
 #: Stands for the host itself where a network's name is asked for; no network can be called so.
 HOST = "@host"
+
+
+#: By path, what was read last and what it says: with hundreds of hosts it is large, and an agent reads it each round.
+_last: dict[str, tuple[bytes, Up]] = {}
 
 
 class Up(Value):
@@ -60,7 +65,8 @@ class Networks:
 
     def up(self, name: str) -> Up | None:
         """What is up of a network, or of HOST; None when nothing is. What an earlier boot made is gone with it."""
-        up = self.root.networks_up.load(name, Up)
+        place = self.root.networks_up
+        up = place.parse(name, lambda data: _read(data, place.where(name)))
         return up if up and up.boot_id in ("", self.root.boot_id()) else None
 
     def all_up(self) -> tuple[Up, ...]:
@@ -71,3 +77,11 @@ class Networks:
     def forget_up(self, name: str) -> bool:
         """Note that a network, or HOST, is down; False when it was."""
         return self.root.networks_up.unlink(name)
+
+
+def _read(data: bytes, where: str) -> Up:
+    """The same bytes say the same as when they were read last."""
+    known = _last.get(where)
+    if known is None or known[0] != data:
+        known = _last[where] = data, load(data, Up, where)
+    return known[1]

@@ -132,6 +132,20 @@ def test_ipv4_routes_of_every_table_but_local(host: KernelHost, ref: NsRef) -> N
     assert set(host.routes(4, ref)) == expected
 
 
+def test_routes_are_told_as_they_are_now_whatever_was_told_before(box: Container, host: KernelHost, ref: NsRef) -> None:
+    assert any((route.dst, route.dev) == ("10.90.0.0/16", "br0") for route in host.routes(4, ref))
+    for words in ("link set br0 name br1", "route del 10.8.0.0/16", "route add 10.8.0.0/16 dev br1 metric 9"):
+        box.run("ip", *words.split())
+    host.forget()
+    told = json.loads(box.run("ip", "-j", "-4", "route", "show", "table", "all", "type", "unicast").stdout)
+    wanted = {
+        (route["dst"], route.get("metric", 0), route.get("dev")) for route in told if route["dst"] != "10.10.0.0/16"
+    }
+    routes = {(route.dst, route.metric, route.dev) for route in host.routes(4, ref) if route.dst != "10.10.0.0/16"}
+    assert routes == wanted
+    assert {dev for _, _, dev in routes} == {"br1"}
+
+
 def test_ipv6_routes_name_gateway_protocol_and_metric(host: KernelHost, ref: NsRef) -> None:
     routes = host.routes(6, ref)
     assert Route("default", 6, "fd00::9", "br0", 142, 1024) in routes
