@@ -38,6 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks, give or take a fifth.
 POLL = 3.0
+#: After a look at beats; more of them have come by then, and are looked at together.
+_BREATH = 0.1
 _MARKER = "network.json"
 
 
@@ -103,6 +105,7 @@ class DirectoryStore:
                 names = self._hint.wait(left)
                 if names and not self._within(partial(self._members.are_beats, names)):
                     return
+                time.sleep(min(left, _BREATH))
 
     def twin(self, session: str) -> Twin | None:
         return self._within(lambda: self._twin(session))
