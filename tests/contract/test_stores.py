@@ -12,12 +12,11 @@ import time
 import pytest
 
 from netkit.errors import ConfigError, ConflictError, PoolFullError, StateError
-from netkit.model import Subnet
-from netkit.stores.choice import lease_address, lease_subnet
+from netkit.stores.choice import lease_subnet
 from netkit.stores.directory import DirectoryStore
 from netkit.stores.etcd.store import EtcdStore
 from netkit.stores.etcd.url import location
-from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Endpoint, Host, Settings
+from netkit.stores.model import ALIVE, GONE, GRACE, LIVELINESS, STALE, Claim, Endpoint, Host, Settings
 from tests.etcds import running
 from tests.features import need
 
@@ -242,15 +241,30 @@ def test_a_network_whose_subnets_have_no_length_gives_out_addresses_alone(meetin
         lease_subnet(a)
 
 
-def test_addresses_of_one_subnet_are_given_once_until_none_is_left(meeting: Meeting) -> None:
-    a, b = meeting.join("a"), meeting.join("b")
-    subnet = Subnet("10.5.72.0/29", "10.5.72.1")
-    given = [lease_address(store, subnet).resource for store in (a, b, a, b, a)]
-    assert sorted(given) == [f"addresses/10.5.72.{last}" for last in range(2, 7)]
+def test_who_finds_a_network_full_tries_nothing_that_a_living_host_has(
+    meeting: Meeting, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    small = Settings("10.5.0.0/16", 18, 7, 3600)
+    a, b, c, d = (meeting.join(node, small) for node in "abcd")
+    for store, reserved in ((a, False), (b, False), (c, True)):
+        store.renew(me(store.node))
+        lease_subnet(store, reserved=reserved)
+    d.renew(me("d"))
+    tried: list[str] = []
+    acquire = d.acquire
+
+    def counted(resource: str, reserved: bool = False) -> Claim:
+        tried.append(resource)
+        return acquire(resource, reserved)
+
+    monkeypatch.setattr(d, "acquire", counted)
     with pytest.raises(PoolFullError):
-        lease_address(a, subnet)
-    with pytest.raises(ConflictError):
-        lease_address(b, subnet, given[0].partition("/")[2])
+        lease_subnet(d)
+    assert tried == []
+    meeting.clock.pass_by(3600 + GRACE, lambda: b.renew(me("b")), lambda: d.renew(me("d")), d.snapshot)
+    assert lease_subnet(d).resource == tried[-1]
+    assert {claim.node for claim in d.snapshot().claims if claim.subnets} == {"b", "c", "d"}
+    assert len(tried) == 1
 
 
 def test_a_silent_host_keeps_what_it_has_until_its_time_is_over(meeting: Meeting) -> None:
