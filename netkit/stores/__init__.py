@@ -24,10 +24,10 @@ def open(url: str, network: str, node: str, settings: Settings | None = None) ->
     scheme, rest = _scheme(url)
     if scheme == "dir":
         from netkit.stores.directory import DirectoryStore
-        from netkit.stores.patience import PATIENCE, Patience
+        from netkit.stores.patience import at_door
 
         path = _path(url, rest)
-        return Patience(PATIENCE).within(lambda: DirectoryStore(path, network, node, settings), path)
+        return at_door(path).within(lambda: DirectoryStore(path, network, node, settings), path)
     if scheme in ("etcd", "etcds"):
         from netkit.stores.etcd.store import EtcdStore
         from netkit.stores.etcd.url import location

@@ -14,9 +14,11 @@ import time
 
 import pytest
 
+from netkit import stores
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
 from netkit.stores import directory, patience, records, shared
+from netkit.stores.choice import lease_subnet
 from netkit.stores.directory import DirectoryStore
 from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings, Snapshot
 
@@ -330,6 +332,54 @@ def test_a_store_that_hangs_is_unreachable_and_is_asked_once_at_a_time() -> None
             return
         except StateError:
             time.sleep(0.01)
+
+
+def test_two_threads_that_ask_at_once_are_both_answered() -> None:
+    patient, begun, waiting = patience.Patience(60.0), threading.Event(), threading.Event()
+    first = threading.Thread(target=patient.within, args=(lambda: begun.set() or waiting.wait(), "/mnt"))
+    first.start()
+    begun.wait()
+    threading.Timer(0.1, waiting.set).start()
+    assert patient.within(lambda: 7, "/mnt") == 7
+    first.join()
+
+
+def test_who_opens_a_store_that_hangs_again_and_again_is_one_thread_that_hangs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, before = threading.Event(), threading.active_count()
+    with monkeypatch.context() as patch:
+        patch.setattr(patience, "PATIENCE", 0.05)
+        patch.setattr(shared.Shared, "open", lambda *_: waiting.wait())
+        for _ in range(5):
+            with pytest.raises(StateError, match="answer"):
+                stores.open(f"dir://{tmp_path}", "web", "a", SETTINGS)
+        assert threading.active_count() == before + 1
+        waiting.set()
+    assert stores.open(f"dir://{tmp_path}", "web", "a", SETTINGS).node == "a"
+
+
+def test_what_a_host_gets_after_it_has_given_up_is_what_it_has_at_its_next_try(
+    store: DirectoryStore, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    waiting, real, hangs = threading.Event(), os.link, [True]
+
+    def late(*args: Any, **given: Any) -> None:
+        if hangs:
+            hangs.clear()
+            waiting.wait()
+        real(*args, **given)
+
+    monkeypatch.setattr(os, "link", late)
+    monkeypatch.setattr(store._patience, "seconds", 0.1)
+    with pytest.raises(StateError, match="does not answer"):
+        lease_subnet(store)
+    assert store.snapshot().of("b") == ()
+    waiting.set()
+    while not store.snapshot().reachable:
+        time.sleep(0.01)
+    assert store.renew(B) == (lease_subnet(store),)
+    assert len(store.snapshot().of("b")) == 1
 
 
 def test_a_link_whose_reply_got_lost_counts_as_made(
