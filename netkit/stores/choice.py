@@ -28,13 +28,16 @@ def lease_subnet(store: LeaseStore, reserved: bool = False, prefer: str = "") ->
         raise ConfigError("cidr", "this network leases no subnets", "give it a cidr and a length")
     seen = store.snapshot()
     mine = [claim for claim in seen.of(store.node) if claim.subnets]
+    mine.sort(key=lambda claim: prefer not in claim.subnets)
+    kept = next((claim for claim in mine if subnets.fits(settings, claim.subnets)), None)
+    if kept:
+        lease = store.acquire(kept.resource, reserved)
+    else:
+        lease = _lease(store, _by_promise(store, seen, prefer), reserved)
     for claim in mine:
-        if subnets.fits(settings, claim.subnets):
-            return store.acquire(claim.resource, reserved)
-    fresh = _lease(store, _by_promise(store, seen, prefer), reserved)
-    for claim in mine:
-        store.release(claim)  # what it had does not fit the network any more
-    return fresh
+        if claim is not kept and not claim.reserved:
+            store.release(claim)  # it fits the network no more, or one of us was killed, or came late
+    return lease
 
 
 def _lease(store: LeaseStore, candidates: Iterable[str], reserved: bool) -> Claim:

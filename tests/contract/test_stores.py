@@ -223,6 +223,14 @@ def test_a_host_has_again_the_subnet_that_it_had_before_if_it_is_still_free(meet
         assert lease_subnet(c, prefer=odd).resource not in ("subnets/10.5.0.0-24", "subnets/10.6.1.0-24")
 
 
+def test_a_host_that_was_killed_between_two_leases_has_one_again(meeting: Meeting) -> None:
+    a = meeting.join("a")
+    for third in (7, 8, 9):
+        a.acquire(f"subnets/10.5.{third}.0-24", reserved=third == 9)
+    assert lease_subnet(meeting.join("a"), prefer="10.5.8.0/24").subnets == ("10.5.8.0/24",)
+    assert {claim.subnets[0] for claim in a.snapshot().of("a")} == {"10.5.8.0/24", "10.5.9.0/24"}
+
+
 def test_subnets_are_leased_from_the_first_to_the_last_that_were_agreed_on(meeting: Meeting) -> None:
     few = SETTINGS.replace(first="10.5.7.0", last="10.5.9.0")
     leased = [lease_subnet(meeting.join(node, few)).subnets[0] for node in "abc"]

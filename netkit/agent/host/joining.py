@@ -100,8 +100,7 @@ class Joining:
         used = self.used()
         if used and used not in held and (lost := _regain(store, used)):
             return first.replace(leased=used, lost=lost)
-        prefer = "" if held or not had else had[0]
-        leased = used or lease_subnet(store, prefer=prefer).subnets
+        leased = used or lease_subnet(store, prefer=had[0] if had else "").subnets
         self.note(leased)
         return first.replace(leased=leased)
 
