@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 
 import pytest
@@ -54,3 +55,28 @@ def test_an_answer_that_tells_of_no_lease_is_an_error_and_no_lease(
         with pytest.raises(StateError, match="makes no sense"):
             lease.keep(known)
     assert lease.id == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "says", "hint"),
+    [
+        (7, "etcdserver: permission denied", "grant"),
+        (8, "etcdserver: mvcc: database space exceeded", "make room"),
+        (8, "etcdserver: too many requests", "slower"),
+        (8, "grpc: received message larger than max", ""),
+    ],
+)
+def test_a_refusal_says_what_to_do_about_what_is_the_matter(
+    code: int, says: str, hint: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    import requests
+
+    gateway = Gateway(location("etcd://127.0.0.1:1/net", ""))
+    session = gateway._clients[0].session
+    answer = requests.Response()
+    answer.status_code, answer._content = 503, json.dumps({"error": says, "code": code}).encode()
+    monkeypatch.setattr(session, "post", lambda *_, **__: answer)
+    with pytest.raises(StateError, match=says) as caught:
+        gateway.call("kv/txn", {})
+    assert hint in caught.value.hint
+    assert bool(caught.value.hint) == bool(hint)

@@ -26,17 +26,19 @@ _AWAY = (4, 13, 14)
 _UNAUTHENTICATED = 16
 #: What etcd says, as a bad argument, of a signed token (JWT) from before some user or role was changed.
 _OUTDATED = "revision of auth store is old"
-_HINTS = {
-    7: "grant this user readwrite on the network's prefix: etcdctl role grant-permission",
-    8: "make room: etcdctl compact, etcdctl defrag, etcdctl alarm disarm",
-}
+#: gRPC's number, a part of what etcd says (one number stands for several things), and what to do.
+_HINTS = (
+    (7, "", "grant this user readwrite on the network's prefix: etcdctl role grant-permission"),
+    (8, "space exceeded", "make room: etcdctl compact REVISION, etcdctl defrag, etcdctl alarm disarm"),
+    (8, "too many requests", "it writes slower than it is asked to: see its disk and who else writes, and try again"),
+)
 
 
 class RefusedError(StateError):
     """etcd answered, and said no; `code` is gRPC's."""
 
     def __init__(self, message: str, code: int) -> None:
-        super().__init__(message, _HINTS.get(code, ""))
+        super().__init__(message, next((hint for at, word, hint in _HINTS if at == code and word in message), ""))
         self.code = code
 
 
