@@ -23,9 +23,11 @@ if TYPE_CHECKING:
     T = TypeVar("T")
     V = TypeVar("V", bound=Value)
 
-__all__ = ["Directory", "Telling", "dump", "is_full", "load"]
+__all__ = ["Directory", "Telling", "dump", "is_full", "load", "refuse_without_links"]
 
 _CORRUPT = ".corrupt-"
+#: What link(2) says of a file just made where there are no hard links: vfat, exFAT, FUSE whose server knows none.
+_NO_LINKS = (errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS)
 _ROOT = "netkit needs root for its state: use sudo, or choose your own place with --root DIR"
 _FULL = "free some space and try again"
 _HINTS = {
@@ -63,6 +65,13 @@ class Telling:
 def is_full(error: StateError) -> bool:
     """Whether it was the lack of space that an error tells of."""
     return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.ENOSPC, errno.EDQUOT)
+
+
+def refuse_without_links(error: OSError, path: str, instead: str) -> None:
+    """StateError when a link to a file that was just made is refused because its filesystem has none."""
+    if error.errno in _NO_LINKS:
+        what = f"{path} is on a filesystem without hard links, and netkit makes new files by them"
+        raise StateError(what, instead) from error
 
 
 class Directory:
@@ -153,6 +162,9 @@ class Directory:
                 os.link(temp, name, src_dir_fd=self.fd, dst_dir_fd=self.fd, follow_symlinks=False)
             except FileExistsError:
                 return False
+            except OSError as error:
+                refuse_without_links(error, self.path, "choose another place with --root DIR")
+                raise
             finally:
                 dirfd.remove(temp, self.fd)
             return True

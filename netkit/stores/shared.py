@@ -17,6 +17,7 @@ import stat
 from netkit.errors import StateError
 from netkit.state import dirfd
 from netkit.state.files import Telling as TellingOfState
+from netkit.state.files import refuse_without_links
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -143,6 +144,7 @@ class Shared:
                     return True
                 if isinstance(error, FileExistsError):
                     return False
+                refuse_without_links(error, self.path, "share one that has them (NFS, ext4...), or use etcd://")
                 raise
             return True
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import binascii
 import contextlib
+import errno
 import json
 import os
 import random
@@ -17,6 +18,7 @@ import pytest
 from netkit import stores
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
+from netkit.state.files import Directory
 from netkit.stores import directory, patience, records, shared
 from netkit.stores.choice import lease_subnet
 from netkit.stores.directory import DirectoryStore
@@ -336,7 +338,12 @@ def test_a_store_that_hangs_is_unreachable_and_is_asked_once_at_a_time() -> None
 
 def test_two_threads_that_ask_at_once_are_both_answered() -> None:
     patient, begun, waiting = patience.Patience(60.0), threading.Event(), threading.Event()
-    first = threading.Thread(target=patient.within, args=(lambda: begun.set() or waiting.wait(), "/mnt"))
+
+    def wait() -> None:
+        begun.set()
+        waiting.wait()
+
+    first = threading.Thread(target=patient.within, args=(wait, "/mnt"))
     first.start()
     begun.wait()
     threading.Timer(0.1, waiting.set).start()
@@ -393,6 +400,25 @@ def test_a_link_whose_reply_got_lost_counts_as_made(
 
     monkeypatch.setattr(os, "link", lossy)
     assert store.acquire("subnets/10.5.73.0-24") == Claim("subnets/10.5.73.0-24", 1, "b")
+
+
+@pytest.mark.parametrize("number", [errno.EPERM, errno.EOPNOTSUPP, errno.ENOSYS])
+def test_a_filesystem_without_hard_links_is_named_as_what_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    def refused(*_: Any, **__: Any) -> None:
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(os, "link", refused)
+    with pytest.raises(StateError, match="without hard links") as caught:
+        join(tmp_path, "a")
+    assert "etcd://" in caught.value.hint
+    assert list((tmp_path / "web").iterdir()) == []
+    place = Directory.open(str(tmp_path / "state"))
+    with pytest.raises(StateError, match="without hard links") as caught:
+        place.create("one", b"")
+    assert "--root" in caught.value.hint
+    assert os.listdir(place.path) == []
 
 
 def test_the_many_names_that_nobody_can_know_are_refused(
