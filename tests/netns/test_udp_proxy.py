@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from bench import flannel
 from tests.features import requires
-from tests.hosts import wait_until
+from tests.hosts import cmdline, wait_until
 from tests.netns.tunnels import DEVICE, PORT, Tunnels
 
 TYPE_CHECKING = False
@@ -67,6 +68,25 @@ for number in range(400):
     data = udp.recv(2000)
     assert data == struct.pack(">H", number) * (200 if number % 40 == 39 else 500), (number, len(data))
 print("all")
+"""
+#: Proxies die under one process, which has another object for each round; prints how many zombies it has at the end.
+_DYING = """
+import json, os, signal, sys, time
+from netkit.agent.udp.proxy import Proxy
+from netkit.agent.udp.settings import Settings
+from netkit.state.root import Root
+from netkit.value import from_json
+def proxy():
+    return Proxy(Root(sys.argv[1]), Settings(**from_json(json.loads(sys.argv[2]))))
+for _ in range(3):
+    assert proxy().start()
+    os.kill(proxy().running()[1], signal.SIGKILL)
+    while proxy().running():
+        time.sleep(0.01)
+proxy().start()
+proxy().stop()
+children = open(f"/proc/self/task/{os.getpid()}/children").read().split()
+print(len(children))
 """
 
 
@@ -360,6 +380,34 @@ def test_after_a_sudden_death_the_next_proxy_goes_on_with_the_same_device(pair: 
     assert a.host.run("ip", "route").stdout == routes
     a.proxy("table", dict.fromkeys(b.local, (b.outer, PORT)))
     assert ping(a, b.address)
+
+
+@pytest.mark.parametrize("gone", ["socket", "state"])
+def test_a_proxy_that_nobody_can_ask_any_more_gives_way_to_the_next(pair: Tunnels, gone: str) -> None:
+    a, b = pair.ends
+    before, (_, old) = _settled(a), a.proxy("running")
+    run = Path(a.host.root) / "run"
+    if gone == "socket":
+        (run / "udp" / f"{DEVICE}.socket").unlink()
+    else:
+        shutil.rmtree(run)
+    assert a.proxy("running") is None
+    assert a.proxy("start") is True
+    (new,) = (pid for pid in a.host.pids() if "agent.udp.process" in cmdline(pid))
+    assert a.proxy("running")[1] == new != old
+    assert wait_until(lambda: _settled(a) == before)
+    a.proxy("table", dict.fromkeys(b.local, (b.outer, PORT)))
+    assert ping(a, b.address)
+    (run / "udp" / f"{DEVICE}.socket").unlink()
+    assert a.proxy("stop") is True
+    assert DEVICE not in a.host.run("ip", "link").stdout
+
+
+def test_an_agent_takes_leave_of_proxies_that_died(pair: Tunnels) -> None:
+    a = pair.a
+    a.proxy("stop")
+    given = {"device": DEVICE, "mtu": a.mtu, "listen": (a.outer, PORT), "local": a.local}
+    assert a.host.python(_DYING, str(a.host.root), json.dumps(given)).stdout.strip() == "0"
 
 
 def _addresses(text: str) -> tuple[int, int, list[str]]:

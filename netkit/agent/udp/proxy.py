@@ -15,9 +15,11 @@ import ipaddress
 import json
 import os
 import select
+import signal
 import socket
 import sys
 
+from netkit.agent.udp import lost
 from netkit.agent.udp.process import socket_name
 from netkit.agent.udp.settings import Settings, check_routes
 from netkit.agent.udp.tun import Tun
@@ -43,7 +45,9 @@ BEGIN, ANSWER, END = 20.0, 20.0, 5.0
 #: So many packets wait in the device for the proxy: some bursts of 64 KB, each cut into packets.
 QUEUE = 4000
 _FAILURES = {kind.kind: kind for kind in (BusyError, ConflictError, HostError, StateError)}
-_CODE = "import sys; sys.path[:0] = {path!r}; from netkit.agent.udp.process import main; main()"
+#: The proxies that this process has started.
+_CHILDREN: list[int] = []
+_CODE = f"import sys; sys.path[:0] = {{path!r}}; from {lost.MODULE} import main; main()"
 
 
 class Proxy:
@@ -52,7 +56,6 @@ class Proxy:
     def __init__(self, root: Root, settings: Settings) -> None:
         self.root = root
         self.settings = settings.check()
-        self._child = 0
 
     def start(self) -> bool:
         """Have a proxy with these settings; whether one had to be started. A running one with others is ended first.
@@ -63,9 +66,7 @@ class Proxy:
         running = self.running()
         begins = running is None or running[0] != self.settings
         if begins:
-            if running is not None:
-                self.stop(remove=False)
-            self._reap()
+            self._end(running, remove=False)
             self._launch()
         self._dress()
         return begins
@@ -95,26 +96,50 @@ class Proxy:
         return found
 
     def stop(self, remove: bool = True) -> bool:
-        """End the proxy, and remove the device unless told otherwise; False when none runs."""
+        """End the proxy, and remove the device unless told otherwise; False when none runs.
+
+        One that does not answer, or whose socket is gone, is found all the same.
+        """
         running = self.running()
-        if running is None:
-            if remove:
-                self._remove_device()
-                self.root.udp.unlink(socket_name(self.settings.device))
-            return False
+        ended = self._end(running, remove)
+        if remove and not running:
+            self._remove_device()
+            self.root.udp.unlink(socket_name(self.settings.device))
+        return ended
+
+    def _end(self, running: tuple[Settings | None, int] | None, remove: bool) -> bool:
+        ended = self._end_asked(running[1], remove) if running else self._end_lost()
+        _reap()
+        return ended
+
+    def _end_asked(self, pid: int, remove: bool) -> bool:
         try:
-            process = os.pidfd_open(running[1])
+            process = os.pidfd_open(pid)
         except ProcessLookupError as error:
-            what = f"the proxy of {self.settings.device}, process {running[1]}, has just ended or is out of our sight"
+            what = f"the proxy of {self.settings.device}, process {pid}, has just ended or is out of our sight"
             raise NotFoundError(what, "try again, or end it where it runs") from error
         try:
             self._ask({"do": "stop", "remove": remove})
-            if not select.select([process], [], [], END)[0]:
-                raise NetkitError(f"the proxy of {self.settings.device} does not end", f"end process {running[1]}")
+            self._see_end(pid, process)
         finally:
             os.close(process)
-        self._reap()
         return True
+
+    def _end_lost(self) -> bool:
+        found = lost.find(self.root, self.settings.device)
+        if found is None:
+            return False
+        pid, process = found
+        try:
+            signal.pidfd_send_signal(process, signal.SIGTERM)
+            self._see_end(pid, process)
+        finally:
+            os.close(process)
+        return True
+
+    def _see_end(self, pid: int, process: int) -> None:
+        if not select.select([process], [], [], END)[0]:
+            raise NetkitError(f"the proxy of {self.settings.device} does not end", f"end process {pid}")
 
     def _remove_device(self) -> None:
         """The device of a proxy that was killed: it goes with its last user once it is told so."""
@@ -122,11 +147,6 @@ class Proxy:
             tun = Tun(self.settings.device)
             tun.persist(False)
             tun.close()
-
-    def _reap(self) -> None:
-        """Take leave of a proxy that we started and that has ended."""
-        if self._child and os.waitid(os.P_PID, self._child, os.WEXITED | os.WNOHANG) is not None:
-            self._child = 0
 
     def _dress(self) -> None:
         """MTU, queue and addresses; what is there already stays."""
@@ -145,7 +165,7 @@ class Proxy:
     def _launch(self) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            self._child = detached.begin(self._command(), "the proxy", writing)
+            _CHILDREN.append(detached.begin(self._command(), "the proxy", writing))
         finally:
             os.close(writing)
         with open(reading, "rb") as pipe:
@@ -186,6 +206,11 @@ class Proxy:
         from netkit.plan.render import quote
 
         return " ".join(quote(word) for word in self._command())
+
+
+def _reap() -> None:
+    """Take leave of proxies that this process has started and that have ended."""
+    _CHILDREN[:] = [pid for pid in _CHILDREN if os.waitid(os.P_PID, pid, os.WEXITED | os.WNOHANG) is None]
 
 
 def _own(subnet: str) -> ipaddress.IPv4Interface | ipaddress.IPv6Interface:
