@@ -17,7 +17,7 @@ from netkit.plan.ops import LinkAdd, RulesAdd, SysctlSet
 from netkit.plan.rules import NetworkRules
 from netkit.plan.steps import Plan, Step
 from netkit.state.networks import HOST
-from netkit.state.probe import listening
+from netkit.state.probe import listening, served
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -158,8 +158,10 @@ def _sizes(session: Session) -> Iterator[Finding]:
 
 def _ports(session: Session) -> Iterator[Finding]:
     """Processes of the host that listen on a published port: who connects from outside reaches the container."""
-    for owner, port in session.ledger.entries():
-        for number in range(port.host_port, port.host_port + min(port.count, 64)):
+    entries = session.ledger.entries()
+    waiting = {protocol: served(protocol) for protocol in {port.protocol for _, port in entries}}
+    for owner, port in entries:
+        for number in sorted(waiting[port.protocol].intersection(range(port.host_port, port.host_port + port.count))):
             if listening(port.protocol, port.host_ip, number):
                 what = f"a process of the host listens on {number}/{port.protocol}, which is published by it"
                 yield Finding(f"attachment {owner}", what, "the published port wins: stop one of the two", DOUBTFUL)

@@ -24,6 +24,8 @@ _KINDS = {
     "udp": (_socket.SOCK_DGRAM, 0),
     "sctp": (_socket.SOCK_STREAM, _SCTP),
 }
+#: The state of a socket that waits, as /proc/net/tcp and /proc/net/udp write it: TCP_LISTEN, and TCP_CLOSE of UDP.
+_WAITING = {"tcp": "0A", "udp": "07"}
 #: The kernel has no such protocol or family: nothing can listen there.
 _ABSENT = (errno.EPROTONOSUPPORT, errno.ESOCKTNOSUPPORT, errno.EAFNOSUPPORT, errno.EADDRNOTAVAIL)
 
@@ -39,6 +41,24 @@ def listening(protocol: str, host_ip: str, port: int) -> bool:
             return False
         raise HostError(f"cannot try port {port}/{protocol} at {host_ip}: {error.strerror}", "run as root") from error
     return False
+
+
+def served(protocol: str) -> set[int]:
+    """The ports at which a socket waits for anybody; one that is connected holds its port, and takes nobody in.
+
+    Of SCTP, for which the kernel has no such table, all ports.
+    """
+    if protocol not in _WAITING:
+        return set(range(1, 1 << 16))
+    found: set[int] = set()
+    for version in ("", "6"):
+        try:
+            with open(f"/proc/thread-self/net/{protocol}{version}", encoding="ascii") as table:
+                words = [line.split(maxsplit=4) for line in table]
+        except FileNotFoundError:  # a host without IPv6
+            continue
+        found |= {int(word[1].rpartition(":")[2], 16) for word in words if word[3] == _WAITING[protocol]}
+    return found
 
 
 def free_port(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 
 import pytest
 
@@ -15,11 +16,18 @@ if TYPE_CHECKING:
 
 
 @pytest.fixture
-def well(lab: Lab, host: HostNs) -> Container:
-    """A container with a published port, on a host with a way out, where nothing is amiss."""
-    lan, container = lab.host("lan"), lab.container()
+def lan(lab: Lab, host: HostNs) -> HostNs:
+    """Where the host's way out leads."""
+    lan = lab.host("lan")
     lab.link(host, lan, ("192.0.2.1/24", "192.0.2.2/24"))
     host.run("ip", "route", "add", "default", "via", "192.0.2.2")
+    return lan
+
+
+@pytest.fixture
+def well(lab: Lab, host: HostNs, lan: HostNs) -> Container:
+    """A container with a published port, on a host with a way out, where nothing is amiss."""
+    container = lab.container()
     host.netkit("attach", "--pid", str(container.pid), "-p", "8080:80", check=True)
     return container
 
@@ -119,3 +127,39 @@ def test_a_full_pool_is_told(host: HostNs, lab: Lab) -> None:
     host.netkit("attach", "--pid", str(lab.container().pid), "--network", "tiny", check=True)
     _, (one,) = doctor(host)
     assert (one["about"], one["severity"]) == ("network tiny", "doubtful")
+
+
+#: Be connected from a port, to whoever is there; or wait at it.
+HOLD = """
+import socket, sys, time
+kind = socket.SOCK_STREAM if sys.argv[1] == "tcp" else socket.SOCK_DGRAM
+held = socket.socket(socket.AF_INET, kind)
+held.bind(("0.0.0.0", int(sys.argv[2])))
+if sys.argv[3:]:
+    held.connect((sys.argv[3], 7000))
+elif sys.argv[1] == "tcp":
+    held.listen()
+print("held", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize("protocol", ["tcp", "udp"])
+def test_of_a_published_range_those_ports_are_told_that_take_callers_and_no_others(
+    host: HostNs, lan: HostNs, lab: Lab, protocol: str
+) -> None:
+    host.netkit("attach", "--pid", str(lab.container().pid), "-p", f"40000-40099:80-179/{protocol}", check=True)
+    held(lan, "tcp", "7000")
+    held(host, protocol, "40003", "192.0.2.2")
+    assert doctor(host) == (0, [])
+    held(host, protocol, "40090")
+    code, (one,) = doctor(host)
+    assert (code, one["severity"]) == (0, "doubtful")
+    assert f"listens on 40090/{protocol}" in one["what"]
+
+
+def held(host: HostNs, *words: str) -> None:
+    """A process there holds a port."""
+    process = host.popen(sys.executable, "-c", HOLD, *words)
+    assert process.stdout is not None
+    assert process.stdout.readline() == "held\n"
