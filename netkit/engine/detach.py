@@ -103,6 +103,7 @@ def collect(session: Session, dry_run: bool = False) -> list[str]:
     done += _unnamed(session, dry_run, errors)
     done += _orphans(session, dry_run, errors)
     done += _lost(session, dry_run, errors)
+    done += _keys(session, dry_run, errors)
     if not dry_run:
         with session.host_lock():
             _try(errors, lambda: bringup.take_down_unused_host(session))
@@ -169,6 +170,18 @@ def _lost(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[st
             done.append(f"ports and rules of {ident}, whose record is lost")
             if not dry_run:
                 _try(errors, lambda ident=ident: _forget(session, ident))
+    return done
+
+
+def _keys(session: Session, dry_run: bool, errors: list[NetkitError]) -> list[str]:
+    """Private keys of overlays that are not there; each goes while nobody can make its overlay."""
+    from netkit.engine import keys
+
+    done: list[str] = []
+    for network in keys.left(session):
+        done.append(f"the private key of {network}, which is no network")
+        if not dry_run:
+            _try(errors, lambda network=network: keys.forget(session.root, network))
     return done
 
 

@@ -48,6 +48,8 @@ _KEY = 32
 _NOTHING = bytes(_KEY)
 #: For so many seconds after a handshake its keys are good (REJECT_AFTER_TIME).
 _FRESH = 180
+#: What makes a key where there is none.
+_ANOTHER = "start the agent anew, or take the overlay down, and up"
 #: struct genlmsghdr: command, version.
 GENERIC = Struct("=BBxx")
 #: struct sockaddr_in and sockaddr_in6 from the port on: the family stands before, in the machine's order.
@@ -136,7 +138,8 @@ def secret(path: str) -> bytes:
             found, data = os.fstat(fd), file.read(128)
     except OSError as error:
         raise HostError(
-            f"cannot read the key in {path}: {error.strerror}", "the agent makes it: start it anew"
+            f"cannot read the key in {path}: {error.strerror}",
+            _ANOTHER,
         ) from error
     if not S_ISREG(found.st_mode) or found.st_mode & 0o077 or found.st_uid not in (0, os.geteuid()):
         raise HostError(f"others may read the key in {path}", f"chmod 600 {path}; chown root {path}")
@@ -144,7 +147,8 @@ def secret(path: str) -> bytes:
         return key_bytes(data.decode("ascii").strip())
     except ValueError as error:
         raise HostError(
-            f"{path} holds no WireGuard key", "remove it: the agent makes another when it starts"
+            f"{path} holds no WireGuard key",
+            f"remove it, and {_ANOTHER}",
         ) from error
 
 

@@ -160,6 +160,11 @@ class Root:
         """Private and preshared keys of encrypted tunnels, by network."""
         return self._lasting("wireguard")
 
+    @property
+    def has_keys(self) -> bool:
+        """Whether there is a directory of such keys; asking makes none."""
+        return self._top("lib", LASTING, durable=True).exists("wireguard")
+
     def reservations(self, network: str) -> Directory:
         """A network's reserved addresses."""
         return self._below(self._lasting("reservations"), network)

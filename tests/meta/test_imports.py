@@ -49,7 +49,7 @@ PLACES = (
     ("rich", ("netkit.cli",), "only people look at colours"),
     ("etcd3gw", ("netkit.stores.etcd",), "an extra, and 200 ms to import: only where a store is in etcd"),
     ("requests", ("netkit.stores.etcd",), "what etcd3gw speaks through, and nobody else"),
-    ("cryptography", ("netkit.agent",), "an extra of 10 MB and compiled: only where a pair of keys is made"),
+    ("cryptography", ("netkit.engine.keys",), "an extra of 10 MB and compiled: only where a pair of keys is made"),
     ("scapy", ("netkit.probe", "netkit.agent"), "half a second to import: only where a process lives long"),
 )
 

@@ -13,7 +13,8 @@ from netkit.errors import ConflictError, HostError, UnsupportedError
 from netkit.model import alone, family
 from netkit.naming import GROUP
 from netkit.parts.backends.common import address_of, route, whole
-from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet, SysctlSet
+from netkit.parts.redirects import redirects
+from netkit.plan.ops import AddrAdd, LinkAdd, LinkSet
 from netkit.plan.rare.wireguard import HINT, LACKING, EndSet, PeerAdd
 from netkit.plan.steps import Plan
 from netkit.value import Value
@@ -29,7 +30,6 @@ PORT, PORT6 = 51820, 51821
 MODES = ("separate", "auto", "ipv4", "ipv6")
 #: Outer IPv6 and UDP, 16 bytes of WireGuard's head and 16 of its tag; over IPv4 20 are left over, as with flannel.
 _OVERHEAD = 80
-_REDIRECTS = "net/ipv4/conf/all/send_redirects"
 
 
 class Way(Value):
@@ -54,7 +54,7 @@ class WireGuardRoutes:
         if not host.makes("wireguard"):
             raise UnsupportedError(LACKING, HINT)
         check(realm)
-        plan = _redirects(host)
+        plan = redirects(host)
         for way in _ways(realm):
             plan += _tunnel(realm, way, mtu)
             plan += sum((whole(realm, version, way.dev, host) for version in way.carries), Plan())
@@ -92,15 +92,6 @@ def _ways(realm: Realm) -> tuple[Way, ...]:
         return (Way("flannel-wg", port, versions, {"ipv4": 4, "ipv6": 6}.get(keys.mode, 0)),)
     both = (Way("flannel-wg", port, (4,), 4), Way("flannel-wg-v6", keys.port6 or PORT6, (6,), 6))
     return tuple(way for way in both if way.carries[0] in versions)
-
-
-def _redirects(host: Host) -> Plan:
-    """The first WireGuard link that is put up turns this off for the whole host, and nobody turns it on again."""
-    was = host.sysctl(_REDIRECTS)
-    if was in (None, "0"):
-        return Plan()
-    off = SysctlSet(_REDIRECTS, "0", str(was))
-    return Plan.of((off, "WireGuard turns ICMP redirects off as it starts; noted, so that it can be taken back"))
 
 
 def _tunnel(realm: Realm, way: Way, mtu: int) -> Plan:
