@@ -7,7 +7,7 @@ import click
 from netkit.cli.command import Group, options, settings_of
 from netkit.cli.output import show, table
 from netkit.cli.peers import peers, watch
-from netkit.errors import ConfigError, HostError, NotFoundError, UsageError
+from netkit.errors import ConfigError, NotFoundError, UsageError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -16,13 +16,15 @@ if TYPE_CHECKING:
     from netkit.model import Network, Subnet
 
 _LARGEST_VNI = (1 << 24) - 1
+#: How the others are told where no store does, and the parameter that says so.
+_OTHERWISE = (("--peer", "peer"), ("--group", "group"), ("--control evpn", "control"))
 
 
 @click.group("overlay", cls=Group)
 def command() -> None:
     """Join the containers of many hosts in one segment.
 
-    Each host has a bridge, and a tunnel (VXLAN) between all bridges of one VNI. Tunnels are not encrypted.
+    Each host has a bridge, and a tunnel (VXLAN) between all bridges of one VNI; with --encrypt it runs in WireGuard.
 
     \b
     Examples:
@@ -40,13 +42,13 @@ def command() -> None:
                  help="This host's own part of a subnet [by its place among the peers]."),
     click.option("--dev", default="", metavar="IF", help="The link to the other hosts [as the route has it]."),
     click.option("--local", default="", metavar="IP", help="This host's address there [its first]."),
-    click.option("--port", default="4789", metavar="N", help="The tunnel's UDP port [4789]."),
+    click.option("--port", metavar="N", help="The tunnel's UDP port [4789; encrypted, 51900 to 51999 by the VNI]."),
     click.option("--peer", multiple=True, metavar="IP", help="Another host of the overlay; may be repeated."),
     click.option("--group", default="", metavar="MCAST", help="A multicast group instead of peers."),
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
     click.option("--store", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
     click.option("--control", default="", metavar="evpn", help="Leave peers to FRR: netkit makes the devices alone."),
-    click.option("--encrypt", is_flag=True, help="Refuse to send in clear; no means for that is there yet."),
+    click.option("--encrypt", is_flag=True, help="Send nothing in clear: WireGuard's keys are told by the store."),
 )  # fmt: skip
 @click.pass_context
 def up(
@@ -57,7 +59,7 @@ def up(
     ip_range: tuple[str, ...],
     dev: str,
     local: str,
-    port: str,
+    port: str | None,
     peer: tuple[str, ...],
     group: str,
     mtu: str | None,
@@ -71,6 +73,7 @@ def up(
     Examples:
       netkit overlay up --vni 42
       netkit overlay up --vni 42 --peer 192.0.2.2 --peer 192.0.2.3
+      netkit overlay up --vni 42 --store etcd://192.0.2.9:2379/netkit --encrypt
       netkit overlay up --vni 7 --subnet 10.7.0.0/16 --subnet fd07::/64 --group 239.1.1.7 --dev eth1
     """
     from netkit import parse
@@ -81,13 +84,14 @@ def up(
 
     if store == "":
         raise ConfigError("--store", "says nothing: a variable that is not set?", "write dir:///path, or leave it out")
+    if encrypt and not store:
+        instead = next((f", and not with {way}" for way, said in _OTHERWISE if ctx.params[said]), "")
+        raise UsageError(
+            f"--encrypt goes with --store{instead}: hosts tell each other their keys there",
+            "name one that all of them share: --store dir:///path, or etcd://host:2379/prefix",
+        )
     if store and (peer or group or ip_range):
         raise UsageError("--store tells who the others are", "leave --peer, --group and --ip-range out")
-    if encrypt:
-        raise HostError(
-            "an overlay cannot be encrypted: its frames would take ESP, which netkit does not drive",
-            "leave --encrypt out on a trusted network; or see netkit agent run, whose backend wireguard encrypts",
-        )
     subnets = parse.subnets(subnet, (), ip_range)
     if ip_range:
         subnets = tuple(_own_gateway(one) for one in subnets)
@@ -98,12 +102,13 @@ def up(
         ip_range,
         check_ifname(dev, "--dev") if dev else "",
         parse.address(local, "--local") if local else "",
-        parse.port(port, "--port"),
+        parse.port(port, "--port") if port is not None else 0,
         tuple(parse.address(each, "--peer") for each in peer),
         parse.address(group, "--group") if group else "",
         parse.mtu(mtu, "--mtu", max((family(one.cidr) for one in subnets), default=4)) if mtu is not None else 0,
         store or "",
         control,
+        encrypt,
     )
     settings = settings_of(ctx)
     net = settings.open().create_overlay(wish)
@@ -149,11 +154,16 @@ def ls(ctx: click.Context) -> None:
             "peers": own.get("peers", "").split(",") if own.get("peers") else [],
             "store": net.store or None,
             "control": own.get("control") or None,
+            "encrypted": bool(own.get("public")),
+            "public_key": own.get("public") or None,
         }
         for net, own in found
     ]
-    rows = [(net.name, own["vni"], own["local"], own["dev"], own["port"], _who_tells(net, own)) for net, own in found]
-    show(settings, told, table(("NETWORK", "VNI", "LOCAL", "DEV", "PORT", "PEERS"), rows))
+    rows = [
+        (net.name, own["vni"], own["local"], own["dev"], own["port"], _sealed(own), _who_tells(net, own))
+        for net, own in found
+    ]
+    show(settings, told, table(("NETWORK", "VNI", "LOCAL", "DEV", "PORT", "ENCRYPTED", "PEERS"), rows))
 
 
 command.add_command(peers)
@@ -171,6 +181,10 @@ def _own_gateway(subnet: Subnet) -> Subnet:
     from netkit.ipam.pool import default_gateway
 
     return subnet.replace(gateway=default_gateway(subnet.ip_range)) if "/" in subnet.ip_range else subnet
+
+
+def _sealed(own: dict[str, str]) -> str:
+    return "yes" if own.get("public") else "no"
 
 
 def _who_tells(net: Network, own: dict[str, str]) -> str:
@@ -192,12 +206,14 @@ def _find(engine: Engine, vni: int) -> Network:
 def _told(net: Network, wish: Wish) -> str:
     """The network, which part of the subnet is this host's, and how others join."""
     own = dict(net.options)
-    lines = [f"{net.name}  {net.device}  VNI {own['vni']}  from {own['local']} by {own['dev']} port {own['port']}"]
+    way = f"from {own['local']} by {own['dev']} port {own['port']}{', encrypted' if wish.encrypt else ''}"
+    lines = [f"{net.name}  {net.device}  VNI {own['vni']}  {way}"]
     for subnet in net.subnets:
         mine = f", this host gives out {subnet.ip_range}" if subnet.ip_range else ""
         lines.append(f"{subnet.cidr} gateway {subnet.gateway}{mine}")
     if wish.store:
-        lines.append(f"other hosts join with: netkit overlay up --vni {own['vni']} --store {wish.store}")
+        too = " --encrypt" if wish.encrypt else ""
+        lines.append(f"other hosts join with: netkit overlay up --vni {own['vni']} --store {wish.store}{too}")
     elif not wish.peers and not wish.group and not wish.control:
         lines.append(
             "alone so far; to join two hosts say on each, this one too:\n"

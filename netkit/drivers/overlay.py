@@ -17,6 +17,7 @@ from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
 from netkit.model import PeerHost, bare, family
 from netkit.naming import bridge_name, check_ifname, mac
+from netkit.parts import sealed
 from netkit.parts.addresses import addresses, announced, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
@@ -50,6 +51,9 @@ PORT = 4789
 #: Control that is FRR's, or another's that speaks BGP.
 EVPN = "evpn"
 _LARGEST_VNI = (1 << 24) - 1
+_OPTIONS = ("vni", "local", "dev", "port", "peers", "group", "store", "control", "key", "public")
+#: What an encrypted overlay is called where hosts agree on one, and say what they speak.
+SEALED = "vxlan-wireguard"
 #: IPv6 takes no link that carries less.
 _SMALLEST = {4: 576, 6: 1280}
 
@@ -57,7 +61,8 @@ _SMALLEST = {4: 576, 6: 1280}
 class OverlayOptions(Options):
     """`local` and `dev` are this host's end of the tunnels, `peers` the others', or `group`, or `store`.
 
-    With `control` evpn another program (FRR) writes the tunnel's entries, and netkit none.
+    With `control` evpn another program (FRR) writes the tunnel's entries, and netkit none. An encrypted overlay has the
+    file of this host's private key (`key`), and its `public` one; its `port` is WireGuard's.
     """
 
     vni: int
@@ -68,6 +73,25 @@ class OverlayOptions(Options):
     group: str
     store: str
     control: str = ""
+    key: str = ""
+    public: str = ""
+
+    @property
+    def end(self) -> str:
+        """The address that this host's tunnel sends from."""
+        return sealed.inside(self.public, self.vni) if self.public else self.local
+
+    def end_of(self, peer: PeerHost) -> str:
+        """The address that a peer's tunnel sends from."""
+        return sealed.inside(peer.key, self.vni) if self.public else peer.address
+
+    @property
+    def tunnel(self) -> Vxlan:
+        """The tunnel, which runs over the underlay, or in a link of WireGuard's."""
+        if self.public:
+            return Vxlan(self.vni, sealed.link_name(self.vni), self.end, PORT)
+        learning = not self.store and not self.control
+        return Vxlan(self.vni, self.dev, self.local, self.port, learning, self.group)
 
 
 class Overlay:
@@ -81,7 +105,7 @@ class Overlay:
         self._read: tuple[Network, OverlayOptions] | None = None
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> OverlayOptions:
-        only(raw, ("vni", "local", "dev", "port", "peers", "group", "store", "control"), self.name, at)
+        only(raw, _OPTIONS, self.name, at)
         if not all(key in raw for key in ("vni", "local", "dev")):
             raise UsageError("an overlay has a VNI and an underlay", "make it with: netkit overlay up --vni N")
         local = parse.address(raw["local"], f"{at}.local")
@@ -100,7 +124,9 @@ class Overlay:
             raise ConfigError(
                 f"{at}.control", "with EVPN the routers say who the others are", "leave --peer, --group and --store out"
             )
-        return OverlayOptions(_vni(raw, at), local, dev, port, tuple(sorted(set(peers))), group, store, control)
+        key, public = _keys(raw, store, at)
+        others = tuple(sorted(set(peers)))
+        return OverlayOptions(_vni(raw, at), local, dev, port, others, group, store, control, key, public)
 
     def device(self, net: Network) -> str:
         return bridge_name(net.name)
@@ -115,11 +141,11 @@ class Overlay:
         options = self._options(net)
         self._refuse(options, host)
         net = net.replace(mtu=self._mtu(net, host))
-        learning = not options.store and not options.control
-        vxlan = Vxlan(options.vni, options.dev, options.local, options.port, learning, options.group)
+        vxlan = options.tunnel
         return (
             network_rules(net, host)
             + guarded(vxlan, host, anybody=bool(options.control))
+            + _sealed(options, net.mtu, host)
             + bridge(net, host, own_mac=mac("overlay gateway", options.local, str(options.vni)))
             + tunnel(vxlan, net.device, net.mtu, host)
             + (silent(options.vni) if options.store else Plan())
@@ -136,8 +162,11 @@ class Overlay:
             raise ConflictError(f"the other hosts of {net.name} are told by EVPN", "leave its peers to the routers")
         if family(peer.address) != family(options.local):
             raise ConflictError(f"host {peer.node} is at {peer.address}, of another family than {options.local}")
-        there = flooded_to(options.vni, peer.address) if not options.store else behind(options.vni, net.device, peer)
-        return let_in(peer.address, options.dev, options.port, options.vni, host) + there
+        if not options.store:
+            return _let_in(options, peer.address, host) + flooded_to(options.vni, peer.address)
+        known = sealed.known(options.vni, options.public, peer, options.port) if options.public else Plan()
+        end = options.end_of(peer)
+        return known + _let_in(options, end, host) + behind(options.vni, net.device, peer, end)
 
     def peers(self, net: Network) -> tuple[str, ...]:
         """The hosts that are named."""
@@ -155,7 +184,9 @@ class Overlay:
     def own(self, net: Network) -> tuple[str, ...]:
         """None of their entries is netkit's business where EVPN writes them."""
         options = self._options(net)
-        return () if options.control else (tunnel_name(options.vni), net.device)
+        if options.control:
+            return ()
+        return (tunnel_name(options.vni), net.device, *((sealed.link_name(options.vni),) if options.public else ()))
 
     def attach(self, net: Network, req: AttachRequest, leases: Sequence[Lease], host: Host) -> Attachment:
         """MACs hold the host's address: two hosts may have containers of one name, and the segment is one."""
@@ -184,6 +215,10 @@ class Overlay:
         options = self._options(net)
         room = _room(options, host)
         smallest = _SMALLEST[max(family(subnet.cidr) for subnet in net.subnets)]
+        carried, least = room + OVERHEAD[6] + sealed.OVERHEAD, sealed.SMALLEST + sealed.OVERHEAD
+        if options.public and carried < least:
+            what = f"{options.dev} carries {carried} bytes, and an encrypted overlay needs {least}"
+            raise HostError(what, "its tunnel's packets are IPv6, which takes no link with less")
         if net.mtu > room or room < smallest:
             hint = f"use {room} or less, or leave it out" if net.mtu else f"its subnets need {smallest}"
             raise ConfigError("mtu", f"{room} bytes are what the tunnel by {options.dev} carries", hint)
@@ -201,6 +236,8 @@ class Overlay:
         self._refuse_peers(options, host)
         if host.link(tunnel_name(options.vni)):
             raise ConflictError(f"VNI {options.vni} is in use by {tunnel_name(options.vni)}", "choose another --vni")
+        if options.public:
+            sealed.refuse(options.vni, host)
 
     def _refuse_peers(self, options: OverlayOptions, host: Host) -> None:
         own = [bare(address) for address in host.addresses(options.dev)]
@@ -224,9 +261,33 @@ class Overlay:
 
 def _room(options: OverlayOptions, host: Host) -> int:
     """What the tunnel carries on the narrowest way to a peer."""
+    overhead = OVERHEAD[6] + sealed.OVERHEAD if options.public else OVERHEAD[family(options.local)]
     link = host.link(options.dev)
     ways = [way.mtu for peer in options.peers if (way := host.way_to(peer)) and way.mtu]
-    return min([*ways, *([link.mtu] if link else [])], default=1500) - OVERHEAD[family(options.local)]
+    return min([*ways, *([link.mtu] if link else [])], default=1500) - overhead
+
+
+def _sealed(options: OverlayOptions, mtu: int, host: Host) -> Plan:
+    """What an encrypted overlay's tunnel runs in; nothing for others."""
+    if not options.public:
+        return Plan()
+    carries = max(mtu + OVERHEAD[6], sealed.SMALLEST)
+    return sealed.sealed(options.vni, options.key, options.public, options.port, carries, host)
+
+
+def _let_in(options: OverlayOptions, end: str, host: Host) -> Plan:
+    """What a peer's tunnel sends comes in."""
+    vxlan = options.tunnel
+    return let_in(end, vxlan.dev, vxlan.port, vxlan.vni, host)
+
+
+def _keys(raw: Mapping[str, object], store: str, at: str) -> tuple[str, str]:
+    """Where the private key is, and the public one; "" for both where an overlay is not encrypted."""
+    if not raw.get("key") and not raw.get("public"):
+        return "", ""
+    if not store:
+        raise ConfigError(f"{at}.key", "hosts tell each other their keys in a store", "name one with --store")
+    return str(raw.get("key")), parse.wireguard_key(raw.get("public"), f"{at}.public")
 
 
 def _vni(raw: Mapping[str, object], at: str) -> int:

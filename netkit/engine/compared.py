@@ -11,6 +11,7 @@ from netkit.errors import StateError
 from netkit.model import PeerHost
 from netkit.parts.tunnel import tunnel_name
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, NeighAdd
+from netkit.plan.rare.wireguard import PeerAdd
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -91,7 +92,7 @@ def gaps(session: Session, net: Network, host: Host) -> Iterator[Gap]:
     if not net.store:
         yield from _flooded(net, options, host)
         return
-    yield from _Comparison(session, net, options.vni, host).gaps()
+    yield from _Comparison(session, net, options, host).gaps()
 
 
 def counters(vni: int) -> dict[str, int]:
@@ -148,8 +149,9 @@ def _flooded_to(options: OverlayOptions, host: Host) -> set[str]:
 class _Comparison:
     """What the keeper judged last, beside the kernel."""
 
-    def __init__(self, session: Session, net: Network, vni: int, host: Host) -> None:
-        self._net, self._vni, self._host = net, vni, host
+    def __init__(self, session: Session, net: Network, options: OverlayOptions, host: Host) -> None:
+        vni = options.vni
+        self._net, self._vni, self._host, self._options = net, vni, host, options
         self._report = report_of(session, net.name)
         self._up = session.networks.up(net.name)
         self._ops = frozenset(self._up.met.ops if self._up else ())
@@ -157,10 +159,13 @@ class _Comparison:
         self._leads = {entry.mac: entry.dst for entry in entries if entry.dst}
         self._in_bridge = {entry.mac for entry in entries if entry.in_bridge}
         self._macs = {each.address: each.mac for each in host.neighbours(net.device)}
-        self._peers = [PeerHost(one.node, one.address, endpoints=one.endpoints) for one in self._report.peers]
+        told = self._report.peers
+        self._peers = [PeerHost(one.node, one.address, endpoints=one.endpoints, key=one.key) for one in told]
+        self._ends = {peer.node: options.end_of(peer) if peer.key else peer.address for peer in self._peers}
+        self._keyed = {peer.key: peer for peer in self._peers if peer.key}
 
     def gaps(self) -> Iterator[Gap]:
-        for dev in (self._net.device, tunnel_name(self._vni)):
+        for dev in sorted({*Overlay().own(self._net)}):
             if self._host.link(dev) is None:
                 yield self._gap(PeerHost("", ""), "", MISSING, dev, "no such link", self._since())
         for peer in self._peers:
@@ -168,8 +173,10 @@ class _Comparison:
                 yield from self._entry(peer, address, mac)
         for step in missing(self._up.met, self._host) if self._up else ():
             if not isinstance(step.op, (FdbAdd, NeighAdd)):
-                yield self._gap(PeerHost("", ""), "", MISSING, step.why, "", self._since())
+                whose = self._keyed.get(step.op.public) if isinstance(step.op, PeerAdd) else None
+                yield self._gap(whose or PeerHost("", ""), "", MISSING, step.why, "", self._since())
         yield from self._unwanted()
+        yield from self._unkeyed()
         for one in self._report.refused:
             at = next((peer for peer in self._peers if peer.node == one.node), PeerHost(one.node, ""))
             yield self._gap(at, one.address, REFUSED, "", "", one.why)
@@ -178,10 +185,11 @@ class _Comparison:
 
     def _entry(self, peer: PeerHost, address: str, mac: str) -> Iterator[Gap]:
         leads = self._leads.get(mac, "")
-        known = any(isinstance(op, FdbAdd) and (op.mac, op.dst) == (mac, peer.address) for op in self._ops)
+        end = self._ends[peer.node]
+        known = any(isinstance(op, FdbAdd) and (op.mac, op.dst) == (mac, end) for op in self._ops)
         why = self._since() if known else "new: the keeper's next round leads there"
-        wanted = f"{mac} by {peer.address}"
-        if leads and leads != peer.address:
+        wanted = f"{mac} by {end}"
+        if leads and leads != end:
             yield self._gap(peer, address, ELSEWHERE, wanted, f"{mac} by {leads}", why.replace("deleted", "changed"))
         elif not leads:
             yield self._gap(peer, address, MISSING, wanted, "", why)
@@ -203,10 +211,19 @@ class _Comparison:
                 peer, why = self._blamed(self._leads.get(mac, ""))
                 yield self._gap(peer, address, UNWANTED, "", f"{address} is {mac}", why)
 
+    def _unkeyed(self) -> Iterator[Gap]:
+        """Peers of WireGuard's that no host of this network is."""
+        known = {op.public for op in self._ops if isinstance(op, PeerAdd)}
+        for dev in Overlay().own(self._net):
+            for one in self._host.wireguard(dev).peers:
+                if one.public not in known:
+                    why = "no host of this network has that key: others have added it"
+                    yield self._gap(PeerHost("", ""), "", UNWANTED, "", f"the key {one.public} on {dev}", why)
+
     def _blamed(self, dst: str) -> tuple[PeerHost, str]:
         """Whose an entry was that nobody has."""
         for one in self._report.peers:
-            if one.address == dst:
+            if self._ends[one.node] == dst:
                 why = "stale: that host has left" if one.state == GONE else "that host does not have it"
                 return PeerHost(one.node, one.address), f"{why}; the keeper's next round takes it away"
         return PeerHost("", dst), "no host of this network has it: others have added it"

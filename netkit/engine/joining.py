@@ -7,14 +7,15 @@ of its own, the first address that no other has.
 from __future__ import annotations
 
 from netkit import stores
-from netkit.drivers.overlay import PORT, Overlay
-from netkit.engine import membership, networks
+from netkit.drivers.overlay import SEALED, Overlay
+from netkit.engine import keys, membership, networks
 from netkit.engine.node import node_of
 from netkit.engine.overlay import Wish, overlay
 from netkit.engine.tending import see_kept
 from netkit.errors import ConfigError, ConflictError, NetkitError, PoolFullError
 from netkit.ipam.pool import Pool, default_gateway
 from netkit.model import ANY, Subnet, family
+from netkit.parts.sealed import HINT
 from netkit.state.probe import listening
 
 TYPE_CHECKING = False
@@ -30,9 +31,15 @@ _GATEWAYS = 4096
 
 def join(session: Session, wish: Wish) -> Network:
     """Make this host's end of an overlay, in agreement with all others, and tell them of it."""
+    if wish.encrypt:
+        keys.ready(HINT)
     net = overlay(wish, session.host())
     with session.network_lock(net.name):
         _refuse_known(session, net.name)
+        private = keys.draw() if wish.encrypt else b""
+        if private:
+            wish = wish.replace(key=keys.place(session.root, net.name), public=keys.public_of(private))
+            net = overlay(wish, session.host())
         _refuse_unfit(session, net)  # before anybody hears of it: whoever comes first decides for all
         agreed = _agree(session, net, wish)
         net = overlay(wish.replace(subnets=_subnets(agreed), port=agreed.port), session.host())
@@ -41,6 +48,8 @@ def join(session: Session, wish: Wish) -> Network:
         _enter(session, member)
         try:
             net = member.net = net.replace(subnets=tuple(_with_gateway(member, subnet) for subnet in net.subnets))
+            if private:
+                keys.keep(session.root, net.name, private)
             net = member.net = networks.make(session, net)
             member.settle()
         except BaseException:
@@ -69,6 +78,7 @@ def leave(session: Session, net: Network) -> None:
         )
     session.root.stores.unlink(net.name)
     session.root.keeper.unlink(net.name)
+    keys.forget(session.root, net.name)
 
 
 def _withdraw(session: Session, member: Membership) -> None:
@@ -92,11 +102,15 @@ def _refuse_unfit(session: Session, net: Network) -> None:
     """Raise what stops this host from having such an overlay."""
     whole = networks.complete(session, net)
     host = session.host()
-    Overlay().network_up(whole, host)
-    options = dict(net.options)
+    mode = Overlay()
+    mode.network_up(whole, host)
+    options = mode.parse_options(dict(net.options), "options")
     tunnels = any(link.kind == "vxlan" for link in session.namespaces.enter(None).socket().links())
-    if not tunnels and listening("udp", ANY[family(options["local"])], int(options["port"])):
-        raise ConflictError(f"UDP port {options['port']} is taken by a process", "`ss -lunp` shows which; see --port")
+    vxlan, port = options.tunnel, options.port
+    wanted = [] if tunnels else [(ANY[family(vxlan.local)], vxlan.port)]
+    wanted += [(address, port) for address in ANY.values()] if options.public else []  # shared with nobody
+    if taken := next((port for address, port in wanted if listening("udp", address, port)), 0):
+        raise ConflictError(f"UDP port {taken} is taken by a process", "`ss -lunp` shows which; see --port")
 
 
 def _agree(session: Session, net: Network, wish: Wish) -> Settings:
@@ -104,7 +118,8 @@ def _agree(session: Session, net: Network, wish: Wish) -> Settings:
     from netkit.stores.model import Settings
 
     four, six = _cidr(net, 4), _cidr(net, 6)
-    wanted = Settings(four or six, vni=wish.vni, cidr6=six if four else "", backend="vxlan", port=wish.port)
+    backend = SEALED if wish.encrypt else "vxlan"
+    wanted = Settings(four or six, vni=wish.vni, cidr6=six if four else "", backend=backend, port=wish.its_port)
     node = node_of(session.root)
     session.root.stores.unlink(net.name)  # what an earlier store of that name held
     try:
@@ -113,6 +128,8 @@ def _agree(session: Session, net: Network, wish: Wish) -> Settings:
         found = stores.open(wish.store, net.name, node).settings
     if found.vni != wish.vni:
         raise ConflictError(f"{net.name} has VNI {found.vni} in {wish.store}, not {wish.vni}", "choose another --name")
+    if found.backend != backend:
+        raise ConflictError(*_otherwise(net.name, wish, found.backend))
     given = {subnet.cidr for subnet in wish.subnets}
     agreed = {cidr for cidr in (found.cidr, found.cidr6) if cidr}
     if given and given != agreed:
@@ -120,9 +137,22 @@ def _agree(session: Session, net: Network, wish: Wish) -> Settings:
             f"{net.name} has the subnets {', '.join(sorted(agreed))} in {wish.store}, not {', '.join(sorted(given))}",
             "leave --subnet out",
         )
-    if wish.port not in (found.port, PORT):
+    if wish.port not in (found.port, 0):
         raise ConflictError(f"{net.name} has port {found.port} in {wish.store}, not {wish.port}", "leave --port out")
     return found
+
+
+def _otherwise(name: str, wish: Wish, backend: str) -> tuple[str, str]:
+    """That the others are encrypted and this host would not be, or the other way round; and what to do."""
+    what = f"in {wish.store} {name} is a network with other settings: "
+    if backend == SEALED:
+        return f"{what}it is encrypted", "say --encrypt, too"
+    if backend == "vxlan":
+        return (
+            f"{what}it is not encrypted",
+            "leave --encrypt out, or choose another --name",
+        )
+    return f"{what}its hosts speak {backend}", "choose another --name"
 
 
 def _cidr(net: Network, version: int) -> str:

@@ -52,6 +52,7 @@ class _Judge:
         self._port = int(dict(net.options)["port"])
         self._holders = {claim.resource.partition("/")[2]: claim.node for claim in found.claims if claim.node}
         self._at = {own.public: "this host itself"}
+        self._keys = {own.key: "this host's own: was this host's state copied?"} if own.key else {}
         self._behind = dict.fromkeys([key for one in own.endpoints for key in (one.address, one.mac)], "this host")
         self._behind[own.vtep] = "this host"
         self._roles = {address for subnet in net.subnets for address in _roles(subnet.cidr)}
@@ -63,17 +64,26 @@ class _Judge:
             self.refused.append(Refusal(host.node, "", why))
             return None
         self._at[host.public] = host.node
+        self._keys[host.key] = f"that of {host.node}, too"
         behind = tuple((one.address, one.mac) for one in self._believed(host))
-        return PeerHost(host.node, host.public, mac=host.vtep, port=host.port, endpoints=behind)
+        return PeerHost(host.node, host.public, mac=host.vtep, port=host.port, endpoints=behind, key=host.key)
 
     def _odd(self, host: Host) -> str:
         if family(host.public) != family(self._own.public):
             return f"it is at {host.public}, of another family than {self._own.public}"
         if host.public in self._at:
             return f"it says to be at {host.public}, which is {self._at[host.public]}"
-        if host.backend != "vxlan":
-            return f"it speaks {host.backend}, not vxlan"
-        return f"its tunnel listens on port {host.port}" if host.port not in (0, self._port) else ""
+        if host.backend != self._own.backend:
+            return f"it speaks {host.backend}, not {self._own.backend}"
+        if host.port not in (0, self._port):
+            return f"its tunnel listens on port {host.port}"
+        return self._key_amiss(host) if self._own.key else ""
+
+    def _key_amiss(self, host: Host) -> str:
+        """Two peers with one key are one peer to the kernel, and it passes over one with our own."""
+        if not host.key:
+            return "it does not say its public key"
+        return f"its public key is {self._keys[host.key]}" if host.key in self._keys else ""
 
     def _believed(self, host: Host) -> Iterator[Endpoint]:
         for one in host.endpoints:

@@ -10,12 +10,14 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from netkit import stores
+from netkit.drivers.overlay import SEALED, Overlay
 from netkit.engine import beats, pools
 from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.tending import see_kept
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.model import bare
 from netkit.naming import mac
+from netkit.parts.tunnel import vtep_mac
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -155,14 +157,15 @@ def itself(session: Session, net: Network, *more: Endpoint) -> Host:
     from netkit.stores.model import Endpoint as Behind
     from netkit.stores.model import Host
 
-    options = dict(net.options)
-    local, vni = options["local"], options["vni"]
-    bridge = mac("overlay gateway", local, vni)
+    options = Overlay().parse_options(dict(net.options), "options")
+    local, vni = options.local, options.vni
+    bridge = mac("overlay gateway", local, str(vni))
     found = {subnet.gateway: Behind(subnet.gateway, bridge) for subnet in net.subnets}
     for ep in (*(record.endpoint for record in session.records.all() if record.endpoint.network == net.name), *more):
         found |= {bare(each): Behind(bare(each), ep.mac) for each in ep.addresses}
     node, start = node_of(session.root), session_of(session.root)
-    return Host(node, local, int(vni), mac("vxlan", local, vni), tuple(found.values()), session=start)
+    host = Host(node, local, vni, vtep_mac(options.end, vni), tuple(found.values()), session=start)
+    return host.replace(backend=SEALED, port=options.port, key=options.public) if options.public else host
 
 
 @contextmanager

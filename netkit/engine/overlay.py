@@ -7,6 +7,7 @@ from netkit.errors import ConfigError, HostError, NotFoundError
 from netkit.ipam.pool import default_gateway, number, prefix_length, span, text
 from netkit.model import Network, Subnet, bare, family
 from netkit.parts.egress import egress
+from netkit.parts.sealed import default_port
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -17,7 +18,10 @@ if TYPE_CHECKING:
 
 
 class Wish(Value):
-    """What a person says of an overlay; "" and () are found out."""
+    """What a person says of an overlay; "", () and 0 are found out.
+
+    One that is to `encrypt` gets the file of its private `key`, and the `public` one, before it is a network.
+    """
 
     vni: int
     name: str = ""
@@ -25,22 +29,31 @@ class Wish(Value):
     ranges: tuple[str, ...] = ()
     dev: str = ""
     local: str = ""
-    port: int = PORT
+    port: int = 0
     peers: tuple[str, ...] = ()
     group: str = ""
     mtu: int = 0
     store: str = ""
     control: str = ""
+    encrypt: bool = False
+    key: str = ""
+    public: str = ""
+
+    @property
+    def its_port(self) -> int:
+        """The tunnel's UDP port, WireGuard's where it is encrypted; that which everybody takes where none is said."""
+        return self.port or (default_port(self.vni) if self.encrypt else PORT)
 
 
 def overlay(wish: Wish, host: Host) -> Network:
     """The network that a wish stands for on this host."""
     dev, local = _underlay(wish, host)
-    options = {"vni": str(wish.vni), "local": local, "dev": dev, "port": str(wish.port)}
+    options = {"vni": str(wish.vni), "local": local, "dev": dev, "port": str(wish.its_port)}
     options |= {"peers": ",".join(wish.peers)} if wish.peers else {}
     options |= {"group": wish.group} if wish.group else {}
     options |= {"store": wish.store} if wish.store else {}
     options |= {"control": wish.control} if wish.control else {}
+    options |= {"key": wish.key, "public": wish.public} if wish.encrypt else {}
     subnets = wish.subnets or (_default_subnet(wish.vni),)
     if not wish.ranges and not wish.store:
         subnets = tuple(part(subnet, local, wish.peers) for subnet in subnets)

@@ -7,13 +7,17 @@ from netkit.value import Value
 
 
 class Known(Value):
-    """Another host as the store tells of it: alive, stale or gone, `heard` so many seconds after this host's start."""
+    """Another host as the store tells of it: alive, stale or gone, `heard` so many seconds after this host's start.
+
+    `key` is its public key where the overlay is encrypted.
+    """
 
     node: str
     address: str
     state: str
     heard: float
     endpoints: tuple[tuple[str, str], ...] = ()
+    key: str = ""
 
 
 class Report(Value):

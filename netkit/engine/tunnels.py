@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 
+from netkit.drivers.overlay import Overlay
 from netkit.engine.compared import report_of
 from netkit.engine.doctor import DOUBTFUL, Finding
 from netkit.kernel import arp, conntrack, echo, inputs
@@ -11,6 +12,7 @@ from netkit.model import bare, family
 from netkit.parts.tunnel import OVERHEAD
 from netkit.plan.ops import LinkAdd, RulesAdd
 from netkit.plan.rare.vxlan import Vxlan
+from netkit.plan.rare.wireguard import EndSet
 from netkit.plan.rules import TunnelFrom
 from netkit.state.networks import HOST
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
     from netkit.engine.session import Session
+    from netkit.model import Network
     from netkit.plan.host import Host
     from netkit.state.networks import Up
 
@@ -36,13 +39,16 @@ def look(session: Session) -> Iterator[Finding]:
     """Everything that is amiss with the tunnels of all networks."""
     host, seen = session.host(), False
     for up in session.networks.all_up():
+        about = f"network {up.network}"
         for op in up.whole.ops if up.network != HOST else ():
             if isinstance(op, LinkAdd) and isinstance(op.info, Vxlan):
-                about, seen = f"network {up.network}", True
+                seen = True
                 yield from _end(about, op.info, host)
                 yield from _ways(about, op, up, host)
                 yield from _holes(about, op, up, host)
                 yield from _firewalls(about, op.info)
+            elif isinstance(op, EndSet):
+                yield from _outside(about, op, session.networks.load(up.network), host)
     yield from _told(session)
     if seen:
         yield from _managers()
@@ -78,6 +84,15 @@ def _end(about: str, tunnel: Vxlan, host: Host) -> Iterator[Finding]:
     if other or mine[0].flags & _DADFAILED:
         what = f"another machine on {tunnel.dev} has the address {local}, too{f': {other}' if other else ''}"
         yield Finding(about, what, "two ends of one tunnel: give one of them another address")
+
+
+def _outside(about: str, end: EndSet, net: Network | None, host: Host) -> Iterator[Finding]:
+    """The underlay of an encrypted overlay: this host's address there, and what else hears or rewrites its packets."""
+    if net is not None and net.mode == Overlay.name:
+        own = dict(net.options)
+        outer = Vxlan(int(own["vni"]), own["dev"], own["local"], end.port)
+        yield from _end(about, outer, host)
+        yield from _firewalls(about, outer)
 
 
 def _ways(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:

@@ -27,6 +27,11 @@ def tunnel_name(vni: int) -> str:
     return f"nkv{vni}"
 
 
+def vtep_mac(local: str, vni: int) -> str:
+    """The MAC of a tunnel's device, by the address that it sends from."""
+    return mac("vxlan", local, str(vni))
+
+
 def guarded(vxlan: Vxlan, host: Host, anybody: bool = False) -> Plan:
     """Nobody gets a frame in who is not let in, or who is not on the underlay; before the tunnel is there."""
     rule = Tunnel(vxlan.dev, vxlan.port, vxlan.vni, anybody or bool(vxlan.group), vxlan.local)
@@ -42,7 +47,7 @@ def let_in(peer: str, dev: str, port: int, vni: int, host: Host) -> Plan:
 def tunnel(vxlan: Vxlan, master: str, mtu: int, host: Host) -> Plan:
     """The tunnel's device as a port of `master`."""
     name = tunnel_name(vxlan.vni)
-    made = LinkAdd(name, "vxlan", GROUP, mac=mac("vxlan", vxlan.local, str(vxlan.vni)), mtu=mtu, info=vxlan)
+    made = LinkAdd(name, "vxlan", GROUP, mac=vtep_mac(vxlan.local, vxlan.vni), mtu=mtu, info=vxlan)
     plan = Plan.of((made, f"the tunnel: frames travel in UDP from {vxlan.local} port {vxlan.port}"))
     if host.sysctl("net/ipv6/conf/default/disable_ipv6") is not None and mtu >= SMALLEST6:
         off = SysctlSet(f"net/ipv6/conf/{name}/disable_ipv6", "1", "0", dev=name)
@@ -67,11 +72,11 @@ def flooded_to(vni: int, peer: str) -> Plan:
     return Plan.of((FdbAdd(FLOODED, tunnel_name(vni), peer), "a peer gets what is sent to everybody"))
 
 
-def behind(vni: int, bridge: str, peer: PeerHost) -> Plan:
-    """Each interface on another host: where its frames go, and its MAC for those who ask."""
+def behind(vni: int, bridge: str, peer: PeerHost, to: str) -> Plan:
+    """Each interface on another host: where its frames go, which is `to`, and its MAC for those who ask."""
     name = tunnel_name(vni)
     steps: list[tuple[Op, str]] = []
     for address, its_mac in peer.endpoints:
-        steps.append((FdbAdd(its_mac, name, peer.address, in_bridge=True), f"{address} is on host {peer.address}"))
+        steps.append((FdbAdd(its_mac, name, to, in_bridge=True), f"{address} is on host {peer.address}"))
         steps.append((NeighAdd(address, its_mac, bridge), f"nobody has to ask who {address} is"))
     return Plan.of(*steps)

@@ -48,7 +48,7 @@ def report(root: Root, network: str, watch: Watch, tended: Tended | None, failed
                         address,
                         state,
                         watch.heard.get(node, boottime()),
-                        peers[node].endpoints if node in peers else (),
+                        *((peers[node].endpoints, peers[node].key) if node in peers else ()),
                     )
                     for node, address, state in _all(found)
                     if node != watch.node
