@@ -20,6 +20,7 @@ _DEFAULTS = {
     "net/ipv6/conf/all/forwarding": "0",
     "net/ipv6/conf/default/accept_ra": "1",
     "net/ipv6/conf/default/disable_ipv6": "0",
+    "net/ipv6/conf/lo/disable_ipv6": "0",
 }
 
 

@@ -162,19 +162,31 @@ def _encoded(attrs: list[Any]) -> bytes:
 
 
 def install(file: str) -> None:
-    """Have this process find WireGuard in its kernel."""
+    """Have this process, and those of netkit that it leaves behind, find WireGuard in their kernel."""
+    from netkit.engine import detached
     from netkit.kernel import decode, messages, wireguard
     from netkit.plan.ops import LinkAdd
 
-    made, shown = messages._ENCODERS[LinkAdd], decode.link
+    made, shown, usual = messages._ENCODERS[LinkAdd], decode.link, detached.command
 
     def make(op: LinkAdd, numbers: Any) -> Any:
         return made(op.replace(kind="bridge") if op.kind == "wireguard" else op, numbers)
 
     def show(payload: bytes) -> Any:
         link, master = shown(payload)
-        return (link.replace(kind="wireguard") if link.name.startswith("flannel-wg") else link), master
+        return (link.replace(kind="wireguard") if link.name.startswith(("flannel-wg", "nkw")) else link), master
 
+    def command(module: str, root: str) -> list[str]:
+        python, option, code, *rest = usual(module, root)
+        path, code = code.split("; from ")
+        return [
+            python,
+            option,
+            f"{path}; from tests import wireguards; wireguards.install({file!r}); from {code}",
+            *rest,
+        ]
+
+    detached.command = command
     messages._ENCODERS[LinkAdd] = make
     decode.link = show
     wireguard.WireGuard = lambda: Family(file)  # type: ignore[assignment,misc,return-value]

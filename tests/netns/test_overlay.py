@@ -156,7 +156,7 @@ def test_only_peers_get_frames_in(lab: Lab, backend: str) -> None:
         (("--vni", "7", "--peer", "192.0.2.2", "--group", "239.1.1.1"), 2, "one by one"),
         (("--vni", "7", "--dev", "eth9"), 3, "no link eth9"),
         (("--vni", "7", "--dev", "eth0", "--local", "192.0.2.9"), 2, "no address 192.0.2.9"),
-        (("--vni", "7", "--dev", "eth0", "--encrypt"), 5, "cannot be encrypted"),
+        (("--vni", "7", "--dev", "eth0", "--encrypt"), 2, "--encrypt goes with --store"),
         (("--vni", "7", "--dev", "eth0", "--store", "dir:///nowhere"), 1, "/nowhere"),
         (("--vni", "50", "--dev", "eth0"), 4, ""),
         (("--vni", "7", "--dev", "eth0", "--port", "9999"), 4, ""),
