@@ -37,7 +37,10 @@ def _of_tunnel(op: Op, number: int) -> tuple[str, str] | None:
     if isinstance(op, LinkSet) and op.up and number == errno.EADDRINUSE and op.dev.startswith(TUNNELS):
         return f"the UDP port of the tunnel {op.dev} is taken by a process", "`ss -lunp` shows which; or choose another"
     if isinstance(op, EndSet) and number == errno.EADDRINUSE:
-        return f"UDP port {op.port} is taken by a process", "`ss -lunp` shows which; or choose another ListenPort"
+        return (
+            f"UDP port {op.port} is taken by a process",
+            "`ss -lunp` shows which; or choose another: ListenPort, --port",
+        )
     if isinstance(op, LinkAdd) and isinstance(op.info, Vxlan) and number == errno.EEXIST:
         what = f"a link of this host is called {op.name}, or has VNI {op.info.vni} at UDP port {op.info.port}"
         return what, "`ip -d link show type vxlan` shows it; choose another VNI, or another port"

@@ -6,6 +6,7 @@ The stand-in (tests/wireguards.py) keeps what a kernel is told, and encrypts not
 from __future__ import annotations
 
 import json
+import shutil
 import subprocess
 import sys
 import time
@@ -18,6 +19,7 @@ from tests.hosts import Completed, HostNs, Lab, wait_until
 from tests.netns.keepers import keeper, kill_keeper
 from tests.netns.test_agent_wireguard import BARE, FOREIGN, LACKING, watch
 from tests.netns.test_overlay import attached, received
+from tests.netns.test_overlay_etcd import InEtcd
 from tests.netns.test_overlay_store import MORE, UP, Crowd, end, forwards, neighbours, reaches
 from tests.oracle import diff
 from tests.wireguards import RUN, public_of
@@ -110,6 +112,10 @@ class Stood(Crowd):
         )
 
 
+class StoodInEtcd(Stood, InEtcd):
+    """The same, with an etcd on the first host in place of the directory."""
+
+
 @pytest.fixture
 def stood(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stood]:
     """Two hosts; over IPv6 alone where a test is given "six"."""
@@ -119,8 +125,9 @@ def stood(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Stood]:
 
 
 @pytest.fixture
-def crowd(lab: Lab) -> Iterator[Crowd]:
-    made = Crowd(lab)
+def crowd(lab: Lab, request: pytest.FixtureRequest) -> Iterator[Crowd]:
+    """The same with the kernel that is there."""
+    made = Crowd(lab, six=request.param == "six")
     yield made
     end(made)
 
@@ -324,14 +331,13 @@ def test_a_link_that_goes_takes_no_frame_into_the_open(stood: Stood) -> None:
     address = attached(two, stood.containers[1])[4]
     assert wait_until(lambda: address in neighbours(one), LONG)
     kill_keeper(one)
+    a_way_out(one)
     clear = watch(one, "udp port 4789")
     one.run("ip", "link", "set", "dev", "nkw42", "down")
     assert pings(stood.containers[0], {"it": address}, 1) == set()
     assert clear.poll() is None
     whole = next(line for line in one.run("ip", "-6", "route").stdout.splitlines() if "metric 1048576" in line)
     one.run("ip", "-6", "route", "del", *whole.split()[:3])
-    one.run("ip", "-6", "neigh", "replace", "fd00:2::fe", "lladdr", "02:00:00:00:00:fe", "dev", "eth0")
-    one.run("ip", "-6", "route", "add", "default", "via", "fd00:2::fe", "dev", "eth0")
     pings(stood.containers[0], {"it": address}, 1)
     assert wait_until(lambda: clear.poll() == 0), "the same without that route is seen, so the capture sees"
 
@@ -367,6 +373,40 @@ def test_who_takes_the_overlay_down_and_up_has_another_key_and_is_followed(stood
     assert wait_until(stood.know_each_other, LONG)
 
 
+def test_a_host_that_starts_anew_has_the_key_that_the_others_know(stood: Stood) -> None:
+    stood.up()
+    assert wait_until(stood.know_each_other, LONG)
+    one = stood.hosts[0]
+    private = stood.private(one)
+    kill_keeper(one)
+    for dev in ("nkv42", "nkw42", "nk-overlay42"):
+        one.run("ip", "link", "del", dev)
+    for dst in (line.split()[0] for line in one.run("ip", "-6", "route", "show", "proto", "142").stdout.splitlines()):
+        one.run("ip", "-6", "route", "del", dst, "proto", "142")
+    one.run("nft", "flush", "ruleset")
+    shutil.rmtree(one.root / "run")
+    stood.netkit(one, "overlay", "peers", check=True)  # starts the keeper
+    assert wait_until(stood.know_each_other, LONG)
+    assert stood.private(one) == private
+    assert wait_until(lambda: stood.netkit(one, "check").stdout == "all holds\n", LONG)
+
+
+@requires("etcd", "etcd3gw")
+def test_keys_are_told_by_etcd_as_well(lab: Lab) -> None:
+    stood = StoodInEtcd(lab)
+    try:
+        stood.up()
+        assert wait_until(stood.know_each_other, LONG)
+        one, two = stood.hosts
+        assert stood.ctl("get", "--prefix", "/netkit/overlay42/").count(stood.public(two)) == 1
+        assert stood.private(two) not in stood.ctl("get", "--prefix", "")
+        stood.netkit(two, "overlay", "down", "--vni", "42", check=True)
+        assert wait_until(lambda: stood.kernel(one)["peers"] == {}, LONG)
+        assert "it is encrypted" in stood.netkit(two, *UP, stood.store).stderr
+    finally:
+        end(stood)
+
+
 @pytest.mark.parametrize("step", [3])
 def test_a_death_at_an_op_leaves_nothing_after_gc(stood: Stood, step: int) -> None:
     host = stood.hosts[0]
@@ -391,8 +431,10 @@ def test_a_death_at_an_op_leaves_nothing_after_gc(stood: Stood, step: int) -> No
 
 
 @requires("wireguard", "wg", "tcpdump", "socat")
+@pytest.mark.parametrize("crowd", ["four", "six"], indirect=True)
 def test_packets_pass_none_is_seen_in_clear_and_what_others_do_is_put_right(crowd: Crowd) -> None:
     one = crowd.hosts[0]
+    a_way_out(one)
     before = [host.snapshot(*crowd.containers) for host in crowd.hosts]
     crowd.up("--encrypt", "--subnet", "10.142.0.0/16", "--subnet", "fd42::/64")
     told = crowd.attach()
@@ -410,6 +452,7 @@ def test_packets_pass_none_is_seen_in_clear_and_what_others_do_is_put_right(crow
         assert reaches(crowd.containers[0], told[1][4], LONG)
         assert one.run("wg", "show", "nkw42", "peers").stdout.strip() == key
     assert one.netkit("check").stdout == "all holds\n"
+    assert "overlay42" not in one.netkit("doctor").stdout
     kill_keeper(one)
     one.run("ip", "link", "set", "dev", "nkw42", "down")
     assert pings(crowd.containers[0], {"it": told[1][4]}, 3) == set()
@@ -426,6 +469,12 @@ def test_packets_pass_none_is_seen_in_clear_and_what_others_do_is_put_right(crow
     assert wait_until(lambda: not any(keeper(host) for host in crowd.hosts), LONG)
     for host, seen in zip(crowd.hosts, before, strict=True):
         assert diff(seen, host.snapshot(*crowd.containers), LEFT) == ""
+
+
+def a_way_out(host: HostNs) -> None:
+    """A default route of IPv6 to a router that takes whatever comes."""
+    host.run("ip", "-6", "neigh", "replace", "fd00:2::fe", "lladdr", "02:00:00:00:00:fe", "dev", "eth0")
+    host.run("ip", "-6", "route", "replace", "default", "via", "fd00:2::fe", "dev", "eth0")
 
 
 def streamed(crowd: Crowd, address: str) -> str:
