@@ -9,9 +9,11 @@ from netkit.engine.repair import missing
 from netkit.engine.report import Report
 from netkit.errors import StateError
 from netkit.model import PeerHost
+from netkit.parts.sealed import link_name
 from netkit.parts.tunnel import tunnel_name
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, NeighAdd
 from netkit.plan.rare.wireguard import PeerAdd
+from netkit.plan.steps import Plan
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -176,7 +178,8 @@ class _Comparison:
                 whose = self._keyed.get(step.op.public) if isinstance(step.op, PeerAdd) else None
                 yield self._gap(whose or PeerHost("", ""), "", MISSING, step.why, "", self._since())
         yield from self._unwanted()
-        yield from self._unkeyed()
+        if self._options.public:
+            yield from self._sealed()
         for one in self._report.refused:
             at = next((peer for peer in self._peers if peer.node == one.node), PeerHost(one.node, ""))
             yield self._gap(at, one.address, REFUSED, "", "", one.why)
@@ -211,14 +214,17 @@ class _Comparison:
                 peer, why = self._blamed(self._leads.get(mac, ""))
                 yield self._gap(peer, address, UNWANTED, "", f"{address} is {mac}", why)
 
-    def _unkeyed(self) -> Iterator[Gap]:
-        """Peers of WireGuard's that no host of this network is."""
-        known = {op.public for op in self._ops if isinstance(op, PeerAdd)}
-        for dev in Overlay().own(self._net):
-            for one in self._host.wireguard(dev).peers:
-                if one.public not in known:
-                    why = "no host of this network has that key: others have added it"
-                    yield self._gap(PeerHost("", ""), "", UNWANTED, "", f"the key {one.public} on {dev}", why)
+    def _sealed(self) -> Iterator[Gap]:
+        """What is amiss with the link that an encrypted tunnel runs in, and peers of it that no host is."""
+        dev, known = link_name(self._vni), {op.public for op in self._ops if isinstance(op, PeerAdd)}
+        steps = self._up.plan if self._up and self._host.link(dev) else ()
+        its = Plan(tuple(step for step in steps if getattr(step.op, "dev", "") in (dev, "lo")))
+        for step in missing(its, self._host):
+            yield self._gap(PeerHost("", ""), "", MISSING, step.why, "", self._since())
+        for one in self._host.wireguard(dev).peers:
+            if one.public not in known:
+                why = "no host of this network has that key: others have added it"
+                yield self._gap(PeerHost("", ""), "", UNWANTED, "", f"the key {one.public} on {dev}", why)
 
     def _blamed(self, dst: str) -> tuple[PeerHost, str]:
         """Whose an entry was that nobody has."""
