@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 
 from netkit.errors import ConflictError, HostError, StateError
 from netkit.stores.model import Claim, Settings, Snapshot
@@ -17,8 +18,9 @@ if TYPE_CHECKING:
     from netkit.state.files import Directory
     from netkit.stores.model import Host, LeaseStore, Twin
 
-#: Seconds between two writes of what is kept, and between two looks whether the store is back.
-_PAUSE = 10.0
+#: What is new is written down at once, but so often in so many seconds at the most: many hosts may come one by one.
+_WRITES, _SPAN = 6, 60.0
+#: Seconds between two looks whether the store is back.
 _POLL = 3.0
 
 
@@ -50,7 +52,7 @@ class Kept:
         self._files = files
         self._name = name
         self._begun = boottime()
-        self._saved = -_PAUSE
+        self._writes: deque[float] = deque(maxlen=_WRITES)
         self._written: Snapshot | None = None
         self._store: LeaseStore | None = None
         memory = files.load(name, Memory)
@@ -118,12 +120,13 @@ class Kept:
         """Write down what differs from what is written; where that fails, the snapshot says so and nothing else."""
         if self._written is not None and found.says(self._written.replace(warnings=found.warnings)):
             return found
-        if time.monotonic() - self._saved < _PAUSE:
+        if len(self._writes) == _WRITES and boottime() - self._writes[0] < _SPAN:
             return found
         told = found.told().replace(warnings=())
         try:
             self._files.save(self._name, Memory(self.settings, told))
         except StateError as error:
             return found.replace(warnings=(*found.warnings, error.message))
-        self._saved, self._written = time.monotonic(), found
+        self._writes.append(boottime())
+        self._written = found
         return found

@@ -115,8 +115,7 @@ def test_other_settings_than_those_of_before_are_a_conflict(place: Place) -> Non
     assert place.start(None).settings.vni == 7
 
 
-def test_what_is_kept_follows_the_store_and_not_its_heartbeats(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(memory, "_PAUSE", 0.0)
+def test_what_is_kept_follows_the_store_and_not_its_heartbeats(place: Place) -> None:
     a, b = place.peer(), place.start()
     b.snapshot()
     written = (place.state / "web").stat()
@@ -127,6 +126,32 @@ def test_what_is_kept_follows_the_store_and_not_its_heartbeats(place: Place, mon
     b.snapshot()
     place.unmount()
     assert [seen.host.public for seen in place.start().snapshot().hosts] == ["192.0.2.9"]
+
+
+def test_what_is_new_is_kept_at_once_and_of_news_without_end_the_last_after_a_while(
+    place: Place, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now, writes = [1000.0], set[int]()
+    monkeypatch.setattr(memory, "boottime", lambda: now[0])
+    a, b = place.peer(), place.start()
+
+    def told(number: int) -> bool:
+        """A host says something new, and whether that is kept."""
+        a.renew(A.replace(public=f"192.0.2.{number}"))
+        b.snapshot()
+        writes.add((place.state / "web").stat().st_ino)
+        return f"192.0.2.{number}" in (place.state / "web").read_text()
+
+    assert told(11)
+    assert told(12), "within seconds of what came before"
+    writes.clear()
+    for number in range(60):
+        now[0] += 2.0
+        told(100 + number)
+    assert len(writes) <= 12 + 1
+    now[0] += 60.0
+    b.snapshot()
+    assert "192.0.2.159" in (place.state / "web").read_text()
 
 
 @pytest.mark.parametrize("data", [b"", b"torn", b"\0" * 4096])
