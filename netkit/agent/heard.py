@@ -26,7 +26,7 @@ class Heard:
             if self._beats.get(host.node) != host.beat:
                 self._beats[host.node] = host.beat
                 self.heard[host.node] = boottime()
-        if self.found is not None and found.says(self.found):
+        if self.found is not None and found.says(self.found) and found.parted == self.found.parted:
             return False
         if found.reachable:
             there = {seen.host.node for seen in found.hosts} | {node for node, _ in found.parted}

@@ -20,3 +20,12 @@ def test_when_a_host_was_heard_is_kept_as_long_as_the_store_tells_of_it() -> Non
     assert set(heard.heard) == {"a", "b"}
     heard.take(told(("b", 2)))
     assert set(heard.heard) == {"b"}
+
+
+def test_that_a_host_which_has_parted_is_forgotten_is_news() -> None:
+    heard = Heard()
+    assert heard.take(told(("b", 1)).replace(parted=(("a", "192.0.2.9"),)))
+    assert not heard.take(told(("b", 2)).replace(parted=(("a", "192.0.2.9"),)))
+    assert heard.take(told(("b", 3)))
+    assert heard.found is not None
+    assert heard.found.parted == ()
