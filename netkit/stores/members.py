@@ -59,12 +59,14 @@ class Members:
         mine = self.directory.node
         there = {*self._good, *names}
         known = {name: None for name in (mine, *self._good, *names) if name in there}
-        if len(known) > HOSTS:
-            self._warn("", f"there are more than {HOSTS} hosts")
         self._odd = {name: odd for name, odd in self._odd.items() if name in known}
         held = set((holders or {}).values())  # who has a claim after all is told again
         self._parted = {n: one for n, one in self._parted.items() if n in known and (one.host or n not in held)}
-        for name in list(known)[:HOSTS]:
+        let_go = dict.fromkeys(node for node, _, _ in self.parted())
+        others = [name for name in known if name not in let_go]
+        if len(others) > HOSTS:
+            self._warn("", f"there are more than {HOSTS} hosts")
+        for name in (*others[:HOSTS], *let_go):
             self._take(name)
         return tuple(distinct(self._good.values(), self._warn, holders))
 

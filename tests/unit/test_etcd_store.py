@@ -16,7 +16,7 @@ from netkit import stores
 from netkit.errors import ConflictError, HostError, StateError
 from netkit.state.files import Directory, dump
 from netkit.stores.choice import lease_subnet
-from netkit.stores.etcd import flannel, gateway, mirror
+from netkit.stores.etcd import flannel, gateway, mirror, reading
 from netkit.stores.etcd import store as module
 from netkit.stores.etcd.mirror import Mirror
 from netkit.stores.etcd.store import EtcdStore
@@ -370,6 +370,19 @@ def test_more_keys_than_anyone_can_know_are_refused(common: Etcd, prefix: str, m
     after = b.snapshot()
     assert not after.reachable
     assert after.claims == before.claims
+
+
+def test_hosts_that_have_left_etcd_are_in_nobodys_way(
+    common: Etcd, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "HOSTS", 3)
+    for number in range(5):
+        left = Host(f"a{number}", f"192.0.2.1{number}", 7, f"02:00:00:00:01:0{number}", left=True)
+        join(common, left.node, prefix=prefix).renew(left)
+    b = join(common, "b", prefix=prefix)
+    b.renew(B)
+    seen = b.snapshot()
+    assert ([one.host.node for one in seen.hosts], seen.warnings) == (["b"], ())
 
 
 ODD_KEYS = (

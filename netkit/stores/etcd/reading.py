@@ -80,9 +80,9 @@ class Reading:
                 since.setdefault(host.node, entry.created)
                 if entry.key not in records_of and self._owner(entry)[0] == "":
                     living.add(host.node)  # flannel says nothing of its life but that its lease goes on
-        if len(found) > HOSTS:
+        if sum(not host.left for host in found.values()) > HOSTS:
             self.warn("nodes", f"there are more than {HOSTS} hosts")
-        few = sorted(found.values(), key=lambda host: since[host.node])[:HOSTS]
+        few = sorted(found.values(), key=lambda host: (host.left, since[host.node]))[:HOSTS]
         return tuple(Seen(host, _state(host, living)) for host in distinct(few, self.warn))
 
     def overlap(self, claim: Claim) -> str:
