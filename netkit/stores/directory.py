@@ -194,6 +194,9 @@ class DirectoryStore:
         beats: dict[str, int | None] = {node: None for node in holders if node}
         beats |= {node: beat for node, _, beat in self._members.parted()}
         self._sightings.look(beats | {host.node: host.beat for host in hosts})
+        if claims != self._last.claims:
+            for one in set(claims).difference(self._last.claims):
+                self._sightings.hear(one.node)
         if self.node in {host.node for host in hosts} and not self._sightings.silent(self.node):
             self._renewed = self._clock()  # another process of this host has spoken for it
         seen = tuple(Seen(host, self._state(host)) for host in hosts)
@@ -220,6 +223,8 @@ class DirectoryStore:
             return False
         if not claim.node:
             return True
+        if self._last.claim(claim.resource) != claim:
+            return False  # its host has lived since our last look
         known = next((seen.host for seen in self._last.hosts if seen.host.node == claim.node), None)
         over = self._is_silent(claim.node) or (known is not None and known.left)
         return over and self._members.beat(claim.node) in (None, known and known.beat)

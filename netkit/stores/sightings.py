@@ -41,6 +41,11 @@ class Sightings:
             silence[node] = self._silence[node] + gap if same else 0.0
         self._beats, self._silence = heard, silence
 
+    def hear(self, node: str) -> None:
+        """A host has given another sign of life than its beat."""
+        if node in self._silence:
+            self._silence[node] = 0.0
+
     def pause(self) -> None:
         """Nothing could be seen: the time until now counts for nothing."""
         self._gap()

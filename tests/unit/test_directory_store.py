@@ -19,7 +19,7 @@ from netkit import stores
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
 from netkit.state.files import Directory
-from netkit.stores import directory, patience, records, shared
+from netkit.stores import directory, members, patience, records, shared
 from netkit.stores.choice import lease_subnet
 from netkit.stores.directory import DirectoryStore
 from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings, Snapshot
@@ -273,6 +273,29 @@ def test_the_file_of_a_host_goes_when_its_time_is_over_and_nothing_is_its_any_mo
     assert [seen.host.node for seen in b.snapshot().hosts] == ["b", "a"]
 
 
+@pytest.mark.parametrize("looks", [0, 1, 2])
+def test_who_is_back_keeps_what_it_gets_though_another_host_has_just_removed_its_file(
+    tmp_path: Path, web: Path, looks: int
+) -> None:
+    now = [1000.0]
+    a, b = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "ab")
+    a.renew(A)
+    b.snapshot()
+    while (web / "nodes" / "a").exists():
+        now[0] += 20
+        b.renew(B)
+        b.snapshot()
+    a.renew(A)
+    (web / "nodes" / "a").unlink()
+    claim = a.acquire(SUBNET)
+    for _ in range(looks):
+        now[0] += 3
+        b.snapshot()
+    with pytest.raises(ConflictError):
+        b.acquire(SUBNET)
+    assert a.renew(A) == (claim,)
+
+
 def test_what_a_host_said_that_has_left_is_read_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     a, b = join(tmp_path, "a"), join(tmp_path, "b")
     a.renew(A.replace(left=True))
@@ -426,6 +449,20 @@ def test_a_filesystem_without_hard_links_is_named_as_what_it_is(
         place.create("one", b"")
     assert "--root" in caught.value.hint
     assert os.listdir(place.path) == []
+
+
+def test_hosts_that_have_left_are_in_nobodys_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(members, "HOSTS", 3)
+    b = join(tmp_path, "b")
+    b.renew(B)
+    for number in range(5):
+        node = f"a{number}"
+        join(tmp_path, node).renew(Host(node, f"192.0.2.1{number}", 7, f"02:00:00:00:01:0{number}", left=True))
+        b.snapshot()
+    last = Host("z", "192.0.2.99", 7, "02:00:00:00:00:99")
+    join(tmp_path, "z").renew(last)
+    seen = b.snapshot()
+    assert ([one.host.node for one in seen.hosts], len(seen.parted), seen.warnings) == (["b", "z"], 5, ())
 
 
 def test_the_many_names_that_nobody_can_know_are_refused(
