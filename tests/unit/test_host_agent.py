@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from netkit.agent.config import Config, Pool
+from netkit.agent.host import agent as module
 from netkit.agent.host import notify, status
 from netkit.agent.host.agent import Agent
 from netkit.agent.host.joining import Ground, Joining
@@ -20,8 +21,9 @@ from netkit.agent.iface import Iface
 from netkit.agent.loop import Loop
 from netkit.errors import HostError
 from netkit.state.root import Root
-from netkit.stores.model import Host, Settings, Snapshot
+from netkit.stores.model import Claim, Host, Settings, Snapshot
 from tests.etcds import running
+from tests.hosts import wait_until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -41,6 +43,7 @@ class Silent:
     held = None
     failure, twin = "etcd does not answer", ""
     fenced = True
+    ends = False
 
     def stop(self, seconds: float) -> bool:
         return False
@@ -105,6 +108,48 @@ def test_an_end_waits_for_a_look_that_has_just_begun() -> None:
     one = Line(store, Host("a", "192.0.2.1"), lambda held: None, lambda: None)  # type: ignore[arg-type]
     assert store.looking.wait(20)
     assert one.stop(FAREWELL)
+
+
+class Hanging(Slow):
+    """A store whose looks hang until it is told to go on; `said` is how often this host has spoken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.said = 0
+        self.goes_on = threading.Event()
+
+    def renew(self, host: Host) -> tuple[Claim]:  # type: ignore[override]
+        self.said += 1
+        return (Claim("subnets/10.5.7.0-24", 1, "a"),)
+
+    def watch(self, seconds: float) -> Snapshot:
+        self.looking.set()
+        self.goes_on.wait()
+        return Snapshot()
+
+
+def test_a_link_that_comes_back_while_the_store_hangs_leaves_nobody_silent(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store, links = Hanging(), [MEMBER.iface.replace(dev="eth1", public="192.0.2.9"), MEMBER.iface, MEMBER.iface]
+    monkeypatch.setattr(agent._joining, "iface", lambda config: links.pop(0))
+    monkeypatch.setattr(agent._joining, "member", lambda: MEMBER)
+    monkeypatch.setattr(agent._joining, "_store", store)
+    monkeypatch.setattr(agent, "_make", lambda member: None)
+    monkeypatch.setattr(module, "_END", 0.1)
+    agent._begin(MEMBER)
+    first = agent._line
+    assert first is not None
+    assert store.looking.wait(20)
+    agent._follow()
+    assert agent._line is first, "it hangs, and its store is not to be touched"
+    store.goes_on.set()
+    assert first.stop(20)
+    before = store.said
+    agent._follow()
+    assert wait_until(lambda: store.said > before)
+    assert agent._line is not None
+    assert agent._line.stop(20)
 
 
 class Broken(Slow):

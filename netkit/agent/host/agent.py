@@ -39,6 +39,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two full rounds, from what happens to the round that follows, and between two tries to join.
 ROUND, SOON, AGAIN = 10.0, 0.2, 2.0
+#: For so long a round waits for a line that is to begin anew; one that hangs longer is seen again by the next.
+_END = 5.0
 
 
 class Agent:
@@ -206,7 +208,7 @@ class Agent:
         if iface.replace(why="") != member.iface.replace(why=""):
             self._tell(f"the link is {iface.dev} {iface.public}, MTU {iface.mtu}")
             self._rejoin(member, line)
-        elif line.held is not None and not line.failure and self._other(line, member):
+        elif line.ends or (line.held is not None and not line.failure and self._other(line, member)):
             self._rejoin(member, line)
         elif (line.fenced or line.twin) and line.failure and not member.lost:
             self._withdraw(member, line.twin)
@@ -218,7 +220,7 @@ class Agent:
 
     def _rejoin(self, member: Member, line: Line) -> None:
         """Begin anew with what is now true; where that fails, go on as before and try again with the next round."""
-        if not line.stop(5.0):
+        if not line.stop(_END):
             return
         try:
             now = self._joining.member()

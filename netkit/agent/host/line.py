@@ -55,6 +55,11 @@ class Line(Heard):
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
 
+    @property
+    def ends(self) -> bool:
+        """Whether it was told to end: soon nobody says any more that this host lives."""
+        return self._stopping.is_set()
+
     def stop(self, seconds: float) -> bool:
         """End the thread; False when it still hangs after so many seconds, and the store is not to be used."""
         self._stopping.set()
