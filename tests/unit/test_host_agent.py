@@ -12,14 +12,15 @@ import pytest
 
 from netkit.agent.config import Config, Pool
 from netkit.agent.host import agent as module
-from netkit.agent.host import notify, status
+from netkit.agent.host import care, notify, status
 from netkit.agent.host.agent import Agent
 from netkit.agent.host.joining import Ground, Joining
 from netkit.agent.host.line import FAREWELL, Line
 from netkit.agent.host.member import Member
 from netkit.agent.iface import Iface
 from netkit.agent.loop import Loop
-from netkit.errors import HostError
+from netkit.engine.service import Engine
+from netkit.errors import BusyError, HostError
 from netkit.state.root import Root
 from netkit.stores.model import Claim, Host, Settings, Snapshot
 from tests.etcds import running
@@ -168,6 +169,48 @@ def test_an_agent_ends_when_the_thread_that_speaks_for_it_has(agent: Agent) -> N
         told.clear()
     with pytest.raises(ZeroDivisionError):
         agent.round()
+
+
+@pytest.mark.root
+def test_namespaces_that_could_not_be_numbered_are_numbered_later(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str] | None] = []
+
+    def busy(_: Engine, idents: set[str] | None) -> None:
+        asked.append(idents and set(idents))
+        raise BusyError("the lock is taken")
+
+    monkeypatch.setattr(Engine, "number_namespaces", busy)
+    root = Root(str(tmp_path))
+    one = care.Care(str(tmp_path), Loop(), lambda why: None)
+    one._number()
+    one._number()
+    monkeypatch.setattr(Engine, "number_namespaces", lambda _, idents: asked.append(idents and set(idents)))
+    one._number()
+    root.attachments.write("aa", b"")
+    one._hear_records()
+    monkeypatch.setattr(Engine, "number_namespaces", busy)
+    one._number()
+    monkeypatch.setattr(Engine, "number_namespaces", lambda _, idents: asked.append(idents and set(idents)))
+    root.attachments.write("bb", b"")
+    one._hear_records()
+    one._number()
+    assert asked == [None, None, None, {"aa"}, {"aa", "bb"}]
+
+
+@pytest.mark.root
+def test_more_records_than_the_kernel_tells_of_are_all_looked_at(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[set[str] | None] = []
+    monkeypatch.setattr(Engine, "number_namespaces", lambda _, idents: asked.append(idents and set(idents)))
+    one = care.Care(str(tmp_path), Loop(), lambda why: None)
+    one._number()
+    monkeypatch.setattr(one._records, "told", lambda: ("aa", ""))
+    one._hear_records()
+    one._number()
+    assert asked == [None, None]
 
 
 def test_what_another_thread_wakes_at_any_instant_is_called() -> None:

@@ -72,9 +72,12 @@ class Care:
             self._changed(" and ".join(told))
 
     def _hear_records(self) -> None:
-        names = [name for name in self._records.told() if name.isalnum()]  # not what was set aside
-        if names and self._new is not None:
-            self._new.update(names)
+        told = self._records.told()
+        if "" in told:
+            self._new = None  # so much happened that the kernel has not told all
+        elif self._new is not None:
+            self._new.update(name for name in told if name.isalnum())  # not what was set aside
+        if self._new or self._new is None:
             self._loop.within(SOON, self._number)
 
     def _number(self) -> None:
@@ -83,6 +86,8 @@ class Care:
             Engine(self._root or None).number_namespaces(new)
         except NetkitError as error:
             self.failed = (error.message,)
+            self._new = new
+            self._loop.within(MINUTE, self._number)
 
     def _hear_tables(self) -> None:
         if self._tables.gone():
