@@ -76,6 +76,8 @@ class Keeper:
 
     def _tend(self, engine: Engine, net: Network) -> None:
         watch = self._watches[net.name]
+        if watch.died:
+            raise watch.died
         if watch.found is None:
             return  # the first look is under way
         try:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 
 from netkit import stores
 from netkit.agent.heard import Heard
-from netkit.errors import ConflictError, NetkitError
+from netkit.errors import BusyError, ConflictError, NetkitError
 from netkit.state.locks import lock
 from netkit.state.root import Root
 from netkit.stores.memory import Memory
@@ -31,7 +32,8 @@ _MANY = 50
 class Watch(Heard):
     """What a network's store holds by now, and when each host was heard last.
 
-    `changed` is called, in the watching thread, whenever `found` says something new.
+    `changed` is called, in the watching thread, whenever `found` says something new. `died` is what ended the thread,
+    if anything did.
     """
 
     def __init__(self, root: str, net: Network, node: str, changed: Callable[[], None]) -> None:
@@ -40,6 +42,7 @@ class Watch(Heard):
         self.node = node
         self._root, self._network, self._changed = root, net.name, changed
         self._stopping = False
+        self.died: BaseException | None = None
         self._begun = boottime()
         self._before, self._before_lasts = _remembered(root, net.name)
         threading.Thread(target=self._run, daemon=True).start()
@@ -56,8 +59,12 @@ class Watch(Heard):
                 self._take(store.watch(_LOOK) if self.found else store.snapshot())
                 self._clear(store)
             except NetkitError as error:
-                self._take(Snapshot(False, error.message))
+                self._take((self.found or Snapshot()).replace(reachable=False, why=error.message))
                 time.sleep(_PAUSE)
+            except BaseException as error:
+                self.died = error  # whoever owns us must end with us: nobody else looks at this store
+                self._changed()
+                return
 
     def _clear(self, store: LeaseStore) -> None:
         """Give back what hosts have left behind that are gone: only who has watched for long can tell that."""
@@ -67,12 +74,13 @@ class Watch(Heard):
         left = [claim.resource for claim in self.found.claims if claim.node in gone and not claim.reserved]
         if not left:
             return
-        with lock(Root(self._root or None), f"network-{self._network}"):  # no command takes it from us meanwhile
+        with (
+            contextlib.suppress(BusyError),  # after the next look there is another chance
+            lock(Root(self._root or None), f"network-{self._network}", 0),  # no command takes it from us meanwhile
+        ):
             for resource in left[:_MANY]:
-                try:
+                with contextlib.suppress(ConflictError):  # another host was faster
                     store.release(store.acquire(resource))
-                except ConflictError:
-                    continue  # another host was faster
 
     def _with_those_of_before(self, found: Snapshot) -> Snapshot:
         """The same, with hosts that were there when the keeper before us died and of which nothing can be read now.
