@@ -447,6 +447,15 @@ def test_nobody_takes_the_endpoints_or_the_tunnel_of_one_who_was_there_before(me
     assert b.snapshot().told().hosts == before.hosts
 
 
+def test_an_address_is_behind_the_host_that_has_claimed_it_whoever_said_so_first(meeting: Meeting) -> None:
+    a, b, c = (meeting.join(node) for node in "abc")
+    a.renew(me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07")))
+    b.acquire(ADDRESS)
+    b.renew(me("b", "192.0.2.2", Endpoint("10.5.72.7", "02:00:00:00:02:07")))
+    behind = {seen.host.node: [one.mac for one in seen.host.endpoints] for seen in c.snapshot().hosts}
+    assert behind == {"a": [], "b": ["02:00:00:00:02:07"]}
+
+
 def test_a_network_has_one_set_of_settings(meeting: Meeting) -> None:
     meeting.join("a")
     with pytest.raises(ConflictError, match="other settings"):

@@ -16,7 +16,7 @@ from netkit.stores.subnets import ranges
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Iterator
+    from collections.abc import Callable, Iterable, Iterator, Mapping
     from typing import TypeVar
 
     from netkit.stores.etcd.mirror import Entry
@@ -70,8 +70,17 @@ class Reading:
         claims = (self._claim(entry, "addresses", prefix) for entry in entries.values())
         return (claim for claim in claims if claim)
 
-    def hosts(self, leases: dict[str, Entry], records_of: dict[str, Entry], alive: Iterable[str]) -> tuple[Seen, ...]:
-        """All hosts: those of netkit by their records, those of flannel by their leases; who came first is first."""
+    def hosts(
+        self,
+        leases: dict[str, Entry],
+        records_of: dict[str, Entry],
+        alive: Iterable[str],
+        holders: Mapping[str, str],
+    ) -> tuple[Seen, ...]:
+        """All hosts: those of netkit by their records, those of flannel by their leases; who came first is first.
+
+        `holders` are the nodes that have claimed addresses.
+        """
         living, found, since = set(alive), dict[str, Host](), dict[str, int]()
         for entry in sorted((*leases.values(), *records_of.values()), key=lambda one: one.created):
             host = self._record(entry) if entry.key in records_of else self._of_lease(entry)
@@ -83,7 +92,7 @@ class Reading:
         if sum(not host.left for host in found.values()) > HOSTS:
             self.warn("nodes", f"there are more than {HOSTS} hosts")
         few = sorted(found.values(), key=lambda host: (host.left, since[host.node]))[:HOSTS]
-        return tuple(Seen(host, _state(host, living)) for host in distinct(few, self.warn))
+        return tuple(Seen(host, _state(host, living)) for host in distinct(few, self.warn, holders))
 
     def overlap(self, claim: Claim) -> str:
         """The subnet that was leased at our last look and shares addresses with a claim, "" when there is none."""

@@ -210,7 +210,8 @@ class EtcdStore:
         reading.begin({*leases, *addresses, *nodes}, public)
         claims = (*reading.leases(leases, self._subnets), *reading.addresses(addresses, self._addresses))
         living = {key.removeprefix(self._alive) for key in self._mirror.under(self._alive)}
-        hosts, holders = reading.hosts(leases, nodes, living), {claim.node for claim in claims}
+        hosts = reading.hosts(leases, nodes, living, {one.resource.partition("/")[2]: one.node for one in claims})
+        holders = {claim.node for claim in claims}
         idle = {
             seen.host.node: seen.host.public for seen in hosts if seen.state == GONE and seen.host.node not in holders
         }
