@@ -83,7 +83,7 @@ def read(path: str) -> SubnetEnv | None:
     return SubnetEnv(
         tuple(each for network, _ in _KEYS.values() for each in _prefixes(found.get(network, ""))),
         tuple(each for _, subnet in _KEYS.values() for each in _prefixes(found.get(subnet, ""))),
-        int(mtu) if mtu.isascii() and mtu.isdigit() else 0,
+        int(mtu) if mtu.isascii() and mtu.isdigit() and len(mtu) <= 5 else 0,
         found.get("FLANNEL_IPMASQ") == "true",
     )
 

@@ -53,7 +53,7 @@ def bridge_named(raw: Mapping[str, object], at: str) -> str:
 def number(raw: Mapping[str, object], key: str, at: str) -> int:
     """A whole number of 32 bits, 0 when it is not there."""
     value = str(raw.get(key, "0"))
-    if value.isascii() and value.isdigit() and int(value) <= _LARGEST:
+    if value.isascii() and value.isdigit() and len(value) <= 10 and int(value) <= _LARGEST:
         return int(value)
     raise ConfigError(f"{at}.{key}", f"{value[:40]!r} is no number", f"a whole number up to {_LARGEST}")
 

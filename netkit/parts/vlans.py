@@ -8,6 +8,8 @@ from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from netkit.plan.host import Host
 
 HIGHEST = 4094
@@ -19,8 +21,8 @@ def vlan(value: str, at: str) -> int:
     """One VLAN id, 0 for none."""
     if not value:
         return 0
-    if not (value.isascii() and value.isdigit() and 1 <= int(value) <= HIGHEST):
-        raise ConfigError(at, f"{value!r} is no VLAN", f"use 1 to {HIGHEST}")
+    if not (value.isascii() and value.isdigit() and len(value) <= 4 and 1 <= int(value) <= HIGHEST):
+        raise ConfigError(at, f"{value[:40]!r} is no VLAN", f"use 1 to {HIGHEST}")
     return int(value)
 
 
@@ -61,11 +63,20 @@ def filtering(bridge: str, access: int, host: Host) -> Plan:
 
 
 def port_vlans(port: str, access: int, tagged: Trunk, keep_default: bool) -> Plan:
-    """A port's VLANs: untagged frames are of `access`, or of the default VLAN of a trunk that has none."""
-    plan = Plan()
+    """A port's VLANs: untagged frames are of `access`, or of the default VLAN of a trunk that has none.
+
+    That one is left out of the trunk: the kernel would take it from untagged frames and give them no other.
+    """
+    plan, ranges = Plan(), tuple(_without(tagged, access or DEFAULT))
     if access:
         plan += Plan.of((VlanAdd(port, access, access, access=True), f"its frames are of VLAN {access}"))
-        if access != DEFAULT and not keep_default:
+        if not (keep_default or any(first <= DEFAULT <= last for first, last in ((access, access), *ranges))):
             plan += Plan.of((VlanDel(port, DEFAULT, DEFAULT), "and of no other"))
-    ranges = ((VlanAdd(port, first, last), "a VLAN of its trunk, with its tag") for first, last in tagged)
-    return plan + Plan.of(*ranges)
+    steps = ((VlanAdd(port, first, last), "a VLAN of its trunk, with its tag") for first, last in ranges)
+    return plan + Plan.of(*steps)
+
+
+def _without(ranges: Trunk, vlan: int) -> Iterator[tuple[int, int]]:
+    for first, last in ranges:
+        parts = ((first, vlan - 1), (vlan + 1, last)) if first <= vlan <= last else ((first, last),)
+        yield from (part for part in parts if part[0] <= part[1])

@@ -111,6 +111,21 @@ def test_a_trunk_brings_its_vlans_with_their_tags_and_no_others(lab: Lab, switch
     assert told(switch, "check")["ok"]
 
 
+@pytest.mark.parametrize(
+    ("access", "trunk", "tagged"), [(10, "9-11", (9, 11)), (0, "1-3", (2, 3)), (10, "1-2", (1, 2))]
+)
+def test_a_trunk_may_have_the_vlan_of_untagged_frames_which_keep_it(
+    lab: Lab, switch: HostNs, access: int, trunk: str, tagged: tuple[int, int]
+) -> None:
+    own = ("-o", f"vlan={access}") if access else ()
+    told(switch, "network", "create", "n", *NET, *own, "-o", f"trunk={trunk}", "-o", "guard=off")
+    web = lab.container()
+    port = attach(switch, web)["host_ifname"]
+    assert vlans(switch)[port] == sorted([(access or 1, ACCESS), *((number, ()) for number in tagged)])
+    assert pings(web, {"host": "10.7.0.1"}) == {"host"}
+    assert told(switch, "check")["ok"]
+
+
 @pytest.mark.parametrize("looked", ["0", "1"])
 @pytest.mark.parametrize("options", [("vlan=10",), ("vlan=10", "trunk=20,30-31"), ("trunk=20",)], ids=str)
 def test_a_bridge_that_was_there_gets_back_what_it_had(

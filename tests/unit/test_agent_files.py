@@ -34,9 +34,10 @@ def test_the_file_reads_as_flannel_writes_it(tmp_path: Path) -> None:
     assert [each.name for each in path.parent.iterdir()] == ["subnet.env"]
 
 
-def test_what_makes_no_sense_is_passed_over(tmp_path: Path) -> None:
+@pytest.mark.parametrize("mtu", ["many", "9" * 5000])
+def test_what_makes_no_sense_is_passed_over(tmp_path: Path, mtu: str) -> None:
     path = tmp_path / "subnet.env"
-    path.write_text("FLANNEL_SUBNET=10.5.72.1/24,nonsense,10.5.73.1/33\nFLANNEL_MTU=many\n#\n=\n\xff")
+    path.write_text(f"FLANNEL_SUBNET=10.5.72.1/24,nonsense,10.5.73.1/33\nFLANNEL_MTU={mtu}\n#\n=\n\xff")
     found = subnetenv.read(str(path))
     assert found == SubnetEnv((), ("10.5.72.1/24",))
     assert subnetenv.read(str(tmp_path / "nothing")) is None

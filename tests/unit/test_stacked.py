@@ -1,10 +1,12 @@
-"""Links that stand on another: which networks may share their parent."""
+"""Links that stand on another: which networks may share their parent, and what their options say."""
 
 from __future__ import annotations
 
 import pytest
 
 from netkit.drivers.ipvlan import Ipvlan
+from netkit.drivers.options import number
+from netkit.errors import ConfigError
 from netkit.model import Network
 
 
@@ -23,3 +25,11 @@ def test_networks_of_one_mode_share_a_parent_and_others_do_not(mode: str) -> Non
 
 def test_without_a_word_the_mode_is_l2() -> None:
     assert Ipvlan().share(network("one"), network("two", ("mode", "l2"))) == ""
+
+
+@pytest.mark.parametrize("text", ["4294967296", "-1", "x", "", "²", "9" * 5000])
+def test_what_is_no_number_of_32_bits_is_refused(text: str) -> None:
+    assert number({"bcqueuelen": "4294967295"}, "bcqueuelen", "options") == 4294967295
+    with pytest.raises(ConfigError) as caught:
+        number({"bcqueuelen": text}, "bcqueuelen", "options")
+    assert len(caught.value.message) < 200

@@ -62,10 +62,28 @@ def test_vlans_are_read_as_they_are_written() -> None:
     assert trunk("10,20-30", "-o trunk") == ((10, 10), (20, 30))
 
 
-@pytest.mark.parametrize("text", ["0", "4095", "x", "-1", "1,", "30-20", "1-", "-", "1-2-3", "²"])
+@pytest.mark.parametrize("text", ["0", "4095", "x", "-1", "1,", "30-20", "1-", "-", "1-2-3", "²", "9" * 5000])
 def test_what_is_no_vlan_is_refused(text: str) -> None:
     with pytest.raises(ConfigError):
         trunk(text, "-o trunk")
+
+
+@pytest.mark.parametrize(
+    ("access", "text", "keep", "wanted"),
+    [
+        (10, "5-20", False, [("VlanAdd", 10, 10), ("VlanDel", 1, 1), ("VlanAdd", 5, 9), ("VlanAdd", 11, 20)]),
+        (10, "10,20", False, [("VlanAdd", 10, 10), ("VlanDel", 1, 1), ("VlanAdd", 20, 20)]),
+        (10, "1-10", False, [("VlanAdd", 10, 10), ("VlanAdd", 1, 9)]),
+        (0, "1-3", False, [("VlanAdd", 2, 3)]),
+        (1, "1-3", False, [("VlanAdd", 1, 1), ("VlanAdd", 2, 3)]),
+        (10, "20", True, [("VlanAdd", 10, 10), ("VlanAdd", 20, 20)]),
+    ],
+)
+def test_the_vlan_of_untagged_frames_is_none_of_the_trunk(
+    access: int, text: str, keep: bool, wanted: list[tuple[str, int, int]]
+) -> None:
+    ops = port_vlans("nk1", access, trunk(text, "-o trunk"), keep).ops
+    assert [(type(op).__name__, op.first, op.last) for op in ops if isinstance(op, VlanAdd | VlanDel)] == wanted
 
 
 def test_a_kernel_without_it_is_told() -> None:
