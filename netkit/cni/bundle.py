@@ -12,7 +12,7 @@ import marshal
 import os
 import sys
 from _frozen_importlib import ModuleSpec
-from _frozen_importlib_external import MAGIC_NUMBER, _LoaderBasics
+from _frozen_importlib_external import MAGIC_NUMBER, SourceFileLoader, _LoaderBasics
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,13 +89,12 @@ def build(package: str, name: str = "netkit", without: Sequence[str] = ("cli", "
         for file in files:
             if file.endswith(".py"):
                 module = f"{name}{inner}" + ("" if file == "__init__.py" else f".{file[:-3]}")
-                entries[module] = _entry(f"{directory}/{file}")
+                entries[module] = _entry(module, f"{directory}/{file}")
     return _HEAD + marshal.dumps(entries)
 
 
-def _entry(source: str) -> Entry:
-    with open(source, "rb") as file:
-        text = file.read()
-        found = os.fstat(file.fileno())
-    code = compile(text, source, "exec", dont_inherit=True)
+def _entry(module: str, source: str) -> Entry:
+    """The interpreter compiles, or has done so before; what changes meanwhile is another file than was looked at."""
+    found = os.stat(source)
+    code = SourceFileLoader(module, source).get_code(module)
     return source, found.st_size, found.st_mtime_ns, source.endswith("/__init__.py"), marshal.dumps(code)
