@@ -28,6 +28,7 @@ from tests.hosts import wait_until
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from pathlib import Path
 
 MEMBER = Member(
@@ -171,9 +172,19 @@ def test_an_agent_ends_when_the_thread_that_speaks_for_it_has(agent: Agent) -> N
         agent.round()
 
 
+@pytest.fixture
+def caring(tmp_path: Path) -> Iterator[care.Care]:
+    """Who looks after a root's attachments; its sockets are closed in the end."""
+    found = care.Care(str(tmp_path), Loop(), lambda why: None)
+    yield found
+    found._events._socket.close()
+    if hasattr(found, "_tables"):
+        found._tables.close()
+
+
 @pytest.mark.root
 def test_namespaces_that_could_not_be_numbered_are_numbered_later(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    caring: care.Care, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[set[str] | None] = []
 
@@ -182,8 +193,7 @@ def test_namespaces_that_could_not_be_numbered_are_numbered_later(
         raise BusyError("the lock is taken")
 
     monkeypatch.setattr(Engine, "number_namespaces", busy)
-    root = Root(str(tmp_path))
-    one = care.Care(str(tmp_path), Loop(), lambda why: None)
+    root, one = Root(str(tmp_path)), caring
     one._number()
     one._number()
     monkeypatch.setattr(Engine, "number_namespaces", lambda _, idents: asked.append(idents and set(idents)))
@@ -201,11 +211,11 @@ def test_namespaces_that_could_not_be_numbered_are_numbered_later(
 
 @pytest.mark.root
 def test_more_records_than_the_kernel_tells_of_are_all_looked_at(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    caring: care.Care, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     asked: list[set[str] | None] = []
     monkeypatch.setattr(Engine, "number_namespaces", lambda _, idents: asked.append(idents and set(idents)))
-    one = care.Care(str(tmp_path), Loop(), lambda why: None)
+    one = caring
     one._number()
     monkeypatch.setattr(one._records, "told", lambda: ("aa", ""))
     one._hear_records()
