@@ -90,6 +90,8 @@ def left(session: Session) -> Iterator[str]:
     """The overlays of which a key is left, and nothing else: who made it died before the overlay was defined."""
     names = session.root.wireguard.names() if session.root.has_keys else []
     for network in (name.removesuffix(_OVERLAY) for name in names if name.endswith(_OVERLAY)):
-        with session.network_lock(network):
+        if session.networks.load(network) is not None:
+            continue
+        with session.network_lock(network):  # who is making it has this: then it is defined by now
             if session.networks.load(network) is None:
                 yield network
