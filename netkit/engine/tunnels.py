@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 
-from netkit.drivers.overlay import Overlay
 from netkit.engine.compared import report_of
 from netkit.engine.doctor import DOUBTFUL, Finding
 from netkit.kernel import arp, conntrack, echo, inputs
@@ -12,7 +11,7 @@ from netkit.model import bare, family
 from netkit.parts.tunnel import OVERHEAD
 from netkit.plan.ops import LinkAdd, RulesAdd
 from netkit.plan.rare.vxlan import Vxlan
-from netkit.plan.rare.wireguard import EndSet
+from netkit.plan.rare.wireguard import EndSet, PeerAdd
 from netkit.plan.rules import TunnelFrom
 from netkit.state.networks import HOST
 
@@ -39,16 +38,20 @@ def look(session: Session) -> Iterator[Finding]:
     """Everything that is amiss with the tunnels of all networks."""
     host, seen = session.host(), False
     for up in session.networks.all_up():
-        about = f"network {up.network}"
-        for op in up.whole.ops if up.network != HOST else ():
-            if isinstance(op, LinkAdd) and isinstance(op.info, Vxlan):
-                seen = True
-                yield from _end(about, op.info, host)
+        about, ops = f"network {up.network}", up.whole.ops if up.network != HOST else ()
+        sealed = {op.dev: op for op in ops if isinstance(op, EndSet)}
+        for op in ops:
+            if not isinstance(op, LinkAdd) or not isinstance(op.info, Vxlan):
+                continue
+            seen, inner = True, op.info
+            if inner.dev in sealed:  # what it runs in is the network's own, and missed where all of that is
+                yield from _outside(about, sealed[inner.dev], up, session.networks.load(up.network), host)
+                yield from _firewalls(about, inner, f"iifname {inner.dev} ")
+            else:
+                yield from _end(about, inner, host)
                 yield from _ways(about, op, up, host)
-                yield from _holes(about, op, up, host)
-                yield from _firewalls(about, op.info)
-            elif isinstance(op, EndSet):
-                yield from _outside(about, op, session.networks.load(up.network), host)
+                yield from _firewalls(about, inner)
+            yield from _holes(about, op, up, host)
     yield from _told(session)
     if seen:
         yield from _managers()
@@ -86,13 +89,18 @@ def _end(about: str, tunnel: Vxlan, host: Host) -> Iterator[Finding]:
         yield Finding(about, what, "two ends of one tunnel: give one of them another address")
 
 
-def _outside(about: str, end: EndSet, net: Network | None, host: Host) -> Iterator[Finding]:
-    """The underlay of an encrypted overlay: this host's address there, and what else hears or rewrites its packets."""
-    if net is not None and net.mode == Overlay.name:
-        own = dict(net.options)
-        outer = Vxlan(int(own["vni"]), own["dev"], own["local"], end.port)
-        yield from _end(about, outer, host)
-        yield from _firewalls(about, outer)
+def _outside(about: str, end: EndSet, up: Up, net: Network | None, host: Host) -> Iterator[Finding]:
+    """The underlay of an encrypted overlay: this host's address there, the ways, and who shuts out or rewrites."""
+    if net is None:
+        return
+    own = dict(net.options)
+    outer = Vxlan(int(own["vni"]), own["dev"], own["local"], end.port)
+    yield from _end(about, outer, host)
+    for endpoint in sorted(op.endpoint for op in up.whole.ops if isinstance(op, PeerAdd)):
+        peer = endpoint.rpartition(":")[0].strip("[]")
+        if host.way_to(peer) is None:
+            yield Finding(about, f"no route leads to the peer {peer}", f"see: ip route get {peer}")
+    yield from _firewalls(about, outer)
 
 
 def _ways(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:
@@ -140,10 +148,10 @@ def _holes(about: str, made: LinkAdd, up: Up, host: Host) -> Iterator[Finding]:
         yield Finding(about, what, f"where the way narrows, let ICMP pass that says so{fits}")
 
 
-def _firewalls(about: str, tunnel: Vxlan) -> Iterator[Finding]:
+def _firewalls(about: str, tunnel: Vxlan, by: str = "") -> Iterator[Finding]:
     for chain in inputs.unheard_of(tunnel.port, family(tunnel.local)):
         what = f"{chain} drops what no rule lets in, and none names UDP port {tunnel.port}"
-        todo = f"let it in from the other hosts: udp dport {tunnel.port} accept"
+        todo = f"let it in from the other hosts: {by}udp dport {tunnel.port} accept"
         yield Finding(about, what, todo, DOUBTFUL)
     if conntrack.translated(tunnel.local, tunnel.port):
         what = f"NAT rewrites its packets from {tunnel.local}: the other hosts take them for a stranger's"
