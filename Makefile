@@ -1,9 +1,10 @@
 # Two commands do everything on a fresh Debian or Ubuntu, as root: `make demo` and `make test`.
 
 PYTHON := .venv/bin/python
+PYTEST := env -u PYTHONDONTWRITEBYTECODE $(PYTHON) -m pytest
 CHECKED := $(foreach d,netkit plugins tests bench tools,$(if $(wildcard $(d)/*.py $(d)/*/*.py),$(d)))
 
-.PHONY: help setup clients demo test lint types bench clean
+.PHONY: help setup clients demo test lint types compiled bench clean
 .DEFAULT_GOAL := help
 
 help:
@@ -28,8 +29,14 @@ lint: setup
 types: setup
 	.venv/bin/mypy $(CHECKED)
 
-test: clients lint types
-	$(PYTHON) -m pytest -n auto --dist worksteal
+# Once, what each worker, and each process that a test starts, would otherwise compile for itself.
+compiled: setup
+	@$(PYTHON) -m compileall -q netkit plugins
+	@$(PYTEST) --collect-only -q >/dev/null || echo 'compiled: what is amiss, the tests tell'
+
+test: clients
+	@$(MAKE) --no-print-directory -j2 lint types compiled
+	$(PYTEST) -n auto --dist worksteal
 
 bench: setup
 	$(PYTHON) -m bench

@@ -131,21 +131,42 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         terminalreporter.write_line(f"{count:5} x {reason}")
 
 
+#: In a run of many workers, so many root tests pass between two looks at what is around them: a look costs 30 ms.
+_BETWEEN_LOOKS = 8
 _SURROUNDINGS: dict[str, Any] = {}
+_UNSEEN: list[str] = []
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item, nextitem: pytest.Item | None) -> Generator[None, object, object]:
+    """Every root test is under the oracle: the host around its labs is as it was, down to the last sysctl."""
+    done = yield
+    if "before" in _SURROUNDINGS and item.nodeid in _UNSEEN:
+        many = hasattr(item.config, "workerinput")
+        if not many or nextitem is None or len(_UNSEEN) >= _BETWEEN_LOOKS:
+            _look_around()
+    return done
+
+
+def _look_around() -> None:
+    before, after = _SURROUNDINGS["before"], oracle.surroundings()
+    tests = "\n".join(_UNSEEN)
+    _SURROUNDINGS["before"] = after
+    _UNSEEN.clear()
+    difference = oracle.diff(before, after)
+    assert not difference, (
+        f"changed around the test:\n{difference}\nby one of these, which a run of its own tells:\n{tests}"
+    )
 
 
 @pytest.fixture(autouse=True)
-def _surroundings_stay(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every root test is under the oracle: the host around its labs is as it was, down to the last sysctl."""
+def _noted(request: pytest.FixtureRequest) -> None:
+    """Note that a root test runs, and what there was around the first one."""
     node: pytest.Item = request.node
-    if _UNABLE or not (node.get_closest_marker("root") or {"lab", "stage"} & set(request.fixturenames)):
-        yield
-        return
-    before = _SURROUNDINGS.get("seen") or oracle.surroundings()
-    yield
-    after = _SURROUNDINGS["seen"] = oracle.surroundings()
-    difference = oracle.diff(before, after)
-    assert not difference, f"changed around the test:\n{difference}"
+    if not _UNABLE and (node.get_closest_marker("root") or {"lab", "stage"} & set(request.fixturenames)):
+        if not _SURROUNDINGS:
+            _SURROUNDINGS["before"] = oracle.surroundings()
+        _UNSEEN.append(node.nodeid)
 
 
 @pytest.fixture

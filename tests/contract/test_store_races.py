@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from tests.etcds import Etcd
 
 #: Rounds for each of five seeds; NETKIT_ROUNDS=100 makes 500 of them, which take minutes.
-ROUNDS = int(os.environ.get("NETKIT_ROUNDS", "20"))
+ROUNDS = int(os.environ.get("NETKIT_ROUNDS", "10"))
 #: Seven subnets.
 FEW = Settings("10.5.0.0/16", 19, 7, 3600)
 

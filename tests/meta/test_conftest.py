@@ -73,6 +73,17 @@ def test_a_root_test_that_changes_its_surroundings_fails_and_the_next_does_not(t
     assert "2 passed, 1 error" in said
 
 
+def test_a_worker_of_many_looks_around_at_its_last_test_at_the_latest_and_names_those_since_its_last_look(
+    tmp_path: Path,
+) -> None:
+    command, told = AROUND["a link"]
+    source = f"import subprocess\n@pytest.mark.root\ndef test_one(): subprocess.run({command.split()!r}, check=True)\n"
+    said = pytest_on(tmp_path, f"{source}@pytest.mark.root\ndef test_two(): pass\n", PYTEST_ADDOPTS="-n1")
+    assert told in said
+    assert "test_it.py::test_one\n" in said
+    assert "2 passed, 1 error" in said
+
+
 def test_a_host_sees_its_own_links_run_and_sys(lab: Lab) -> None:
     host = lab.host()
     host.run("ip", "link", "add", "mine", "type", "veth", "peer", "name", "other")
