@@ -20,7 +20,7 @@ from netkit.agent.host.member import Member
 from netkit.agent.iface import Iface
 from netkit.agent.loop import Loop
 from netkit.engine.service import Engine
-from netkit.errors import BusyError, HostError
+from netkit.errors import BusyError, ConflictError, HostError
 from netkit.state.root import Root
 from netkit.stores.model import Claim, Host, Settings, Snapshot
 from tests.etcds import running
@@ -150,6 +150,31 @@ def test_a_link_that_comes_back_while_the_store_hangs_leaves_nobody_silent(
     before = store.said
     agent._follow()
     assert wait_until(lambda: store.said > before)
+    assert agent._line is not None
+    assert agent._line.stop(20)
+
+
+def test_what_fails_in_each_round_is_said_once_and_again_when_it_comes_back(
+    agent: Agent, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    other = MEMBER.iface.replace(dev="eth1", public="192.0.2.9")
+    links, why = [other] * 4 + [MEMBER.iface] * 2 + [other] * 3, "another host has this host's id"
+
+    def refused() -> Member:
+        raise ConflictError(why)
+
+    monkeypatch.setattr(agent, "_say", said.append)
+    store = Hanging()
+    store.goes_on.set()
+    monkeypatch.setattr(agent._joining, "_store", store)
+    monkeypatch.setattr(agent._joining, "iface", lambda config: links.pop(0))
+    monkeypatch.setattr(agent._joining, "member", refused)
+    agent._begin(MEMBER)
+    while links:
+        agent.round()
+    assert said.count(f"not yet: {why}") == 2
+    assert len(said) == 2 * 3
     assert agent._line is not None
     assert agent._line.stop(20)
 

@@ -52,7 +52,7 @@ class Agent:
         self.care: Care | None = None
         self.member: Member | None = None
         self._say = say
-        self._said = ""
+        self._said: tuple[set[str], set[str]] = set(), set()  # in the last round, in this one
         self._trigger = ""
         self._judged: tuple[Member, Snapshot, tuple[tuple[PeerHost, ...], tuple[str, ...]]] | None = None
         self._line: Line | None = None
@@ -63,6 +63,7 @@ class Agent:
         """Lease a subnet and make the network; tried again until it works. What can never work is raised."""
         if self.member is not None:
             return
+        self._said = self._said[1], set()
         try:
             member = self._joining.member()
             self._make(member)
@@ -89,6 +90,7 @@ class Agent:
             return
         if self._line.died:
             raise self._line.died
+        self._said = self._said[1], set()
         try:
             self._follow()
         except NetkitError as error:
@@ -289,9 +291,10 @@ class Agent:
         self._tell(f"not yet: {error.message}" + (f" ({error.hint})" if error.hint else ""))
 
     def _tell(self, sentence: str) -> None:
-        """Say it, unless it was the last thing that was said."""
-        if sentence != self._said:
-            self._said = sentence
+        """Say it, unless it was said in this round or the one before: what goes on is said once."""
+        known = sentence in self._said[0] or sentence in self._said[1]
+        self._said[1].add(sentence)
+        if not known:
             self._say(sentence)
             notify(f"STATUS={sentence}")
 
