@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 
 import pytest
@@ -24,8 +25,8 @@ print(*sorted(peer["address"][0] for peer in proxy.counters()["peers"]))
 
 
 def proxy(host: HostNs) -> int:
-    """The process id of a host's proxy."""
-    return next(pid for pid in host.pids() if "agent.udp.process" in cmdline(pid))
+    """The process id of a host's proxy, 0 when there is none."""
+    return next((pid for pid in host.pids() if "agent.udp.process" in cmdline(pid)), 0)
 
 
 def test_a_proxy_that_dies_while_the_store_is_away_is_told_again_who_is_where(lab: Lab) -> None:
@@ -67,3 +68,18 @@ def test_a_proxy_forgets_the_last_host_that_leaves(lab: Lab) -> None:
     assert wait_until(lambda: net.routes(first) == {}, LONG)
     assert wait_until(lambda: peers() == "", LONG)
     net.stop(first)
+
+
+def test_an_agent_whose_proxy_can_no_longer_be_asked_has_another_that_knows_who_is_where(lab: Lab) -> None:
+    net = Agents(lab, "udp")
+    for host in net.hosts:
+        net.start(host, "--teardown")
+    one, two = (net.attach(each) for each in net.hosts)
+    assert healed(one, address(two), LONG)
+    host, old = net.hosts[0], proxy(net.hosts[0])
+    shutil.rmtree(host.root / "run/udp")
+    assert wait_until(lambda: proxy(host) not in (old, 0), LONG)
+    assert healed(one, address(two), LONG)
+    for each, container in zip(net.hosts, (one, two), strict=True):
+        each.netkit("detach", "--pid", str(container.pid), check=True)
+        net.stop(each)
