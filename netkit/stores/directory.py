@@ -66,7 +66,10 @@ class DirectoryStore:
         self._last = Snapshot()
         self._sightings = Sightings(clock)
         self._renewed = clock()
-        home = Shared.open(path, node).sub(self._network)
+        place = Shared.open(path, node)
+        if settings is None and place.look(self._network) is None:
+            raise _missing(f"{path}/{self._network}/{_MARKER}")  # and nothing is made there: is it mounted?
+        home = place.sub(self._network)
         self.settings = _agree(home, settings)
         self._enter(home)
 
@@ -249,10 +252,14 @@ def _read_settings(home: Shared) -> Settings:
     try:
         data = home.read(_MARKER, records.CLAIM_SIZE)
         if data is None:
-            raise StateError(f"{where} is missing: nothing is stored here", "see whether it is mounted")
+            raise _missing(where)
         return records.settings(data)
     except (ValueError, ConfigError) as error:
         raise StateError(f"{where} makes no sense: {error}", "ask who writes there, and put it right") from error
+
+
+def _missing(where: str) -> StateError:
+    return StateError(f"{where} is missing: nothing is stored here", "see whether it is mounted")
 
 
 def _holder(claim: Claim) -> str:

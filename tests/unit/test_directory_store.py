@@ -105,6 +105,7 @@ def test_a_directory_that_is_not_there_is_not_made(tmp_path: Path) -> None:
         join(tmp_path / "unmounted", "a")
     with pytest.raises(StateError, match=r"network\.json is missing"):
         join(tmp_path, "a", None)
+    assert list(tmp_path.iterdir()) == []
 
 
 def plant(place: Path, kind: str) -> None:
