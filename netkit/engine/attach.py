@@ -13,7 +13,7 @@ from netkit.model import ANY, Lease, PortMap, RouteSpec
 from netkit.naming import attachment_id
 from netkit.plan.ops import Errand, PortsReserve
 from netkit.plan.steps import Plan
-from netkit.state.probe import free_port, listening
+from netkit.state.probe import free_port, listening, served
 from netkit.state.records import Record
 
 TYPE_CHECKING = False
@@ -221,7 +221,8 @@ def _refuse_taken(session: Session, port: PortMap) -> None:
         )
     for number in range(port.host_port, last + 1):
         if listening(port.protocol, port.host_ip, number):
+            how = "listens on" if number in served(port.protocol) else "is connected from"
             raise ConflictError(
-                f"a process of this host already listens on {port.host_ip}:{number}/{port.protocol}",
+                f"a process of this host already {how} {port.host_ip}:{number}/{port.protocol}",
                 "stop it, choose another port, or leave the host port out for a free one",
             )

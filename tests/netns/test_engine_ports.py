@@ -137,6 +137,17 @@ def test_a_port_that_a_process_listens_on(
         remote.attach(container, network="dual", ports=(wanted,))
 
 
+def test_a_port_that_a_process_is_connected_from_is_told_as_that(host: HostNs, lab: Lab) -> None:
+    remote, container = Remote(host), lab.container()
+    remote.call("create", net=DUAL)
+    code = "import socket, time; s = socket.socket(2, 2); s.bind(('127.0.0.1', 8080)); s.connect(('127.0.0.1', 9))"
+    client = host.popen(sys.executable, "-c", f"{code}; print('there', flush=True); time.sleep(60)")
+    assert client.stdout is not None
+    assert client.stdout.readline() == "there\n"
+    with pytest.raises(RefusedError, match=r"conflict: .*is connected from 127.0.0.1:8080/udp"):
+        remote.attach(container, network="dual", ports=(tcp("127.0.0.1", 8080, protocol="udp"),))
+
+
 def test_a_port_that_netkit_chooses_is_kept_from_others_and_given_back(host: HostNs, lab: Lab) -> None:
     remote, one, two = Remote(host), lab.container("one"), lab.container("two")
     host.run("sysctl", "-qw", f"{RESERVED}=40000,50000-50010")
