@@ -19,36 +19,41 @@ def distinct(
 ) -> Iterator[Host]:
     """The hosts, those first that were there first, without what is another's; `warn` is told of a node, and why.
 
-    `holders` are the nodes that have claimed addresses: whoever was first, nobody else has these.
+    `holders` are the nodes that have claimed addresses: whoever was first, nobody else has these. Two at one address
+    are both told: what they have leads to the same machine, and which of them that is shows in which of them lives.
     """
-    taken: dict[str, str] = {}
+    taken: dict[str, Host] = {}
     for host in hosts:
         if host.left:
             yield host
             continue
         tunnels = [mac for mac in (host.vtep, host.vtep6) if mac]
-        other = next((taken[mac] for mac in tunnels if taken.get(mac, host.node) != host.node), "")
-        if other:
+        if other := min(_others(host, tunnels, taken), default=""):
             warn(host.node, f"its tunnel's MAC is that of {other}")
             continue
-        taken.update(dict.fromkeys(tunnels, host.node))
+        taken.update(dict.fromkeys(tunnels, host))
         endpoints = tuple(_endpoints(host, taken, warn, holders or {}))
         yield host if len(endpoints) == len(host.endpoints) else host.replace(endpoints=endpoints)
 
 
 def _endpoints(
-    host: Host, taken: dict[str, str], warn: Callable[[str, str], None], holders: Mapping[str, str]
+    host: Host, taken: dict[str, Host], warn: Callable[[str, str], None], holders: Mapping[str, str]
 ) -> Iterator[Endpoint]:
     for one in host.endpoints:
         if (holder := holders.get(one.address, host.node)) != host.node:
             warn(host.node, f"{one.address} at {one.mac} is claimed by {holder}")
             continue
-        others = {taken[key] for key in (one.address, one.mac) if key in taken} - {host.node}
-        if other := min(others, default=""):
+        if other := min(_others(host, (one.address, one.mac), taken), default=""):
             warn(host.node, f"{one.address} at {one.mac} is behind {other}")
             continue
-        taken[one.address] = taken[one.mac] = host.node
+        taken[one.address] = taken[one.mac] = host
         yield one
+
+
+def _others(host: Host, keys: Iterable[str], taken: Mapping[str, Host]) -> Iterator[str]:
+    """The nodes elsewhere that have any of these."""
+    found = (taken[key] for key in keys if key in taken)
+    return (one.node for one in found if one.node != host.node and one.public != host.public)
 
 
 class Taken:

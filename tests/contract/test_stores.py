@@ -447,6 +447,16 @@ def test_nobody_takes_the_endpoints_or_the_tunnel_of_one_who_was_there_before(me
     assert b.snapshot().told().hosts == before.hosts
 
 
+def test_a_machine_that_has_the_address_of_one_that_died_is_told_beside_it(meeting: Meeting) -> None:
+    """A tunnel's MAC follows from the address: so it is the dead one's, and not for the store to judge."""
+    a, b, c = (meeting.join(node) for node in "abc")
+    a.renew(me("a", "192.0.2.1"))
+    c.snapshot()
+    meeting.clock.pass_by(LIVELINESS, c.snapshot)
+    b.renew(me("b", "192.0.2.1").replace(vtep=me("a").vtep))
+    assert {seen.host.node: seen.state for seen in c.snapshot().hosts} == {"a": STALE, "b": ALIVE}
+
+
 def test_an_address_is_behind_the_host_that_has_claimed_it_whoever_said_so_first(meeting: Meeting) -> None:
     a, b, c = (meeting.join(node) for node in "abc")
     a.renew(me("a", "192.0.2.1", Endpoint("10.5.72.7", "02:00:00:00:01:07")))

@@ -23,7 +23,7 @@ from netkit.plan.rare.wireguard import EndSet, PeerAdd
 from netkit.state.document import dump
 from netkit.state.root import Root
 from netkit.stores import records
-from netkit.stores.model import Claim, Host, Seen, Snapshot
+from netkit.stores.model import STALE, Claim, Host, Seen, Snapshot
 from tests.fakes import FakeHost
 from tests.wireguards import public_of
 
@@ -224,3 +224,17 @@ def test_what_an_operator_wrote_into_etcd_counts_with_its_preshared_key() -> Non
     told = {"Network": "10.5.0.0/16", "Backend": {"Type": "wireguard", "PSK": PSK, "ListenPort": 7000}}
     found = loads(json.dumps(told), "etcd://x/config")
     assert (found.psk, found.port) == (PSK, 7000)
+
+
+@pytest.mark.parametrize("names", ["ab", "ba"])
+def test_of_two_at_one_address_the_one_that_lives_is_believed(names: str) -> None:
+    dead, living = tuple(names)
+    hosts = [Host(node, "192.0.2.9", 1, f"02:00:00:00:00:0{node}") for node in names]
+    told = Snapshot(
+        hosts=(Seen(hosts[0], STALE), Seen(hosts[1])),
+        claims=tuple(Claim(f"subnets/10.5.{number}.0-24", 1, node) for number, node in enumerate("ab", 2)),
+    )
+    member = MEMBER.replace(config=MEMBER.config.replace(backend="vxlan"), node="z")
+    found, (line,) = member.peers(told)
+    assert [peer.node for peer in found] == [living]
+    assert f"host {dead} at 192.0.2.9: another host says to be at that address" in line

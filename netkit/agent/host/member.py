@@ -9,7 +9,7 @@ from netkit.ipam.pool import default_gateway, overlaps, prefix_length
 from netkit.model import Network, PeerHost, Subnet, family
 from netkit.parts.backends import Keys, Realm, backend, wireguard
 from netkit.parts.backends.vxlan import vtep_mac
-from netkit.stores.model import GONE, Host, Settings
+from netkit.stores.model import ALIVE, GONE, Host, Settings
 from netkit.stores.records import public
 from netkit.value import Value
 
@@ -121,14 +121,16 @@ class Member(Value):
     def peers(self, found: Snapshot) -> tuple[tuple[PeerHost, ...], tuple[str, ...]]:
         """The other hosts that have a lease, and why some are not led to, a line each.
 
-        Of two at one address, or with overlapping leases, the one with the higher generation is believed: it is the
-        later one, and claims are made only when the earlier is gone.
+        Of two at one address, or with overlapping leases, the one that lives is believed: a machine may have the
+        address of one that died. Of two that live it is the one with the higher generation: it is the later one, and
+        claims are made only when the earlier is gone.
         """
         hosts = {seen.host.node: seen.host for seen in found.hosts if seen.state != GONE}
+        living = {seen.host.node for seen in found.hosts if seen.state == ALIVE}
         claims = [claim for claim in found.claims if claim.subnets and claim.node not in ("", self.node)]
         believed: list[PeerHost] = []
         refused: list[str] = []
-        for claim in sorted(claims, key=lambda each: (-each.generation, each.resource)):
+        for claim in sorted(claims, key=lambda each: (each.node not in living, -each.generation, each.resource)):
             host = hosts.get(claim.node)
             if host is None:
                 continue
