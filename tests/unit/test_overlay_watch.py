@@ -71,6 +71,22 @@ def test_a_command_that_has_the_network_keeps_nobody_from_looking(watch: Watch, 
     assert (watch.found.reachable, store.released) == (True, [])
 
 
+def test_a_store_that_can_be_read_and_not_written_to_is_not_away(
+    store: Told, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(resource: str) -> Claim:
+        raise StateError("read-only")
+
+    monkeypatch.setattr(store, "acquire", refused)
+    told: list[str] = []
+    one = Watch(str(tmp_path), NET, "b", lambda: told.append("something new"))
+    assert wait_until(lambda: store.looks > 20)
+    one.stop()
+    assert one.found is not None
+    assert (one.found.reachable, one.found.warnings) == (True, ("read-only",))
+    assert len(told) == 2, "what it holds, and what is the matter"
+
+
 def test_a_defect_is_told_to_the_keeper(watch: Watch, store: Told) -> None:
     store.says = ZeroDivisionError("a defect")
     assert wait_until(lambda: watch.died is store.says)

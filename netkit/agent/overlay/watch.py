@@ -43,6 +43,7 @@ class Watch(Heard):
         self._root, self._network, self._changed = root, net.name, changed
         self._stopping = False
         self.died: BaseException | None = None
+        self._trouble: tuple[str, ...] = ()
         self._begun = boottime()
         self._before, self._before_lasts = _remembered(root, net.name)
         threading.Thread(target=self._run, daemon=True).start()
@@ -57,7 +58,7 @@ class Watch(Heard):
             try:
                 store = store or stores.kept(self.url, self._network, self.node, None, Root(self._root or None).stores)
                 self._take(store.watch(_LOOK) if self.found else store.snapshot())
-                self._clear(store)
+                self._trouble = self._clear(store)
             except NetkitError as error:
                 self._take((self.found or Snapshot()).replace(reachable=False, why=error.message))
                 time.sleep(_PAUSE)
@@ -66,21 +67,27 @@ class Watch(Heard):
                 self._changed()
                 return
 
-    def _clear(self, store: LeaseStore) -> None:
-        """Give back what hosts have left behind that are gone: only who has watched for long can tell that."""
+    def _clear(self, store: LeaseStore) -> tuple[str, ...]:
+        """Give back what hosts have left behind that are gone: only who has watched for long can tell that.
+
+        Returns what is amiss: a store that can be read is there, whether or not it can be written to.
+        """
         if self.found is None or not self.found.reachable:
-            return
+            return ()
         gone = {seen.host.node for seen in self.found.hosts if seen.state == GONE}
         left = [claim.resource for claim in self.found.claims if claim.node in gone and not claim.reserved]
         if not left:
-            return
-        with (
-            contextlib.suppress(BusyError),  # after the next look there is another chance
-            lock(Root(self._root or None), f"network-{self._network}", 0),  # no command takes it from us meanwhile
-        ):
-            for resource in left[:_MANY]:
-                with contextlib.suppress(ConflictError):  # another host was faster
-                    store.release(store.acquire(resource))
+            return ()
+        try:
+            with lock(Root(self._root or None), f"network-{self._network}", 0):  # no command takes it from us meanwhile
+                for resource in left[:_MANY]:
+                    with contextlib.suppress(ConflictError):  # another host was faster
+                        store.release(store.acquire(resource))
+        except BusyError:
+            return ()  # after the next look there is another chance
+        except NetkitError as error:
+            return (error.message,)
+        return ()
 
     def _with_those_of_before(self, found: Snapshot) -> Snapshot:
         """The same, with hosts that were there when the keeper before us died and of which nothing can be read now.
@@ -96,6 +103,8 @@ class Watch(Heard):
         return found.replace(hosts=(*found.hosts, *(seen.replace(state=STALE) for seen in self._before.values())))
 
     def _take(self, found: Snapshot) -> None:
+        if self._trouble:
+            found = found.replace(warnings=(*found.warnings, *self._trouble))
         if self.take(self._with_those_of_before(found)):
             self._changed()
 
