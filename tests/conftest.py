@@ -59,8 +59,8 @@ def pytest_configure(config: pytest.Config) -> None:
 
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
-    """Two workers for each processor: half of a test's time is waiting, for the kernel, a keeper or an agent."""
-    return len(os.sched_getaffinity(0)) * 2
+    """Five workers for two processors: half of a test's time is waiting, for the kernel, a keeper or an agent."""
+    return len(os.sched_getaffinity(0)) * 5 // 2
 
 
 def _heed_signals() -> None:

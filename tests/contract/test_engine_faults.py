@@ -17,8 +17,8 @@ from tests.oracle import diff, snapshot
 
 BACKENDS = ("nftables", "iptables", "iptables-legacy")
 #: Both variants of iptables have one executor, with other programs, which take long: which op is the first, and how far
-#: it is to the next. So each second one is broken with the one, and a third of the others with the other.
-STRIDES = {"iptables": (0, 2), "iptables-legacy": (1, 3)}
+#: it is to the next. So each second one is broken with the one, and some of the others with the other.
+STRIDES = {"iptables": (0, 2), "iptables-legacy": (1, 6)}
 #: The pool's memory of whose turn is next: it goes on with every claim, so that a freed address rests for long.
 ORDER = "state */ipam/*/order*: *"
 #: The kernel fits it to a bridge's ports as they come, and keeps it when they go.

@@ -34,7 +34,8 @@ EMPTY = (
 #: Sends a ping in VXLAN: from the first argument to the UDP port 4789 of the second, with the VNI of the third.
 FORGE = """
 import socket, sys
-from scapy.all import ICMP, IP, Ether
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 source, target, vni = sys.argv[1:]
 inner = Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:66") / IP(src="10.142.0.77", dst="10.142.0.2") / ICMP()

@@ -44,7 +44,8 @@ TABLES = ("host nft ip *", "host nft ip6 *")
 #: Sends a ping in VXLAN, not encrypted, from an address inside to the UDP port 4789 of another.
 FORGE6 = """
 import socket, sys
-from scapy.all import ICMP, IP, Ether
+from scapy.layers.inet import ICMP, IP
+from scapy.layers.l2 import Ether
 from scapy.layers.vxlan import VXLAN
 inner = Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:66") / IP(src="10.142.0.77", dst="10.142.0.2") / ICMP()
 it = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
