@@ -57,16 +57,18 @@ class Claims:
         try:
             return self._load(resource, highest)
         except ValueError as error:
-            where = f"{self.directory.path}/{_file(Claim(resource, highest))}"
+            where = f"{self.directory.path}/{_file(resource, highest)}"
             raise ConflictError(f"nobody can tell who has {resource}: {where}: {error}", "remove that file") from error
 
     def make(self, claim: Claim) -> bool:
         """Put a claim in the place of the generation before; False when another was faster."""
-        if not self.directory.create(_file(claim), dump(claim)):
+        if not self.directory.create(_file(claim.resource, claim.generation), dump(claim)):
             return False
         numbers = self._generations().get(claim.resource, [])
         if max(numbers, default=0) != claim.generation:
-            self.directory.remove(_file(claim))  # we were so late that our number had been used and cleared away
+            self.directory.remove(
+                _file(claim.resource, claim.generation)
+            )  # we were so late that our number had been used and cleared away
             return False
         self._clear(claim, numbers)
         return True
@@ -74,17 +76,17 @@ class Claims:
     def mend(self, node: str) -> None:
         """Put back what someone has removed of a host's claims: a claim ends by a higher one, and never vanishes."""
         for claim in tuple(self._good.values()):
-            if claim.node == node and self.directory.look(_file(claim)) is None:
+            if claim.node == node and self.directory.look(_file(claim.resource, claim.generation)) is None:
                 numbers = self._generations().get(claim.resource, [])
                 if max(numbers, default=0) < claim.generation:
-                    self.directory.create(_file(claim), dump(claim))
+                    self.directory.create(_file(claim.resource, claim.generation), dump(claim))
 
     def _current(self) -> Iterator[Claim]:
         found = self._generations()
         good: dict[str, Claim] = {}
         for resource, claim in self._good.items():
             if claim.generation > max(found.get(resource, ()), default=0):
-                self._warn(_file(claim), "it has vanished, and what it said is kept")
+                self._warn(_file(claim.resource, claim.generation), "it has vanished, and what it said is kept")
                 found.pop(resource, None)
                 good[resource] = claim
         yield from good.values()
@@ -92,7 +94,7 @@ class Claims:
             try:
                 good[resource] = self._load(resource, max(numbers))
             except ValueError as error:
-                self._warn(_file(Claim(resource, max(numbers))), str(error))
+                self._warn(_file(resource, max(numbers)), str(error))
                 if resource not in self._good:
                     continue
                 good[resource] = self._good[resource]
@@ -126,7 +128,7 @@ class Claims:
 
     def _load(self, resource: str, number: int) -> Claim:
         """A claim as its file says; ValueError when that cannot be believed."""
-        name = _file(Claim(resource, number))
+        name = _file(resource, number)
         status = self.directory.look(name)
         sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
         if name in self._read and self._read[name][0] == sign:
@@ -144,12 +146,12 @@ class Claims:
     def _clear(self, claim: Claim, numbers: list[int]) -> None:
         for number in numbers:
             if number < claim.generation - _KEPT:
-                self.directory.remove(_file(claim.replace(generation=number)))
+                self.directory.remove(_file(claim.resource, number))
 
     def _warn(self, name: str, why: str) -> None:
         if len(self.warnings) < 100:
             self.warnings.append(f"{self.directory.path}/{name[:80]!r} was passed over: {why[:200]}")
 
 
-def _file(claim: Claim) -> str:
-    return f"{claim.resource.partition('/')[2]}.g{claim.generation}"
+def _file(resource: str, generation: int) -> str:
+    return f"{resource.partition('/')[2]}.g{generation}"

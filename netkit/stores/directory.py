@@ -202,7 +202,8 @@ class DirectoryStore:
                 self._sightings.hear(one.node)
         if self.node in {host.node for host in hosts} and not self._sightings.silent(self.node):
             self._renewed = self._clock()  # another process of this host has spoken for it
-        seen = tuple(Seen(host, self._state(host)) for host in hosts)
+        before = {one.host.node: one for one in self._last.hosts}
+        seen = tuple(_seen(host, self._state(host), before.get(host.node)) for host in hosts)
         self._members.part((one.host.node for one in seen if one.state == GONE), holders)
         parted = tuple(self._members.parted())
         for node, _, beat in parted:
@@ -231,6 +232,13 @@ class DirectoryStore:
         known = next((seen.host for seen in self._last.hosts if seen.host.node == claim.node), None)
         over = self._is_silent(claim.node) or (known is not None and known.left)
         return over and self._members.beat(claim.node) in (None, known and known.beat)
+
+
+def _seen(host: Host, state: str, before: Seen | None) -> Seen:
+    """A host as it is seen now, which is mostly as it was."""
+    if before is not None and before.host is host and before.state == state:
+        return before
+    return Seen(host, state)
 
 
 def _agree(home: Shared, wanted: Settings | None) -> Settings:

@@ -48,6 +48,7 @@ class Members:
         self._signs: dict[str, Sign] = {}
         self._parted: dict[str, _Parted] = {}
         self._odd: dict[str, tuple[Sign, str]] = {}
+        self._told: tuple[tuple[object, ...], tuple[Host, ...], list[tuple[str, str]]] = ((), (), [])
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
         """All hosts, those first that are known for longest; nobody takes what one before it has, or has claimed.
@@ -68,7 +69,7 @@ class Members:
             self._warn("", f"there are more than {HOSTS} hosts")
         for name in (*others[:HOSTS], *let_go):
             self._take(name)
-        return tuple(distinct(self._good.values(), self._warn, holders))
+        return self._distinct(holders or {})
 
     def parted(self) -> Iterator[tuple[str, str, int]]:
         """Those that were let go: node, address and beat."""
@@ -122,6 +123,16 @@ class Members:
                 self.directory.remove(node)
         except (ValueError, StateError, ConfigError) as error:
             self._warn(node, str(error))
+
+    def _distinct(self, holders: Mapping[str, str]) -> tuple[Host, ...]:
+        """The hosts without what is another's; mostly they say what they said at our last look."""
+        asked = tuple(self._good.values()), holders
+        if asked != self._told[0]:
+            odd: list[tuple[str, str]] = []
+            self._told = asked, tuple(distinct(asked[0], lambda node, why: odd.append((node, why)), holders)), odd
+        for node, why in self._told[2]:
+            self._warn(node, why)
+        return self._told[1]
 
     def _take(self, name: str) -> None:
         try:
