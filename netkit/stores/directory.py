@@ -63,7 +63,7 @@ class DirectoryStore:
         self._network = records.node(network, "network")
         self._clock = clock
         self._patience = Patience(PATIENCE)
-        self._last = Snapshot()
+        self._last, self._looked = Snapshot(), 0.0
         self._sightings = Sightings(clock)
         self._renewed = clock()
         place = Shared.open(path, node)
@@ -83,6 +83,7 @@ class DirectoryStore:
         return self._within(lambda: self._release(claim))
 
     def snapshot(self) -> Snapshot:
+        self._looked = time.monotonic()
         try:
             self._last = self._within(self._look)
         except StateError as error:
@@ -94,21 +95,20 @@ class DirectoryStore:
         before = self._last
         deadline = time.monotonic() + seconds
         while True:
+            due = self._looked + POLL * random.uniform(0.8, 1.2)  # noqa: S311 (jitter)
+            self._rest(min(due, deadline))
             found = self.snapshot()
-            left = deadline - time.monotonic()
-            if not found.says(before) or left <= 0:
+            if not found.says(before) or time.monotonic() >= deadline:
                 return found
-            self._rest(min(left, POLL * random.uniform(0.8, 1.2)))  # noqa: S311 (jitter)
 
-    def _rest(self, seconds: float) -> None:
-        """Wait until more has changed than the beats of hosts that we know, at most so long."""
-        deadline = time.monotonic() + seconds
+    def _rest(self, deadline: float) -> None:
+        """Wait until more has changed than the beats of hosts that we know, at most until then."""
         with contextlib.suppress(StateError):  # what is the matter the next look tells
             while (left := deadline - time.monotonic()) > 0:
-                names = self._hint.wait(left)
-                if names and not self._within(partial(self._members.are_beats, names)):
-                    return
-                time.sleep(min(left, _BREATH))
+                if names := self._hint.wait(left):
+                    if not self._within(partial(self._members.are_beats, names)):
+                        return
+                    time.sleep(min(left, _BREATH))
 
     def twin(self, session: str) -> Twin | None:
         return self._within(lambda: self._twin(session))
