@@ -38,8 +38,8 @@ if TYPE_CHECKING:
 
 #: Seconds between two looks, give or take a fifth.
 POLL = 3.0
-#: After a look at beats; more of them have come by then, and are looked at together.
-_BREATH = 0.1
+#: Between two looks at what hosts have said, which mostly is that they live: many have by then.
+_BREATH = 0.25
 _MARKER = "network.json"
 
 
@@ -105,10 +105,11 @@ class DirectoryStore:
         """Wait until more has changed than the beats of hosts that we know, at most until then."""
         with contextlib.suppress(StateError):  # what is the matter the next look tells
             while (left := deadline - time.monotonic()) > 0:
-                if names := self._hint.wait(left):
-                    if not self._within(partial(self._members.are_beats, names)):
-                        return
-                    time.sleep(min(left, _BREATH))
+                if self._news.wait(min(left, _BREATH)):
+                    return
+                names = self._beats.told()
+                if names and not self._within(partial(self._members.are_beats, names)):
+                    return
 
     def twin(self, session: str) -> Twin | None:
         return self._within(lambda: self._twin(session))
@@ -173,7 +174,7 @@ class DirectoryStore:
         self._members = Members(places["nodes"], self.settings, (seen.host for seen in self._last.hosts))
         known = self._last.claims
         self._claims = {kind: Claims(places[kind], kind, self.settings, known) for kind in ("subnets", "addresses")}
-        self._hint = Hint(tuple(place.fd for place in places.values()))
+        self._news, self._beats = Hint((places["subnets"].fd, places["addresses"].fd)), Hint((places["nodes"].fd,))
 
     def _check(self) -> None:
         """StateError unless our store is still there; one that was mounted anew is entered again."""

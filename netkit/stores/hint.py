@@ -56,6 +56,8 @@ class Hint:
 
     def told(self) -> tuple[str, ...]:
         """The names that have changed since the last call."""
+        if self._fd < 0:
+            return ()
         try:
             return tuple(_names(os.read(self._fd, 1 << 16)))
         except BlockingIOError:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 from typing import NamedTuple
 
 from tests.hosts import REPOSITORY
@@ -50,9 +51,10 @@ def dotted(path: Path) -> str:
     return ".".join(parts[:-1] if parts[-1] == "__init__" else parts)
 
 
-def modules(package: str = "netkit") -> list[Parsed]:
-    """Every module of the package, parsed."""
-    return [Parsed(dotted(path), ast.parse(path.read_text(), str(path))) for path in files(package)]
+@functools.cache
+def modules(package: str = "netkit") -> tuple[Parsed, ...]:
+    """Every module of the package, parsed once."""
+    return tuple(Parsed(dotted(path), ast.parse(path.read_text(), str(path))) for path in files(package))
 
 
 def imports(source: str | ast.Module, module: str = "") -> Iterator[Import]:

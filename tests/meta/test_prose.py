@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 
 import pytest
@@ -85,6 +86,7 @@ def is_sentence(docstring: str | None) -> bool:
     return len(first.split()) >= 2 and first.rstrip().endswith((".", ":", "?", "!"))
 
 
+@functools.cache
 def classes() -> list[ast.ClassDef]:
     return [node for _, tree in modules() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
 
