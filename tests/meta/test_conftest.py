@@ -78,9 +78,10 @@ def test_a_worker_of_many_looks_around_at_its_last_test_at_the_latest_and_names_
 ) -> None:
     command, told = AROUND["a link"]
     source = f"import subprocess\n@pytest.mark.root\ndef test_one(): subprocess.run({command.split()!r}, check=True)\n"
-    said = pytest_on(tmp_path, f"{source}@pytest.mark.root\ndef test_two(): pass\n", PYTEST_ADDOPTS="-n1")
+    tmp_path.joinpath("conftest.py").write_text("def pytest_configure(config): config.workerinput = {}")
+    said = pytest_on(tmp_path, f"{source}@pytest.mark.root\ndef test_two(): pass\n", PYTEST_ADDOPTS="-p no:xdist")
     assert told in said
-    assert "test_it.py::test_one\n" in said
+    assert "test_it.py::test_one\nE         test_it.py::test_two" in said
     assert "2 passed, 1 error" in said
 
 
