@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
 
     from netkit.stores.model import Settings
-    from netkit.stores.shared import Shared
+    from netkit.stores.shared import Shared, Sign
 
 #: Generations that stay below the highest: whoever is so late that it links a name anew looks again and sees these.
 _KEPT = 2
@@ -26,8 +26,9 @@ _KEPT = 2
 class Claims:
     """The claims of one kind of resource, `subnets` or `addresses`.
 
-    `warnings` collects what was passed over. A claim that was read is remembered by its inode: it cannot change. So are
-    names that were judged: whoever looks each few seconds at thousands of them finds nearly all as they were.
+    `warnings` collects what was passed over. The claim of a resource that was read last is remembered by its inode: it
+    cannot change. So are names that were judged: whoever looks each few seconds at thousands of them finds nearly all
+    as they were.
     Nor can it vanish, but by a hand that has no business there: what is `known` stays, and its host puts it back.
     """
 
@@ -36,7 +37,7 @@ class Claims:
         self.settings = settings
         self.kind = kind
         self.warnings: list[str] = []
-        self._read: dict[str, tuple[tuple[int, int, int], Claim]] = {}
+        self._read: dict[str, tuple[Sign, Claim]] = {}
         self._named: dict[str, tuple[str, int, str]] = {}
         self._good = {claim.resource: claim for claim in known if claim.resource.startswith(f"{kind}/")}
 
@@ -100,7 +101,7 @@ class Claims:
                 good[resource] = self._good[resource]
             yield good[resource]
         self._good = good
-        self._read = {name: entry for name, entry in self._read.items() if entry[1].resource in good}
+        self._read = {resource: entry for resource, entry in self._read.items() if resource in good}
 
     def _generations(self) -> dict[str, list[int]]:
         """The generations of each resource there are files of; other files are named in `warnings`."""
@@ -129,10 +130,10 @@ class Claims:
     def _load(self, resource: str, number: int) -> Claim:
         """A claim as its file says; ValueError when that cannot be believed."""
         name = _file(resource, number)
-        status = self.directory.look(name)
-        sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
-        if name in self._read and self._read[name][0] == sign:
-            return self._read[name][1]
+        sign = self.directory.sign(name)
+        known, claim = self._read.get(resource, (None, None))
+        if claim and claim.generation == number and known == sign:
+            return claim
         try:
             data = self.directory.read(name, records.CLAIM_SIZE)
             if data is None:
@@ -140,7 +141,7 @@ class Claims:
             found = records.claim(data, resource, number)
         except (StateError, ConfigError) as error:
             raise ValueError(error.message) from error
-        self._read[name] = (sign, found)
+        self._read[resource] = (sign, found)
         return found
 
     def _clear(self, claim: Claim, numbers: list[int]) -> None:

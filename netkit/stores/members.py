@@ -18,14 +18,14 @@ if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Iterator, Mapping
 
     from netkit.stores.model import Host, Settings
-    from netkit.stores.shared import Shared
-
-    #: What tells one writing of a file from another.
-    Sign = tuple[int, int, int]
+    from netkit.stores.shared import Shared, Sign
 
 #: The most hosts of one network; those beyond are passed over.
 HOSTS = 4096
 _BEATS = 1 << 62
+#: Those that were let go are looked at in turns once they are many, so many a look, or an eighth: who is back has
+#: mostly made a claim, which tells it at once.
+_TURN, _TURNS = 64, 8
 #: How the line of a record's beat begins, how a record does before its checksum, and a beat that is surely one.
 _BEAT, _HEAD, _DIGITS = b' "beat": ', len(b'{"netkit": 1, '), 18
 
@@ -51,6 +51,7 @@ class Members:
         self._parted: dict[str, _Parted] = {}
         self._odd: dict[str, tuple[Sign, str]] = {}
         self._texts: dict[str, tuple[bytes, Host]] = {}
+        self._looks = 0
         self._told: tuple[tuple[object, ...], tuple[Host, ...], list[tuple[str, str]]] = ((), (), [])
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
@@ -71,7 +72,9 @@ class Members:
         others = [name for name in known if name not in let_go]
         if len(others) > HOSTS:
             self._warn("", f"there are more than {HOSTS} hosts")
-        for name in (*others[:HOSTS], *let_go):
+        self._looks += 1
+        turns = max(min(len(let_go) // _TURN, _TURNS), 1)
+        for name in (*others[:HOSTS], *list(let_go)[self._looks % turns :: turns]):
             self._take(name)
         return self._distinct(holders or {})
 
@@ -140,8 +143,7 @@ class Members:
 
     def _take(self, name: str) -> None:
         try:
-            status = self.directory.look(name)
-            sign = (status.st_ino, status.st_size, status.st_mtime_ns) if status else (0, 0, 0)
+            sign = self.directory.sign(name)
             if name in self._good and self._signs.get(name) == sign:
                 return
             if (parted := self._parted.get(name)) and parted.sign == sign:
@@ -155,7 +157,7 @@ class Members:
         except StateError as error:
             self._warn(name, error.message)
 
-    def _judge(self, name: str, sign: tuple[int, int, int]) -> None:
+    def _judge(self, name: str, sign: Sign) -> None:
         self._odd.pop(name, None)
         self._parted.pop(name, None)
         try:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import binascii
 import contextlib
 import errno
+import gc
 import json
 import os
 import random
@@ -12,6 +13,7 @@ import shutil
 import subprocess
 import threading
 import time
+import tracemalloc
 
 import pytest
 
@@ -310,6 +312,30 @@ def test_what_a_host_said_that_has_left_is_read_once(tmp_path: Path, monkeypatch
     assert {(seen.host.node, seen.state) for seen in b.snapshot().hosts} == {("a", "alive"), ("b", "alive")}
 
 
+def test_of_many_that_have_left_who_is_back_is_told_by_its_claim_at_once_and_else_within_eight_looks(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(members, "_TURN", 1)
+    b = join(tmp_path, "b")
+    b.renew(B)
+    others = [
+        Host(f"a{number}", f"192.0.2.1{number}", 7, f"02:00:00:00:01:0{number}", left=True) for number in range(9)
+    ]
+    for host in others:
+        join(tmp_path, host.node).renew(host)
+    assert len(b.snapshot().parted) == 9
+    for host in others[:5]:
+        again = join(tmp_path, host.node)
+        again.acquire(f"addresses/10.5.72.1{host.node[1]}")
+        again.renew(host.replace(left=False))
+        assert host.node in {one.host.node for one in b.snapshot().hosts}
+    for host in others[5:]:
+        join(tmp_path, host.node).renew(host.replace(left=False))
+    for _ in range(8):
+        seen = b.snapshot()
+    assert (len(seen.hosts), seen.parted) == (10, ())
+
+
 def test_a_host_that_speaks_at_the_last_instant_keeps_its_claim(tmp_path: Path) -> None:
     now = [1000.0]
     a, b = (DirectoryStore(str(tmp_path), "web", node, SETTINGS, lambda: now[0]) for node in "ab")
@@ -491,6 +517,27 @@ def test_generations_below_the_highest_are_cleared_away(store: DirectoryStore, w
         store.release(store.acquire("addresses/10.5.72.9"))
     assert len(list((web / "addresses").iterdir())) <= 3
     assert store.acquire("addresses/10.5.72.9").generation == 21
+
+
+def test_what_changes_hands_for_ever_takes_no_more_memory_than_what_does_once(
+    store: DirectoryStore, tmp_path: Path
+) -> None:
+    a = join(tmp_path, "a")
+
+    def change(times: int) -> int:
+        for _ in range(times):
+            a.release(a.acquire("addresses/10.5.72.9"))
+            store.snapshot()
+        gc.collect()
+        return tracemalloc.get_traced_memory()[0]
+
+    tracemalloc.start()
+    try:
+        change(20)
+        before = change(20)
+        assert change(200) - before < 200 * 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_a_claimant_that_is_generations_late_learns_that_it_lost(
