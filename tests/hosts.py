@@ -9,11 +9,15 @@ The holder is `cat` on a pipe: it answers when it is in its namespaces, and ends
 
 from __future__ import annotations
 
+import ctypes
+import fcntl
 import os
 import signal
+import socket
+import struct
 import subprocess
-import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -84,7 +88,7 @@ class Namespace:
                 words.write(input)
                 words.flush()
                 files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (words, out, err)]
-                return Nursery.run(ENVIRONMENT, 60, name, arguments, self.pid, files, environment)
+                return Nursery.run(ENVIRONMENT, 600, name, arguments, self.pid, files, environment)
 
         return self._completed((name, *arguments), status, check)
 
@@ -108,8 +112,25 @@ class Namespace:
         return process
 
     def python(self, code: str, *arguments: str, check: bool = True) -> Completed[str]:
-        """Run Python code inside, with netkit and the tests importable."""
-        return self.run(sys.executable, "-c", code, *arguments, check=check)
+        """Run Python code inside, with netkit and the tests importable; much of netkit may be loaded already."""
+        return self.module("-c", code, *arguments, check=check)
+
+    def inside(self, work: Callable[[], None]) -> None:
+        """Do something in these namespaces, in a thread of ours; cheaper than any process."""
+        failed: list[BaseException] = []
+
+        def enter() -> None:
+            try:
+                _enter(self.pid)
+                work()
+            except BaseException as error:
+                failed.append(error)
+
+        thread = threading.Thread(target=enter)
+        thread.start()
+        thread.join()
+        if failed:
+            raise failed[0]
 
     def die(self) -> None:
         """End the holder and nothing else; the namespace goes with its last process.
@@ -163,10 +184,14 @@ class HostNs(Namespace):
 
     def boot(self) -> None:
         """Put `lo` up, and give the machine what it has for itself alone: its /sys, /run and lasting state."""
-        self.run("ip", "link", "set", "lo", "up")
-        self.run("mount", "-t", "sysfs", "sysfs", "/sys")
-        for place in ("/run", "/var/lib/netkit"):
-            self.run("mount", "-t", "tmpfs", "-o", "mode=0755", "tmpfs", place)
+
+        def work() -> None:
+            _put_up("lo")
+            _mount("sysfs", "/sys")
+            for place in ("/run", "/var/lib/netkit"):
+                _mount("tmpfs", place, "mode=0755")
+
+        self.inside(work)
 
     def netkit(self, *arguments: str, input: str | None = None, check: bool = False) -> Completed[str]:  # noqa: A002
         """Run the netkit command inside, with this host's own root; does not raise unless `check`."""
@@ -174,7 +199,8 @@ class HostNs(Namespace):
 
     def settled(self) -> None:
         """Return when no IPv6 address is tentative any more: the kernel ends that a moment after one is added."""
-        wait_until(lambda: " tentative" not in self.run("ip", "-6", "addr").stdout)
+        table = Path(f"/proc/{self.pid}/net/if_inet6")
+        wait_until(lambda: not any(int(row.split()[4], 16) & _TENTATIVE for row in table.read_text().splitlines()))
 
     def snapshot(self, *containers: Container) -> dict[str, Any]:
         """What the oracle sees here and in these containers."""
@@ -257,6 +283,36 @@ class Lab:
         return leaks + [f"{inodes.get(_inode(pid))}: process {pid} cannot be ended" for pid in alive]
 
 
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_CLONE_FS, _CLONE_NEWNS, _CLONE_NEWNET = 0x00000200, 0x00020000, 0x40000000
+_TENTATIVE = 0x40
+_SIOCGIFFLAGS, _SIOCSIFFLAGS, _IFF_UP = 0x8913, 0x8914, 1
+
+
+def _enter(pid: int) -> None:
+    """Put the calling thread, which must end afterwards, into the namespaces of a process."""
+    _succeed(_LIBC.unshare(_CLONE_FS))  # a thread that shares its working directory keeps its mount namespace
+    for name, flag in (("net", _CLONE_NEWNET), ("mnt", _CLONE_NEWNS)):
+        with open(f"/proc/{pid}/ns/{name}") as namespace:
+            _succeed(_LIBC.setns(namespace.fileno(), flag))
+
+
+def _mount(kind: str, place: str, options: str = "") -> None:
+    _succeed(_LIBC.mount(kind.encode(), place.encode(), kind.encode(), 0, options.encode()))
+
+
+def _put_up(ifname: str) -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as asked:
+        found = fcntl.ioctl(asked, _SIOCGIFFLAGS, struct.pack("16sh14x", ifname.encode(), 0))
+        name, flags = struct.unpack("16sh14x", found)
+        fcntl.ioctl(asked, _SIOCSIFFLAGS, struct.pack("16sh14x", name, flags | _IFF_UP))
+
+
+def _succeed(result: int) -> None:
+    if result:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+
+
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
     """Look again every few milliseconds until the condition holds; whether it did in time.
 
@@ -282,7 +338,7 @@ def _free_name(member: Namespace) -> str:
 
 def _plug(member: Namespace, ifname: str, addresses: Iterable[str]) -> None:
     """Put a cable's end up with these addresses, without waiting for IPv6 duplicate detection."""
-    member.run("sysctl", "-qew", f"net/ipv6/conf/{ifname}/accept_dad=0", check=False)
+    member.inside(lambda: _write_if_there(f"/proc/sys/net/ipv6/conf/{ifname}/accept_dad", "0"))
     lines = [f"link set {ifname} up"]
     lines += [f"addr add {address} dev {ifname}{' nodad' if ':' in address else ''}" for address in addresses]
     member.run("ip", "-batch", "-", input="\n".join(lines) + "\n")
@@ -290,7 +346,9 @@ def _plug(member: Namespace, ifname: str, addresses: Iterable[str]) -> None:
 
 def _settle(member: Namespace, ifname: str) -> None:
     """Wait until the kernel has given a live link its IPv6 link-local address, which it does in its own time."""
-    if member.run("sysctl", "-n", f"net/ipv6/conf/{ifname}/disable_ipv6", check=False).stdout.strip() != "0":
+    switch: list[str] = []
+    member.inside(lambda: switch.append(_read_if_there(f"/proc/sys/net/ipv6/conf/{ifname}/disable_ipv6").strip()))
+    if switch != ["0"]:
         return
 
     def has_address() -> bool:
@@ -298,6 +356,15 @@ def _settle(member: Namespace, ifname: str) -> None:
         return any(row[5] == ifname and row[0].startswith("fe80") for row in rows)
 
     wait_until(has_address)
+
+
+def _read_if_there(path: str) -> str:
+    return Path(path).read_text() if os.path.exists(path) else ""
+
+
+def _write_if_there(path: str, value: str) -> None:
+    if os.path.exists(path):
+        Path(path).write_text(value)
 
 
 def _processes() -> Iterator[int]:

@@ -3,8 +3,10 @@
     python -m tests.nursery      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES, ENVIRONMENT]
 
 Each child enters the namespaces of PID, gets FILES for its standard input, output and error, and goes on as `python -m
-MODULE ARGUMENTS` would in that environment (null: the nursery's own). On standard output are the child's process id,
-and then the status that it ended with.
+MODULE ARGUMENTS` would in that environment (null: the nursery's own), with MODULE `-c` as `python -c ARGUMENTS` would.
+On standard output are the child's process id, and then the status that it ended with.
+
+A child leaves at once when it is done: to free what it has from the nursery would copy most of its memory before.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ if TYPE_CHECKING:
 
 #: What a child finds loaded; what netkit loads from elsewhere on rare ways, it loads itself.
 LOADED = ("cli", "cni", "engine", "plan", "parts", "drivers", "kernel", "state", "ipam")
-#: The other programs of a nursery.
-OURS = ("tests.acts", "tests.cni.client", "tests.netns.calls")
+#: The other programs of a nursery, and what many lines of code ask for.
+OURS = ("tests.acts", "tests.cni.client", "tests.netns.calls", "socket")
 _NAMESPACES = {"net": 0x40000000, "mnt": 0x00020000}
 
 
@@ -104,9 +106,26 @@ def _be(module: str, arguments: list[str], pid: int, files: list[str], environme
     if environment is not None:
         os.environ.clear()
         os.environ |= environment
-    sys.argv = [f"{module}.py", *arguments]
-    importlib.import_module(module).main()
-    sys.exit()
+    try:
+        if module == "-c":
+            code, *sys.argv[1:] = arguments
+            exec(code, {"__name__": "__main__"})  # noqa: S102 (the code is a test's own)
+        else:
+            sys.argv = [f"{module}.py", *arguments]
+            importlib.import_module(module).main()
+        status = 0
+    except SystemExit as end:
+        status = _status(end)
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
+
+
+def _status(end: SystemExit) -> int:
+    if isinstance(end.code, str):
+        print(end.code, file=sys.stderr)
+        return 1
+    return end.code or 0
 
 
 if __name__ == "__main__":

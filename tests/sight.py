@@ -18,6 +18,8 @@ Sight = dict[str, "Any"]
 _FLEETING = re.compile(r"_timer$|^(expires|used|cache|operstate|qdisc|refcnt|promiscuity|bytes|packets|state)$")
 _FLEETING_FLAGS = frozenset({"LOWER_UP", "RUNNING", "NO-CARRIER", "M-DOWN", "linkdown", "dead", "offload"})
 _COUNTERS = re.compile(r" ?\[\d+:\d+\]")
+#: The longest sysctl's bytes; the kernel sets as much aside, each time that one is read.
+_LONGEST = 4096
 _XTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 
 
@@ -147,7 +149,7 @@ def _text(path: str) -> str:
     except OSError:  # write-only, or gone with its link
         return ""
     try:
-        return " ".join(os.read(descriptor, 1 << 16).decode(errors="replace").split())
+        return " ".join(os.read(descriptor, _LONGEST).decode(errors="replace").split())
     except OSError:
         return ""
     finally:

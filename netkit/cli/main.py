@@ -24,9 +24,17 @@ _COMPLETE = "_NETKIT_COMPLETE"
 
 
 def main() -> NoReturn:
-    """Run the command that the process was started with, and leave with its exit code."""
+    """Run the command that the process was started with, and leave with its exit code.
+
+    It leaves without the interpreter's rites: they take a sixth of a short command's time, and free what ends anyway.
+    All that is written is flushed by whoever writes it.
+    """
     _open_standard_files()
-    sys.exit(run(sys.argv[1:]))
+    try:
+        status = run(sys.argv[1:])
+    except SystemExit as stopped:
+        status = stopped.code if isinstance(stopped.code, int) else 1
+    os._exit(status)
 
 
 def run(words: list[str]) -> int:

@@ -69,9 +69,9 @@ class Scene:
         serve(self.web)
 
     def seen(self) -> tuple[str, str, str, str]:
-        asked = ((self.host, "127.0.0.1"), (self.host, HOST), (self.lan, HOST), (self.sibling, HOST))
-        first, second, third, fourth = (asks(place, address, 8080) for place, address in asked)
-        return first, second, third, fourth
+        of_host, of_lan, of_sibling = (asks(place, HOST, 8080) for place in (self.host, self.lan, self.sibling))
+        # The last: what is not masqueraded asks for its neighbour as 127.0.0.1, and all others wait with it for 3 s.
+        return asks(self.host, "127.0.0.1", 8080), of_host, of_lan, of_sibling
 
     def conf(self) -> dict[str, Any]:
         return {"cniVersion": "1.0.0", **after(self.portmap, self.found)}

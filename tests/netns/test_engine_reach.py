@@ -8,7 +8,7 @@ import sys
 import pytest
 
 from tests.features import need
-from tests.hosts import Container, HostNs, Lab, Namespace, wait_until
+from tests.hosts import Container, HostNs, Lab, Namespace
 
 HOST, HOST6 = "192.0.2.1", "fd00:2::1"
 
@@ -45,17 +45,18 @@ def serve(container: Container) -> None:
     """A server at port 80, IPv4 and IPv6, that answers with the address it is spoken to from."""
     code = (
         "import socket; s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)\n"
+        "print('up', flush=True)\n"
         "while True: c, a = s.accept(); c.sendall(a[0].removeprefix('::ffff:').encode()); c.close()"
     )
-    container.popen(sys.executable, "-c", code)
-    assert wait_until(lambda: ":::80" in container.run("ss", "-Hltn").stdout.replace("*:80", ":::80"))
+    server = container.popen(sys.executable, "-c", code)
+    assert server.stdout and server.stdout.readline() == "up\n"
 
 
 def asks(client: Namespace, address: str, port: int) -> str:
     """The address that the server sees, "" when there is no answer."""
     code = (
         "import socket, sys\n"
-        "try: print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 0.7).recv(99).decode())\n"
+        "try: print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(99).decode())\n"
         "except OSError: print('')"
     )
     return client.python(code, address, str(port)).stdout.strip()
