@@ -84,7 +84,7 @@ CHAINS: Chains = (
             "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept",
             "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept",
             "iifname . udp dport . @th,96,24 @tunnel_any notrack accept",
-            "drop",
+            "fib daddr type { local, broadcast, multicast } drop",  # the rest is another host's
         ),
     ),
     (
@@ -98,7 +98,7 @@ CHAINS: Chains = (
         (
             'ip daddr 127.0.0.0/8 iifname != "lo" drop',
             'ip saddr 127.0.0.0/8 iifname != "lo" drop',
-            "udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel",
+            "udp dport . @th,96,24 @tunnels jump tunnel",
             "iifname @nkif return",
             'iifname "lo" return',
             f"iifname {_CABLE} fib saddr . iif oif missing drop",
@@ -158,7 +158,7 @@ CHAINS: Chains = (
         "disguised",
         "type filter hook postrouting priority srcnat + 1; policy accept",
         # Masqueraded, a container's packet to another host's tunnel would look as if this host had sent it.
-        ("udp dport . @th,96,24 @tunnels iif != 0 ct status snat goto masked",),
+        ("ct status snat udp dport . @th,96,24 @tunnels iif != 0 goto masked",),
     ),
     ("to_nat", "", ("ct state established,related accept", "ct status dnat accept", "drop")),
     ("to_cable", "", ("oifname . meta nfproto vmap @cable_to", "drop")),

@@ -76,7 +76,7 @@ table inet netkit {
 		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept
 		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept
 		iifname . udp dport . @th,96,24 @tunnel_any notrack accept
-		drop
+		fib daddr type { local, broadcast, multicast } drop
 	}
 	chain untracked {
 		udp dport . @th,96,24 @tunnels notrack
@@ -84,7 +84,7 @@ table inet netkit {
 	chain first {
 		ip daddr 127.0.0.0/8 iifname != "lo" drop
 		ip saddr 127.0.0.0/8 iifname != "lo" drop
-		udp dport . @th,96,24 @tunnels fib daddr type { local, broadcast, multicast } jump tunnel
+		udp dport . @th,96,24 @tunnels jump tunnel
 		iifname @nkif return
 		iifname "lo" return
 		iifname "nkp*" fib saddr . iif oif missing drop
@@ -134,7 +134,7 @@ table inet netkit {
 		drop
 	}
 	chain disguised {
-		udp dport . @th,96,24 @tunnels iif != 0 ct status snat goto masked
+		ct status snat udp dport . @th,96,24 @tunnels iif != 0 goto masked
 	}
 	chain to_nat {
 		ct state established,related accept
