@@ -14,6 +14,7 @@ from netkit.engine.overlay import Wish, overlay
 from netkit.engine.tending import see_kept
 from netkit.errors import ConfigError, ConflictError, NetkitError, PoolFullError
 from netkit.ipam.pool import Pool, default_gateway
+from netkit.kernel.vxlan import rival
 from netkit.model import ANY, Subnet, family
 from netkit.parts.sealed import HINT
 from netkit.state.probe import listening
@@ -105,8 +106,13 @@ def _refuse_unfit(session: Session, net: Network) -> None:
     mode = Overlay()
     mode.network_up(whole, host)
     options = mode.parse_options(dict(net.options), "options")
-    tunnels = any(link.kind == "vxlan" for link in session.namespaces.enter(None).socket().links())
-    vxlan, port = options.tunnel, options.port
+    rtnl, vxlan, port = session.namespaces.enter(None).socket(), options.tunnel, options.port
+    tunnels = any(link.kind == "vxlan" for link in rtnl.links())
+    if tunnels and (other := rival(rtnl, vxlan)):
+        raise ConflictError(
+            f"the link {other} of this host has VNI {vxlan.vni} at UDP port {vxlan.port}",
+            "`ip -d link show type vxlan` shows it; choose another VNI, or another port",
+        )
     wanted = [] if tunnels else [(ANY[family(vxlan.local)], vxlan.port)]
     wanted += [(address, port) for address in ANY.values()] if options.public else []  # shared with nobody
     if taken := next((port for address, port in wanted if listening("udp", address, port)), 0):

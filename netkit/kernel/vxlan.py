@@ -10,7 +10,7 @@ from __future__ import annotations
 from _socket import AF_INET, AF_INET6, inet_ntop
 from struct import Struct
 
-from netkit.kernel.messages import IFINFO, IFLA_LINKINFO, RTM_GETLINK, RTM_SETLINK, address_bytes
+from netkit.kernel.messages import IFINFO, IFLA_IFNAME, IFLA_LINKINFO, RTM_GETLINK, RTM_SETLINK, address_bytes
 from netkit.kernel.wire import NLM_F_CREATE, NLM_F_REPLACE, attr, attributes, u32
 from netkit.model import family
 from netkit.plan.rare.vxlan import (
@@ -46,6 +46,7 @@ _SELF, _MASTER = 0x02, 0x04
 _ID, _GROUP, _LINK, _LOCAL, _LEARNING, _PORT, _GROUP6, _LOCAL6, _GBP = 1, 2, 3, 4, 7, 15, 16, 17, 23
 _FAMILIES = {4: AF_INET, 6: AF_INET6}
 _PROTINFO, _NESTED = 12, 0x8000
+_KIND, _DATA = 1, 2
 _SLAVE_KIND, _SLAVE_DATA = 4, 5
 #: IFLA_BRPORT_*
 _FLAGS = {"learning": 8, "flood": 9, "mcast_flood": 27, "bcast_flood": 30, "neigh_suppress": 32}
@@ -126,6 +127,21 @@ def port_flags(rtnl: Rtnl, index: int) -> dict[str, bool]:
         return {}
     flags = attributes(info.get(_SLAVE_DATA, b""))
     return {name: flags.get(number, b"\0") != b"\0" for name, number in _FLAGS.items()}
+
+
+def rival(rtnl: Rtnl, vxlan: Vxlan) -> str:
+    """The name of a tunnel beside which the kernel makes no such one: of that VNI, port and family; "" for none."""
+    for payload in rtnl.dump((RTM_GETLINK, 0, IFINFO.pack(0, 0, 0, 0, 0))):
+        link = attributes(payload, IFINFO.size)
+        info = attributes(link.get(IFLA_LINKINFO, b""))
+        if info.get(_KIND, b"").rstrip(b"\0") != b"vxlan":
+            continue
+        data = attributes(info.get(_DATA, b""))
+        version = 6 if _LOCAL6 in data or _GROUP6 in data else 4
+        alike = data.get(_ID) == u32(vxlan.vni) and data.get(_PORT) == vxlan.port.to_bytes(2, "big")
+        if alike and version == family(vxlan.local):
+            return link[IFLA_IFNAME].rstrip(b"\0").decode(errors="replace")
+    return ""
 
 
 def forwards(rtnl: Rtnl, index: int) -> frozenset[FdbEntry]:

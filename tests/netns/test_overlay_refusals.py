@@ -110,13 +110,28 @@ def test_a_tunnel_whose_port_is_taken_is_refused(host: HostNs, place: Path, word
     assert os.listdir(place) == []
 
 
-def test_a_vni_that_another_tunnel_of_the_host_has_is_refused(host: HostNs) -> None:
-    host.run("ip", "link", "add", "other", "type", "vxlan", "id", "42", "dev", "eth0", "local", "192.0.2.1",
-             "dstport", "4789")  # fmt: skip
+OTHER = ("type", "vxlan", "id", "42", "dev", "eth0", "dstport", "4789")
+
+
+@pytest.mark.parametrize("words", [("--store", "PLACE"), ("--peer", "192.0.2.2")], ids=["store", "peers"])
+def test_a_vni_that_another_tunnel_of_the_host_has_is_refused(
+    host: HostNs, place: Path, words: tuple[str, ...]
+) -> None:
+    tunnel = ("type", "vxlan", "id", "42", "dev", "eth0", "dstport", "4789")
+    host.run("ip", "link", "add", "other", *tunnel, "local", "192.0.2.1")
     before = host.snapshot()
-    done = host.netkit("overlay", "up", "--vni", "42", "--peer", "192.0.2.2")
+    spoken = (word.replace("PLACE", f"dir://{place}") for word in words)
+    done = host.netkit("overlay", "up", "--vni", "42", *spoken)
     told(done, 4, "has VNI 42 at UDP port 4789", "ip -d link show type vxlan")
     assert diff(before, host.snapshot(), LEFT) == ""
+    assert os.listdir(place) == []
+
+
+def test_a_tunnel_of_the_same_vni_over_the_other_family_is_in_nobodys_way(host: HostNs, place: Path) -> None:
+    host.run(
+        "ip", "link", "add", "other", "type", "vxlan", "id", "42", "dev", "eth0", "dstport", "4789", "local", "::1"
+    )
+    host.netkit("overlay", "up", "--vni", "42", "--store", f"dir://{place}", check=True)
 
 
 def test_a_store_that_cannot_be_written_to_is_refused_in_words_that_fit_a_store(host: HostNs, place: Path) -> None:
