@@ -316,13 +316,15 @@ def _succeed(result: int) -> None:
 def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
     """Look again every few milliseconds until the condition holds; whether it did in time.
 
-    To wait costs nothing where all is well, and a busy machine takes its time even to begin a process.
+    To wait costs nothing where all is well, and a busy machine takes its time even to begin a process. Of what lets
+    itself be waited for we look ever more seldom: a tenth of the time that it has taken so far later.
     """
-    deadline = time.monotonic() + seconds
+    begun = time.monotonic()
     while not condition():
-        if time.monotonic() > deadline:
+        waited = time.monotonic() - begun
+        if waited > seconds:
             return False
-        time.sleep(0.002)
+        time.sleep(min(max(waited / 10, 0.002), 0.1))
     return True
 
 

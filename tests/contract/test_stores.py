@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600)
 SUBNET = "subnets/10.5.72.0-24"
 ADDRESS = "addresses/10.5.72.7"
+#: Where in etcd the keys are that a host's leases hold.
+_LEASED = ("netkit/alive", "netkit/nodes", "netkit/addresses", "subnets")
 NO_RESOURCES = (
     "", "subnets/", "subnets/10.5.72.1-24", "subnets/10.6.72.0-24", "subnets/10.5.72.0-25", "x/y", "addresses/../x",
     "subnets/10.5.72.0-24&10.5.73.0-24", "addresses/010.5.72.7", "addresses/10.6.0.1",
@@ -85,29 +87,23 @@ class EtcdMeeting(Meeting):
         self.clock.told.append(self._expire)
 
     def _expire(self) -> None:
-        spoken: dict[str, float] = {}
+        silent: dict[str, float] = {}
         for store in self.stores:
             assert isinstance(store, EtcdStore)
-            spoken[store.node] = max(spoken.get(store.node, 0.0), store._renewed)
-        for node, when in spoken.items():
-            if self.clock.now - when > LIVELINESS:
-                self._revoke(f"netkit/alive/{node}")
-            if self.clock.now - when > SETTINGS.ttl:
-                self._revoke(f"netkit/nodes/{node}", *self._claims(node))
+            since = self.clock.now - store._renewed
+            silent[store.node] = min(silent.get(store.node, since), since)
+        if max(silent.values()) <= LIVELINESS:
+            return
+        for lease in {kv["lease"] for kv in self._etcd.keys(f"{self._prefix}/") if self._is_over(kv, silent)}:
+            self._etcd.post("lease/revoke", {"ID": lease})
 
-    def _claims(self, node: str) -> list[str]:
-        store = next(one for one in reversed(self.stores) if one.node == node)
-        return [
-            claim.resource if claim.subnets else f"netkit/{claim.resource}"
-            for claim in store.snapshot().of(node)
-            if not claim.reserved
-        ]
-
-    def _revoke(self, *names: str) -> None:
-        for name in names:
-            found = json.loads(self._etcd.ctl("get", f"{self._prefix}/{name}", "-w", "json")).get("kvs", [])
-            for lease in {one["lease"] for one in found if one.get("lease")}:
-                self._etcd.ctl("lease", "revoke", f"{lease:x}")
+    def _is_over(self, kv: dict[str, str], silent: dict[str, float]) -> bool:
+        """Whether a key ends with a lease whose host has been silent for longer than that lasts."""
+        kind, _, name = kv["key"].removeprefix(f"{self._prefix}/").rpartition("/")
+        if "lease" not in kv or kind not in _LEASED:
+            return False
+        node = name if kind in ("netkit/alive", "netkit/nodes") else json.loads(kv["value"])["Netkit"]["Node"]
+        return silent.get(node, 0.0) > (LIVELINESS if kind == "netkit/alive" else SETTINGS.ttl)
 
 
 def in_directory(path: Path, _: pytest.FixtureRequest) -> Meeting:

@@ -9,6 +9,7 @@ import signal
 import sys
 import threading
 import time
+from unittest import mock
 
 import pytest
 
@@ -174,6 +175,9 @@ def test_a_heartbeat_changes_nothing_that_others_would_be_told_of(own: Etcd) -> 
     a.snapshot()
     assert a._mirror.revision == revision
     assert len(own.ctl("lease", "list").split()[3:]) == 2
+    with mock.patch.object(a._gateway, "call", wraps=a._gateway.call) as call:
+        a.renew(A)
+    assert [one.args[0] for one in call.mock_calls] == ["kv/txn", "lease/keepalive", "lease/keepalive"]
 
 
 def test_silence_is_judged_by_etcds_own_clock(own: Etcd, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from pathlib import Path
 
+    from netkit.stores.etcd.change import Change
+
 SETTINGS = Settings("10.5.0.0/16", 24, 7, 3600, backend="vxlan")
 A = Host("a", "192.0.2.1", 7, "02:00:00:00:00:0a")
 
@@ -41,15 +43,15 @@ def test_a_host_that_was_stopped_in_the_middle_of_a_word_to_etcd_has_been_silent
     now = [0.0]
     with running(tmp_path / "etcd") as own:
         a = EtcdStore(location(f"etcd://{own.endpoint}/net", ""), "a", SETTINGS, lambda: now[0])
-        real = a._speak
+        real = a._word
 
-        def stopped(said: Host, data: bytes) -> bool:
-            spoken = real(said, data)
+        def stopped(said: Host, data: bytes) -> Change:
+            word = real(said, data)
             now[0] += SETTINGS.ttl
-            return spoken
+            return word
 
         a.renew(A)
         assert not a.fenced()
-        monkeypatch.setattr(a, "_speak", stopped)
+        monkeypatch.setattr(a, "_word", stopped)
         a.renew(A)
         assert a.fenced()

@@ -83,9 +83,13 @@ class Change:
         """Only if none of the keys from `first` to before `end` was written after that revision."""
         self._require(first, "MOD", "LESS", "mod_revision", revision + 1, {"range_end": encode(end)})
 
+    def is_empty(self) -> bool:
+        """Whether there is nothing to change."""
+        return not self._then
+
     def make(self, gateway: Gateway) -> bool:
         """Whether it was made; nothing to change is made at once."""
-        if not self._then:
+        if self.is_empty():
             return True
         answer = gateway.call("kv/txn", {"compare": self._compare, "success": self._then, "failure": []})
         return answer.get("succeeded") is True

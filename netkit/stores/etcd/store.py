@@ -104,9 +104,11 @@ class EtcdStore:
         for _ in range(_TRIES):
             begun = self._clock()
             self._refresh()
-            if self._speak(said, data):
+            change = self._word(said, data)
+            if change.make(self._gateway):
                 self._renewed = begun
-                self._refresh()
+                if not change.is_empty():  # mostly it is: what we know is what we have just looked at
+                    self._refresh()
                 return self._known().of(self.node)
         raise StateError("this host's keys are written by others all the time", "see which other host has its id")
 
@@ -253,8 +255,8 @@ class EtcdStore:
         record = self._mirror.under(self._nodes).get(self._nodes + self.node)
         return self._lease.keep(record.lease if record else 0)
 
-    def _speak(self, said: Host, data: bytes) -> bool:
-        """Say who we are in our record and our leases, and that we live; False when something changed meanwhile."""
+    def _word(self, said: Host, data: bytes) -> Change:
+        """What is to be written so that our record and our leases say who we are; and etcd is told that we live."""
         change, hold = Change(), self._hold()
         _put(change, self._nodes + self.node, self._mirror.under(self._nodes), data, hold)
         sign = self._alive + self.node
@@ -272,7 +274,7 @@ class EtcdStore:
             else:
                 place = self._mirror.under(self._place(claim.resource))
                 _put(change, entry.key, place, self._value(claim.resource), 0 if claim.reserved else hold)
-        return change.make(self._gateway)
+        return change
 
 
 def net_conf(where: Location) -> str:
