@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from netkit.model import AttachRequest, Endpoint, Lease, Network
     from netkit.stores.model import Claim, Host, LeaseStore
 
+#: So many addresses that this host gave back rest before one of them is given out again, although others are fresh: a
+#: store has files of each address that there ever was, and all hosts look at them.
+_RESTING = 256
+
 
 def of(session: Session, net: Network) -> Membership:
     """The membership in a network, opened once in a session; StateError when its store is not there."""
@@ -173,12 +177,14 @@ def leased(session: Session, net: Network, req: AttachRequest) -> Iterator[Attac
     """A request whose addresses no other host can have, for as long as the block goes well."""
     member = of(session, net)
     member.refuse_fenced()
-    req, claims = _agreed(session, net, req, member)
+    agreed, claims = _agreed(session, net, req, member)
     try:
-        yield req
+        yield agreed
     except BaseException:
         member.release(claims)
         raise
+    if not req.ips and agreed.ips:
+        pools.pass_over(session, net, agreed.ips)
 
 
 def told(session: Session, net: Network, ep: Endpoint) -> None:
@@ -206,7 +212,7 @@ def _agreed(
     """The first addresses of our own order that no other host has."""
     others = member.others()
     while True:
-        leases = pools.preview(session, net, req, others)
+        leases = pools.preview(session, net, req, others, _RESTING)
         try:
             claims = member.take(leases)
         except ConflictError:

@@ -23,13 +23,22 @@ def pools(session: Session, net: Network) -> list[FilePool]:
     return [pool for choice in _choices(session, net) for pool in choice]
 
 
-def preview(session: Session, net: Network, req: AttachRequest, others: Collection[str] = frozenset()) -> list[Lease]:
-    """The addresses that a claim would get now, none of `others` among those to choose from; nothing is changed."""
+def preview(
+    session: Session,
+    net: Network,
+    req: AttachRequest,
+    others: Collection[str] = frozenset(),
+    resting: int | None = None,
+) -> list[Lease]:
+    """The addresses that a claim would get now, none of `others` among those to choose from; nothing is changed.
+
+    When more than `resting` have been given back, those come first.
+    """
     if (told := _told(net, req)) is not None:
         return told
 
     def look(pool: FilePool, ip: str | None) -> Lease:
-        return pool.preview(ip, others)
+        return pool.preview(ip, others, resting)
 
     return [_first(choice, look, ip) for choice, ip in _requested(session, net, req.ips)]
 
@@ -47,6 +56,12 @@ def claim(session: Session, net: Network, req: AttachRequest) -> list[Lease]:
     except NetkitError:
         release(session, net, req.container, req.ifname)
         raise
+
+
+def pass_over(session: Session, net: Network, addresses: Sequence[str]) -> None:
+    """These addresses, which were claimed by name, were the next: go on from there."""
+    for address in addresses:
+        pool_of(session, net, address).pass_over(address)
 
 
 def _told(net: Network, req: AttachRequest) -> list[Lease] | None:

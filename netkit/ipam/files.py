@@ -62,18 +62,35 @@ class FilePool:
         self._claims = Claims(self._directory, self._boot_id)
         self._reserved = root.reservations(network)
 
-    def preview(self, requested: str | None = None, others: Collection[str] = frozenset()) -> Lease:
+    def preview(
+        self, requested: str | None = None, others: Collection[str] = frozenset(), resting: int | None = None
+    ) -> Lease:
         """What `claim` would give now, or the error that it would raise; nothing is changed.
 
-        Of the addresses to choose from `others` are left out: another host has them.
+        Of the addresses to choose from `others` are left out: another host has them. When more than `resting` have
+        been given back, one of those comes before any that was never given out.
         """
         wanted = self.pool.check(requested) if requested else None
         with self._lock():
             if wanted:
                 self._holder(wanted)
                 return self._lease(wanted)
-            turn = self._whose_turn(self._order(os.O_RDONLY), others)[0]
+            order = self._order(os.O_RDONLY)
+            turn = None
+            if order.known and resting is not None and order.resting() > resting:
+                turn = next((number for number in order.rested() if self._is_free(number, frozenset(), others)), None)
+            if turn is None:
+                turn = self._whose_turn(order, others)[0]
             return self._lease(self._address(turn))
+
+    def pass_over(self, address: str) -> None:
+        """That address, which was claimed by name, was the next of those that no other host has: go on from there."""
+        index = self.pool.index(address)
+        with self._lock():
+            order = self._order(os.O_RDWR)
+            if index is not None and order.known:
+                order.pass_over(index)
+                order.save()
 
     def claim(self, container: str, ifname: str, netns: NsRef | None = None, requested: str | None = None) -> Lease:
         """Take the requested address, or the next.
@@ -188,13 +205,17 @@ class FilePool:
     def _pass_taken(self, order: Order, free: frozenset[str], others: Collection[str]) -> int | None:
         """Go on to the first number that is neither taken, reserved nor another's; `free` are addresses about to be."""
         while (turn := order.next()) is not None:
-            if turn < self.pool.size:
-                address = self.pool.address(turn)
-                known = address in others or self._reserved.exists(address)
-                if not known and (address in free or not self._claims.taken(address)):
-                    return turn
+            if self._is_free(turn, free, others):
+                return turn
             order.advance()
         return None
+
+    def _is_free(self, number: int, free: frozenset[str], others: Collection[str]) -> bool:
+        if number >= self.pool.size:
+            return False
+        address = self.pool.address(number)
+        known = address in others or self._reserved.exists(address)
+        return not known and (address in free or not self._claims.taken(address))
 
     def _address(self, turn: int | None) -> str:
         if turn is not None:

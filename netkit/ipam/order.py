@@ -17,7 +17,7 @@ from netkit.state.files import Telling
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Iterable, Iterator
 
     from netkit.state.files import Directory
 
@@ -28,6 +28,8 @@ _ENTRY = 8
 #: Longest queue, in addresses; what does not fit is found by a later look at all claims.
 LONGEST = 1 << 16
 _COMPACT_FROM = 1 << 12
+#: So many entries are read at once.
+_AT_ONCE = 512
 
 
 class Order:
@@ -80,6 +82,29 @@ class Order:
         if self.watermark < self.size:
             return self.watermark
         return self._entry(self._head) if self._head < self._count else None
+
+    def resting(self) -> int:
+        """How many freed numbers wait for their turn."""
+        return self._count - self._head
+
+    def rested(self) -> Iterator[int]:
+        """The freed numbers, that first which has been free for longest."""
+        for start in range(self._head, self._count, _AT_ONCE):
+            some = min(_AT_ONCE, self._count - start)
+            if self._anew is not None:
+                yield from self._anew[start : start + some]
+            else:
+                data = self._pread(start, some)
+                yield from (int.from_bytes(data[at : at + _ENTRY], "big") for at in range(0, len(data), _ENTRY))
+
+    def pass_over(self, index: int) -> None:
+        """That number was given out though it was not the next: what stood before it is known to be taken."""
+        if index >= self.watermark:
+            self.watermark = index + 1
+            return
+        at = next((at for at, number in enumerate(self.rested()) if number == index), None)
+        if at is not None:
+            self._head += at + 1
 
     def advance(self) -> None:
         """Go on to the next number."""

@@ -165,6 +165,15 @@ def test_an_address_is_had_by_one_host(crowd: Crowd) -> None:
     crowd.hosts[1].netkit(*words, "10.142.0.3", check=True)
 
 
+def test_an_address_that_was_given_back_rests_beside_other_hosts_too(crowd: Crowd) -> None:
+    crowd.up()
+    had = []
+    for _ in range(3):
+        had.append(attached(crowd.hosts[0], crowd.containers[0])[4])
+        crowd.hosts[0].netkit("detach", "--pid", str(crowd.containers[0].pid), check=True)
+    assert len(set(had)) == 3
+
+
 def test_mode_overlay_is_the_only_one_and_several_are_named(crowd: Crowd) -> None:
     host, pid = crowd.hosts[0], str(crowd.containers[0].pid)
     assert "netkit overlay up" in host.netkit("attach", "--pid", pid, "--mode", "overlay").stderr

@@ -93,6 +93,41 @@ def test_the_address_that_was_freed_last_comes_last(pool: FilePool) -> None:
     assert take(pool, *"defgh") == ["5", "6", "3", "2", "4"]
 
 
+def agreed(pool: FilePool, others: set[str], resting: int) -> str:
+    """An address that no other host has, claimed by name as networks with a store do."""
+    lease = pool.preview(None, others, resting)
+    address = lease.address.partition("/")[0]
+    assert pool.claim(address, "eth0", requested=address) == lease
+    pool.pass_over(address)
+    return address
+
+
+def test_with_other_hosts_each_address_rests_for_so_many_and_no_more_are_ever_used(root: Root) -> None:
+    pool = FilePool(root, "web", WIDE)
+    others = {f"10.1.0.{number}" for number in (2, 5, 9)}
+    given: list[str] = []
+    for _ in range(2000):
+        given.append(agreed(pool, others, 40))
+        pool.release(given[-1], "eth0")
+    assert given[:5] == ["10.1.0.3", "10.1.0.4", "10.1.0.6", "10.1.0.7", "10.1.0.8"]
+    assert len(set(given)) == 41
+    last: dict[str, int] = {}
+    for turn, address in enumerate(given):
+        assert turn - last.get(address, -100) > 40, "it came again before it had rested"
+        last[address] = turn
+
+
+def test_a_rested_address_that_is_held_by_now_is_passed_over(root: Root) -> None:
+    pool = FilePool(root, "web", WIDE)
+    given = [agreed(pool, set(), 100) for _ in range(8)]
+    for address in given:
+        pool.release(address, "eth0")
+    pool.claim("x", "eth0", requested=given[0])
+    assert agreed(pool, {given[1]}, 3) == given[2]
+    assert agreed(pool, {given[1]}, 3) == given[3]
+    assert agreed(pool, {given[1], *given[4:]}, 3) not in given
+
+
 def test_a_release_gives_back_once_and_only_ones_own(pool: FilePool) -> None:
     take(pool, "a", "b")
     assert pool.release("a", "eth1") == ()
