@@ -196,7 +196,7 @@ def test_modules_come_from_the_bundle_unless_their_source_has_changed(host: Host
     home = tmp_path / "home"
     shutil.copytree(REPOSITORY / "netkit", home / "netkit", ignore=shutil.ignore_patterns("__pycache__"))
     code = "import sys; sys.path.insert(0, sys.argv[1]); from netkit.cni.install import install; install(sys.argv[2])"
-    host.python(code, str(home), str(tmp_path / "bin"))
+    host.run(sys.executable, "-c", code, str(home), str(tmp_path / "bin"))
     look = f"import sys; sys.path.append({str(home)!r}); from netkit.cni.bundle import use; use(sys.argv[1]); "
     look += "import netkit.cni.versions as v; print(type(v.__loader__).__name__, v.NEWEST)"
 
