@@ -9,6 +9,7 @@ The holder is `cat` on a pipe: it answers when it is in its namespaces, and ends
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import fcntl
 import os
@@ -55,6 +56,8 @@ class Namespace:
         self.path = f"/proc/{self.pid}/ns/net"
         self.inode = os.stat(self.path).st_ino
         self.started: list[subprocess.Popen[str]] = []
+        #: What this process has open there: closed with the namespace.
+        self.open = contextlib.ExitStack()
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__} {self.name}, pid {self.pid}>"
@@ -66,10 +69,19 @@ class Namespace:
         """
 
         def status(out: IO[str], err: IO[str]) -> int:
-            words = self._inside(argv)
-            files: dict[str, Any] = {"stdout": out, "stderr": err}
-            # No timeout: with one, subprocess looks whether the process has ended only every now and then.
-            return subprocess.run(words, input=input, text=True, env=ENVIRONMENT, check=False, **files).returncode
+            files: dict[str, Any] = {"stdin": None if input is None else subprocess.PIPE, "stdout": out, "stderr": err}
+            try:
+                process = self._start(argv, files)
+            except FileNotFoundError as error:  # the words and the status of a shell
+                err.write(f"{error}\n")
+                return 127
+            try:
+                # No timeout: with one, subprocess looks whether the process has ended only every now and then.
+                process.communicate(input)
+            except BaseException:
+                process.kill()
+                raise
+            return process.returncode
 
         return self._completed(argv, status, check)
 
@@ -106,10 +118,15 @@ class Namespace:
     def popen(self, *argv: str | os.PathLike[str], **options: Any) -> subprocess.Popen[str]:
         """Start a command inside, and return when it is there; it is killed with the lab, if it has not ended."""
         pipes: dict[str, Any] = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        process = subprocess.Popen(self._inside(argv), text=True, env=ENVIRONMENT, **{**pipes, **options})
+        process = self._start(argv, {**pipes, **options})
         self.started.append(process)
-        wait_until(lambda: process.poll() is not None or _has_entered(process.pid, self.inode))
         return process
+
+    def _start(self, argv: Sequence[str | os.PathLike[str]], options: dict[str, Any]) -> subprocess.Popen[str]:
+        """Start a command inside: a child of a thread of ours that is there, which takes no nsenter."""
+        started: list[subprocess.Popen[str]] = []
+        self.inside(lambda: started.append(subprocess.Popen(argv, text=True, env=ENVIRONMENT, **options)))
+        return started[0]
 
     def python(self, code: str, *arguments: str, check: bool = True) -> Completed[str]:
         """Run Python code inside, with netkit and the tests importable; much of netkit may be loaded already."""
@@ -149,9 +166,6 @@ class Namespace:
         """Every process in this network namespace but the holder."""
         return {pid for pid in _processes() if _inode(pid) == self.inode} - {self.pid}
 
-    def _inside(self, argv: tuple[str | os.PathLike[str], ...]) -> list[str]:
-        return ["nsenter", "--target", str(self.pid), "--net", "--mount", *(os.fspath(word) for word in argv)]
-
     def _stop_started(self) -> None:
         for process in self.started:
             if process.poll() is None:
@@ -160,6 +174,7 @@ class Namespace:
 
     def close(self) -> list[str]:
         """End everything inside; the command lines of processes that no test had started, which are leaks."""
+        self.open.close()
         self._stop_started()
         if not self.lives():
             self.inode = -1  # it may be another's by now
@@ -326,10 +341,6 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
             return False
         time.sleep(min(max(waited / 10, 0.002), 0.1))
     return True
-
-
-def _has_entered(pid: int, inode: int) -> bool:
-    return _inode(pid) == inode and not cmdline(pid).startswith("nsenter")
 
 
 def _free_name(member: Namespace) -> str:

@@ -11,9 +11,11 @@ from typing import Any, NamedTuple
 
 from netkit.cni.install import OWN, STAND_INS, install
 from netkit.cni.main import main as plugin_main
+from tests.oracle import diff, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
     from typing import NoReturn
 
@@ -88,6 +90,24 @@ class Plugins:
         assert set(answer.document) <= {"cniVersion", "code", "msg", "details"}
         assert answer.document["msg"]
         found: dict[str, Any] = answer.document
+        return found
+
+
+class Refusing:
+    """A host that is asked for what it must refuse, again and again: each time all is as it was at the first."""
+
+    def __init__(self, cni: Plugins, container: Namespace) -> None:
+        self.cni = cni
+        self.host = cni.host
+        self.container = container
+        self._before: dict[str, Any] = {}
+
+    def error(self, conf: Any, allow: Sequence[str] = ()) -> dict[str, Any]:
+        """The error document of an ADD that fails, and leaves nothing but what is allowed."""
+        self._before = self._before or snapshot(self.host, [self.container])
+        found = self.cni.error("ADD", conf, self.container)
+        difference = diff(self._before, snapshot(self.host, [self.container]), allow)
+        assert not difference, difference
         return found
 
 

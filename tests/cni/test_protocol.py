@@ -10,17 +10,26 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from tests.cni.client import Plugins
+    from tests.cni.client import Plugins, Refusing
     from tests.conftest import Unchanged
     from tests.hosts import HostNs, Lab
 
+pytestmark = pytest.mark.root
 PORT = {"hostPort": 8080, "containerPort": 80, "protocol": "tcp"}
 
 
-@pytest.fixture(autouse=True)
-def _as_installed(cni: Plugins) -> None:
+@pytest.fixture
+def cni(cni: Plugins) -> Plugins:
     """Here the processes themselves are under test."""
     cni.forked.clear()
+    return cni
+
+
+@pytest.fixture
+def installed(refusing: Refusing) -> Refusing:
+    """And here."""
+    refusing.cni.forked.clear()
+    return refusing
 
 
 @pytest.mark.parametrize(
@@ -46,12 +55,8 @@ def _as_installed(cni: Plugins) -> None:
     ],
     ids=lambda value: str(value)[:40],
 )
-def test_bad_input_is_told_and_changes_nothing(
-    cni: Plugins, lab: Lab, host: HostNs, unchanged: Unchanged, text: str, code: int, says: str
-) -> None:
-    container = lab.container()
-    with unchanged(host, [container]):
-        found = cni.error("ADD", text, container)
+def test_bad_input_is_told_and_changes_nothing(installed: Refusing, text: str, code: int, says: str) -> None:
+    found = installed.error(text)
     assert found["code"] == code
     assert says in found["msg"]
 
@@ -166,12 +171,8 @@ def test_bad_arguments_are_refused(cni: Plugins, lab: Lab, arguments: str) -> No
     ],
     ids=str,
 )
-def test_a_wrong_key_is_told_by_its_path(
-    cni: Plugins, lab: Lab, host: HostNs, unchanged: Unchanged, keys: dict[str, Any], path: str
-) -> None:
-    container = lab.container()
-    with unchanged(host, [container]):
-        found = cni.error("ADD", {**WEB, **keys}, container)
+def test_a_wrong_key_is_told_by_its_path(installed: Refusing, keys: dict[str, Any], path: str) -> None:
+    found = installed.error({**WEB, **keys})
     assert found["code"] == 7
     assert path in found["msg"]
 
@@ -183,12 +184,8 @@ def test_a_wrong_key_is_told_by_its_path(
     ],
     ids=str,
 )
-def test_what_netkit_cannot_do_is_refused_by_name(
-    cni: Plugins, lab: Lab, host: HostNs, unchanged: Unchanged, keys: dict[str, Any]
-) -> None:
-    container = lab.container()
-    with unchanged(host, [container]):
-        found = cni.error("ADD", {**WEB, "type": "bridge", **keys}, container)
+def test_what_netkit_cannot_do_is_refused_by_name(installed: Refusing, keys: dict[str, Any]) -> None:
+    found = installed.error({**WEB, "type": "bridge", **keys})
     assert found["code"] == 105
     assert next(iter(keys)) in found["msg"]
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 
 from netkit.value import to_json
 
@@ -31,7 +30,8 @@ executor, wanted = firewall.open_backend(name, lasting), from_json(json.load(sys
 if lasting:
     assert "iptc" in sys.modules
 try:
-    print([rule in executor.held(wanted) for rule in wanted] if verb == "holds" else getattr(executor, verb)(wanted))
+    done = getattr(executor, "held" if verb == "holds" else verb)(wanted)
+    print([rule in done for rule in wanted] if verb == "holds" else done)
 except NetkitError as error:
     print(type(error).__name__, error.message)
 """
@@ -40,7 +40,7 @@ except NetkitError as error:
 def execute(host: HostNs, backend: str, verb: str, rules: Sequence[Rule]) -> str:
     """Carry out `add`, `delete` or `holds`; what it returned, or the error that it raised."""
     text = json.dumps(to_json(tuple(rules)))
-    return host.run(sys.executable, "-c", _CODE, backend, verb, input=text).stdout.strip()
+    return host.module("-c", _CODE, backend, verb, input=text).stdout.strip()
 
 
 def all_rules(host: HostNs) -> str:

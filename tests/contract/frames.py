@@ -1,48 +1,54 @@
-"""Forged frames for firewall tests, run inside a namespace: `python -m tests.contract.frames VERB ...`.
-
-send IFNAME COUNT    reads frames as JSON, hexadecimal by kind; sends each COUNT times
-hear IFNAME          reads patterns as JSON, one line, hexadecimal by kind; says `ready`; when its input ends it
-                     writes how many frames held each of them
-"""
+"""Forged frames for firewall tests, sent and heard in the namespaces of others by sockets that a thread makes there."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import select
 import socket
-import sys
 import time
-from collections import Counter
 
-ALL, BUFFER, TIME = 0x0003, 1 << 21, 0.2
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable, Iterator
 
+    from tests.hosts import Namespace
 
-def send(ifname: str, count: str) -> None:
-    frames = [bytes.fromhex(frame) for frame in json.load(sys.stdin).values()]
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
-        sock.bind((ifname, 0))
-        for _ in range(int(count)):
-            for frame in frames:
-                sock.send(frame)
-
-
-def hear(ifname: str) -> None:
-    patterns = {kind: bytes.fromhex(text) for kind, text in json.loads(sys.stdin.readline()).items()}
-    seen: Counter[str] = Counter()
-    with socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL)) as sock:
-        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BUFFER)
-        sock.bind((ifname, ALL))
-        print("ready", flush=True)
-        deadline = float("inf")
-        while time.monotonic() < deadline:
-            readable, _, _ = select.select([sock, *([sys.stdin] if deadline == float("inf") else [])], [], [], TIME)
-            if sys.stdin in readable:
-                deadline = time.monotonic() + TIME
-            if sock in readable:
-                frame = sock.recv(65535)
-                seen.update(kind for kind, pattern in patterns.items() if pattern in frame)
-    json.dump(seen, sys.stdout)
+#: All frames are read when all are sent: the buffer must hold them, whatever the machine allows others.
+ALL, BUFFER, SO_RCVBUFFORCE = 0x0003, 1 << 22, 33
+#: Seconds after which no frame is on its way any more.
+TIME = 0.2
 
 
-if __name__ == "__main__":
-    send(*sys.argv[2:]) if sys.argv[1] == "send" else hear(*sys.argv[2:])
+def send(member: Namespace, ifname: str, frames: Iterable[bytes], count: int) -> None:
+    """Send each of these frames so many times."""
+
+    def work() -> None:
+        with socket.socket(socket.AF_PACKET, socket.SOCK_RAW) as sock:
+            sock.bind((ifname, 0))
+            for _ in range(count):
+                for frame in frames:
+                    sock.send(frame)
+
+    member.inside(work)
+
+
+@contextlib.contextmanager
+def hear(member: Namespace, ifname: str, patterns: dict[str, bytes]) -> Iterator[dict[str, int]]:
+    """Count the frames at an interface that hold these bytes; the dict is filled when the block ends."""
+    made: list[socket.socket] = []
+    member.inside(lambda: made.append(_listener(ifname)))
+    seen = dict.fromkeys(patterns, 0)
+    with made[0] as sock:
+        yield seen
+        end = time.monotonic() + TIME
+        while (left := end - time.monotonic()) > 0 and select.select([sock], [], [], left)[0]:
+            frame = sock.recv(65535)
+            for kind, pattern in patterns.items():
+                seen[kind] += pattern in frame
+
+
+def _listener(ifname: str) -> socket.socket:
+    sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL))
+    sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
+    sock.bind((ifname, ALL))
+    return sock

@@ -1,19 +1,24 @@
-"""Real clients and servers for firewall tests, run inside a namespace: `python -m tests.contract.packets VERB ...`.
+"""Real clients and servers for firewall tests, in the namespaces of others.
 
-    serve NAME PROTO:ADDRESS:PORT...   answers every client with "NAME CLIENT-ADDRESS"; says `ready` when it listens
-    ask SECONDS                        reads [[proto, address, port], ...] as JSON, writes the answers, "" for none
-
-All questions are asked at once, so that a hundred silent drops take no longer than one.
+A socket stays in the namespace that it was made in, whoever uses it: a thread makes it there, and this process serves
+and asks, which takes a thousandth of what an interpreter in the namespace would.
 """
 
 from __future__ import annotations
 
 import contextlib
-import json
 import selectors
 import socket
-import sys
 import threading
+import time
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from tests.hosts import Namespace
+
+    Question = tuple[str, str, int]
 
 KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "sctp": (socket.SOCK_STREAM, 132)}
 
@@ -21,6 +26,44 @@ KINDS = {"tcp": (socket.SOCK_STREAM, 0), "udp": (socket.SOCK_DGRAM, 0), "sctp": 
 def _socket(proto: str, address: str) -> socket.socket:
     kind, number = KINDS[proto]
     return socket.socket(socket.AF_INET6 if ":" in address else socket.AF_INET, kind, number)
+
+
+class Server:
+    """Answers every client at PROTO:ADDRESS:PORT with "NAME CLIENT-ADDRESS", until it is closed or the member is."""
+
+    def __init__(self, member: Namespace, name: str, *places: str) -> None:
+        self.name = name
+        self._wanted = selectors.DefaultSelector()
+        self._end, wake = socket.socketpair()
+        self._wanted.register(wake, selectors.EVENT_READ)
+        member.inside(lambda: self._listen(places))
+        self._thread = threading.Thread(target=self._serve, daemon=True)
+        self._thread.start()
+        member.open.callback(self.close)
+
+    def _listen(self, places: Sequence[str]) -> None:
+        for place in places:
+            self._wanted.register(_listen(place), selectors.EVENT_READ)
+
+    def _serve(self) -> None:
+        while True:
+            for key, _ in self._wanted.select():
+                assert isinstance(key.fileobj, socket.socket)
+                if key.fileobj.family == socket.AF_UNIX:
+                    return
+                with contextlib.suppress(OSError):
+                    _answer(key.fileobj, self.name)
+
+    def close(self) -> None:
+        """Nobody listens there any more; twice is once."""
+        if not self._thread.is_alive():
+            return
+        self._end.close()
+        self._thread.join()
+        for key in list(self._wanted.get_map().values()):
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
+        self._wanted.close()
 
 
 def _listen(what: str) -> socket.socket:
@@ -46,42 +89,37 @@ def _answer(sock: socket.socket, name: str) -> None:
         sock.sendto(f"{name} {client[0]}".encode(), client)
 
 
-def serve(name: str, *places: str) -> None:
-    selector = selectors.DefaultSelector()
-    for place in places:
-        selector.register(_listen(place), selectors.EVENT_READ)
-    print("ready", flush=True)
-    while True:
-        for key, _ in selector.select():
-            assert isinstance(key.fileobj, socket.socket)
-            with contextlib.suppress(OSError):
-                _answer(key.fileobj, name)
+def ask(member: Namespace, questions: Sequence[Question], patience: float) -> list[str]:
+    """The answer to each [proto, address, port], "" for none; all are asked at once, until all have answered.
 
-
-def ask_one(patience: float, proto: str, address: str, port: int) -> str:
-    with contextlib.suppress(OSError), _socket(proto, address) as sock:
-        sock.settimeout(patience)
-        sock.connect(socket.getaddrinfo(address, port)[0][4])
-        if proto == "udp":
-            sock.send(b"?")
-        return sock.recv(100).decode()
-    return ""
-
-
-def ask(patience: float) -> None:
-    questions = json.load(sys.stdin)
+    So a hundred silent drops take no longer than one, and patience costs nothing where all answer.
+    """
     answers = [""] * len(questions)
+    with selectors.DefaultSelector() as open_:
+        member.inside(lambda: _ask_all(open_, questions))
+        end = time.monotonic() + patience
+        while open_.get_map() and (left := end - time.monotonic()) > 0:
+            for key, _ in open_.select(left):
+                assert isinstance(key.fileobj, socket.socket)
+                open_.unregister(key.fileobj)
+                with contextlib.suppress(OSError), key.fileobj as sock:
+                    answers[key.data] = sock.recv(100).decode()
+        for key in open_.get_map().values():
+            assert isinstance(key.fileobj, socket.socket)
+            key.fileobj.close()
+    return answers
 
-    def one(index: int) -> None:
-        answers[index] = ask_one(patience, *questions[index])
 
-    threads = [threading.Thread(target=one, args=(index,)) for index in range(len(questions))]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    json.dump(answers, sys.stdout)
-
-
-if __name__ == "__main__":
-    ask(float(sys.argv[2])) if sys.argv[1] == "ask" else serve(*sys.argv[2:])
+def _ask_all(open_: selectors.BaseSelector, questions: Sequence[Question]) -> None:
+    for number, (proto, address, port) in enumerate(questions):
+        sock = _socket(proto, address)
+        sock.setblocking(False)
+        try:
+            with contextlib.suppress(BlockingIOError):
+                sock.connect(socket.getaddrinfo(address, port)[0][4])
+            if proto == "udp":
+                sock.send(b"?")
+        except OSError:  # refused at once
+            sock.close()
+        else:
+            open_.register(sock, selectors.EVENT_READ, number)

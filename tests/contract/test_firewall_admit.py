@@ -90,15 +90,15 @@ def admits(where: list[str], *devices: str) -> list[Admit]:
     return [Admit(place, device) for device in devices for place in where]
 
 
-def talks(world: World) -> tuple[bool, bool]:
+def talks(world: World, patience: float = 10) -> tuple[bool, bool]:
     """Whether published ports and egress of `web` work."""
-    return all(world.ask("lan", INWARD, patience=0.6)), all(world.ask("web", OUTWARD, patience=0.6))
+    return all(world.ask("lan", INWARD, patience)), all(world.ask("web", OUTWARD, patience))
 
 
 def test_our_packets_pass_once_admitted_and_nothing_stays_behind(world: World, where: list[str]) -> None:
     before = all_rules(world.host)
     assert world.firewall("add", w.everything()) == "None"
-    assert talks(world) == (False, False), "the other firewall does drop"
+    assert talks(world, 0.6) == (False, False), "the other firewall does drop"
     assert world.drops() == where
     ours = all_rules(world.host)
     for device in ("netkit0", "netkit1"):

@@ -16,7 +16,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from tests.contract.world import Question
+    from tests.contract.packets import Question
 
 pytestmark = [pytest.mark.root, pytest.mark.requires("veth", "bridge", "ipv6")]
 
@@ -107,7 +107,7 @@ def test_a_shifted_range_arrives_at_the_right_port(world: World) -> None:
     assert_none(world, "lan", by(w.HOST4, 9401) + by(w.HOST4, 9403))
     assert world.firewall("delete", rule) == "None"
     assert_none(world, "lan", by(w.HOST4, 9402))
-    mine.kill()
+    mine.close()
 
 
 def test_localhost_reaches_all_of_its_own_ports(world: World) -> None:
@@ -219,7 +219,7 @@ def test_what_the_host_serves_on_a_gateway_address_is_for_itself_and_that_networ
         assert_all(world, member, questions, "dns")
     for member in ("lan", "neighbour"):
         assert_none(world, member, questions)
-    server.kill()
+    server.close()
 
 
 def test_addresses_that_cannot_be_translated_are_left_to_the_host(world: World) -> None:
@@ -229,7 +229,7 @@ def test_addresses_that_cannot_be_translated_are_left_to_the_host(world: World) 
     server = world.serve("host", "own", *(f"{p}:{a}:8080" for p in w.BOTH for a in ("::1", f"{local}%up0")))
     assert_all(world, "host", by("::1", 8080), "own")
     assert_all(world, "lan", by(f"{local}%eth0", 8080), "own")
-    server.kill()
+    server.close()
 
 
 def test_the_hosts_own_services_stay_as_reachable_as_they_were(world: World) -> None:

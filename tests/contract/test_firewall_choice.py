@@ -8,7 +8,7 @@ from netkit.errors import HostError
 from netkit.kernel import firewall, nfchains, spawn, xtables
 from netkit.plan.rules import BaseRules, ClosedTransit
 from tests.contract.executor import execute
-from tests.contract.world import PACKETS
+from tests.contract.packets import Server, ask
 from tests.features import need
 
 TYPE_CHECKING = False
@@ -89,7 +89,5 @@ def test_closed_transit_leaves_frames_alone_that_anothers_bridge_switches(lab: L
         host.run("ip", "link", "set", port, "master", "br0")
     host.run("sysctl", "-qw", "net.ipv4.ip_forward=1")
     assert execute(host, backend, "add", [BaseRules(), ClosedTransit(4)]) == "None"
-    server = b.popen(*PACKETS, "serve", "b", "tcp:0.0.0.0:80")
-    assert server.stdout and server.stdout.readline() == "ready\n"
-    done = a.run(*PACKETS, "ask", "3", input='[["tcp", "10.77.0.3", 80]]')
-    assert done.stdout == '["b 10.77.0.2"]'
+    Server(b, "b", "tcp:0.0.0.0:80")
+    assert ask(a, [("tcp", "10.77.0.3", 80)], 10) == ["b 10.77.0.2"]

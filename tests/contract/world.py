@@ -14,27 +14,23 @@ route_localnet are on everywhere, so whatever is not reached is not reached beca
 
 from __future__ import annotations
 
-import contextlib
 import json
-import subprocess
-import sys
 from pathlib import Path
 
 from netkit.naming import short_id
 from netkit.plan.rules import BaseRules, ClosedTransit, NetworkRules, Publish
+from tests.contract import frames, packets
 from tests.contract.executor import execute
 from tests.hosts import Lab, Namespace
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable, Iterator, Sequence
+    from collections.abc import Iterable, Sequence
+    from contextlib import AbstractContextManager
 
     from netkit.plan.rules import Rule
+    from tests.contract.packets import Question
 
-    Question = tuple[str, str, int]
-
-PACKETS = (sys.executable, "-m", "tests.contract.packets")
-FRAMES = (sys.executable, "-m", "tests.contract.frames")
 NETWORKS = {"netkit0": 90, "netkit1": 91, "netkit2": 92}
 BRIDGES = {**NETWORKS, "docker0": 17}
 PLACES = {
@@ -105,37 +101,24 @@ class World:
     def settings(self, *settings: str) -> None:
         self.host.run("sysctl", "-qw", *settings)
 
-    def ask(self, member: str, questions: Iterable[Question], patience: float = 3) -> list[str]:
+    def ask(self, member: str, questions: Iterable[Question], patience: float = 10) -> list[str]:
         """The answers that this member gets to its questions, all asked at once."""
-        done = self.members[member].run(*PACKETS, "ask", str(patience), input=json.dumps(list(questions)))
-        answers: list[str] = json.loads(done.stdout)
-        return answers
+        return packets.ask(self.members[member], list(questions), patience)
 
     def firewall(self, verb: str, rules: Sequence[Rule]) -> str:
         """Carry out `add`, `delete` or `holds` on the host, in a process of its own; what it returned or raised."""
         return execute(self.host, self.backend, verb, rules)
 
-    def serve(self, member: str, name: str, *places: str) -> subprocess.Popen[str]:
-        process = self.members[member].popen(*PACKETS, "serve", name, *places, stderr=None)
-        assert process.stdout and process.stdout.readline() == "ready\n"
-        return process
+    def serve(self, member: str, name: str, *places: str) -> packets.Server:
+        return packets.Server(self.members[member], name, *places)
 
-    def send(self, member: str, frames: dict[str, bytes], count: int) -> None:
+    def send(self, member: str, forged: dict[str, bytes], count: int) -> None:
         """Send raw frames from a member's eth0, each `count` times."""
-        text = json.dumps({kind: frame.hex() for kind, frame in frames.items()})
-        self.members[member].run(*FRAMES, "send", "eth0", str(count), input=text)
+        frames.send(self.members[member], "eth0", forged.values(), count)
 
-    @contextlib.contextmanager
-    def hear(self, member: str, patterns: dict[str, bytes]) -> Iterator[dict[str, int]]:
+    def hear(self, member: str, patterns: dict[str, bytes]) -> AbstractContextManager[dict[str, int]]:
         """Count the frames at a member's eth0 that hold these bytes; the dict is filled when the block ends."""
-        listener = self.members[member].popen(*FRAMES, "hear", "eth0", stdin=subprocess.PIPE, stderr=None)
-        assert listener.stdin and listener.stdout
-        listener.stdin.write(json.dumps({kind: pattern.hex() for kind, pattern in patterns.items()}) + "\n")
-        listener.stdin.flush()
-        assert listener.stdout.readline() == "ready\n"
-        seen = dict.fromkeys(patterns, 0)
-        yield seen
-        seen.update(json.loads(listener.communicate(timeout=20)[0]))
+        return frames.hear(self.members[member], "eth0", patterns)
 
     def drops(self) -> list[str]:
         """What `foreign_drops` finds on the host."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-import sys
 
 import pytest
 
+from tests.contract.packets import Server, ask
 from tests.features import need
 from tests.hosts import Container, HostNs, Lab, Namespace
 
@@ -43,23 +43,12 @@ def _create(name: str, *subnets: str) -> tuple[str, ...]:
 
 def serve(container: Container) -> None:
     """A server at port 80, IPv4 and IPv6, that answers with the address it is spoken to from."""
-    code = (
-        "import socket; s = socket.create_server(('::', 80), family=socket.AF_INET6, dualstack_ipv6=True)\n"
-        "print('up', flush=True)\n"
-        "while True: c, a = s.accept(); c.sendall(a[0].removeprefix('::ffff:').encode()); c.close()"
-    )
-    server = container.popen(sys.executable, "-c", code)
-    assert server.stdout and server.stdout.readline() == "up\n"
+    Server(container, "", "tcp:0.0.0.0:80", "tcp::::80")
 
 
-def asks(client: Namespace, address: str, port: int) -> str:
-    """The address that the server sees, "" when there is no answer."""
-    code = (
-        "import socket, sys\n"
-        "try: print(socket.create_connection((sys.argv[1], int(sys.argv[2])), 3).recv(99).decode())\n"
-        "except OSError: print('')"
-    )
-    return client.python(code, address, str(port)).stdout.strip()
+def asks(client: Namespace, address: str, port: int, patience: float = 3) -> str:
+    """The address that the server sees, "" when there is no answer within so many seconds."""
+    return ask(client, [("tcp", address, port)], patience)[0].strip()
 
 
 @pytest.mark.limit(120)
