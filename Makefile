@@ -31,7 +31,7 @@ types: setup
 
 # Once, what each worker, and each process that a test starts, would otherwise compile for itself.
 compiled: setup
-	@$(PYTHON) -m compileall -q netkit plugins
+	@$(PYTHON) -m compileall -q $(CHECKED)
 	@$(PYTEST) --collect-only -q >/dev/null || echo 'compiled: what is amiss, the tests tell'
 
 test: clients
