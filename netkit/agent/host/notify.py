@@ -21,6 +21,7 @@ def notify(state: str) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as line:
         line.settimeout(_PATIENCE)
         try:
-            line.sendto(state.encode(), "\0" + place[1:] if place[0] == "@" else place)
+            line.connect("\0" + place[1:] if place[0] == "@" else place)  # else poll says that we may send, on and on
+            line.send(state.encode())
         except OSError:
             return  # who started us has gone, or hangs: nobody is left to tell
