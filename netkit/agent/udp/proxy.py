@@ -165,7 +165,8 @@ class Proxy:
     def _launch(self) -> None:
         reading, writing = os.pipe2(os.O_CLOEXEC)
         try:
-            _CHILDREN.append(detached.begin(self._command(), "the proxy", writing))
+            pid = detached.begin(self._command(), "the proxy", writing)
+            _CHILDREN.append(pid)
         finally:
             os.close(writing)
         with open(reading, "rb") as pipe:
@@ -173,8 +174,18 @@ class Proxy:
         if not line:
             raise HostError(f"the proxy of {self.settings.device} does not begin", f"run: {self._by_hand()}")
         if failure := line.strip():
+            self._end_refused(pid)
             told = json.loads(failure)
             raise _FAILURES.get(told["kind"], NetkitError)(told["message"], told["hint"])
+
+    def _end_refused(self, pid: int) -> None:
+        """See the end of one that has said why it does not begin."""
+        process = os.pidfd_open(pid)
+        try:
+            self._see_end(pid, process)
+        finally:
+            os.close(process)
+        _reap()
 
     def _command(self) -> list[str]:
         """Modules are found where we find ours, whatever the environment says."""
