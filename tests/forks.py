@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import traceback
@@ -20,6 +21,7 @@ def start(work: Callable[[], object]) -> int:
     if pid:
         return pid
     status = 1
+    gc.freeze()  # to go through all that the test's process has would copy it
     signal.signal(signal.SIGALRM, signal.SIG_DFL)
     signal.alarm(LIMIT)
     try:

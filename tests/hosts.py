@@ -92,15 +92,19 @@ class Namespace:
         input: str = "",  # noqa: A002
         check: bool = True,
         environment: dict[str, str] | None = None,
+        loaded: tuple[str, ...] = (),
     ) -> Completed[str]:
-        """Run a module of netkit's or of the tests' inside, as `python -m` does, without an interpreter's start."""
+        """Run a module of netkit's or of the tests' inside, as `python -m` does, without an interpreter's start.
+
+        What it finds `loaded` beside netkit is another cost that is met once.
+        """
 
         def status(out: IO[str], err: IO[str]) -> int:
             with tempfile.TemporaryFile("w") as words:
                 words.write(input)
                 words.flush()
                 files = [f"/proc/{os.getpid()}/fd/{file.fileno()}" for file in (words, out, err)]
-                return Nursery.run(ENVIRONMENT, 600, name, arguments, self.pid, files, environment)
+                return Nursery.run(ENVIRONMENT, 600, name, arguments, self.pid, files, environment, more=loaded)
 
         return self._completed((name, *arguments), status, check)
 
@@ -148,6 +152,12 @@ class Namespace:
         thread.join()
         if failed:
             raise failed[0]
+
+    def index(self, ifname: str) -> int:
+        """The number of an interface, 0 when there is none of that name."""
+        found: list[int] = []
+        self.inside(lambda: found.extend(number for number, name in socket.if_nameindex() if name == ifname))
+        return found[0] if found else 0
 
     def die(self) -> None:
         """End the holder and nothing else; the namespace goes with its last process.
@@ -339,7 +349,7 @@ def wait_until(condition: Callable[[], bool], seconds: float = 30) -> bool:
         waited = time.monotonic() - begun
         if waited > seconds:
             return False
-        time.sleep(min(max(waited / 10, 0.002), 0.1))
+        time.sleep(min(max(waited / 10, 0.002), 0.2))
     return True
 
 

@@ -1,6 +1,8 @@
 """Processes that need no interpreter's start: a nursery has loaded netkit, done nothing with it, and forks them.
 
-    python -m tests.nursery      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES, ENVIRONMENT]
+    python -m tests.nursery MORE...      lines of JSON on standard input: [MODULE, ARGUMENTS, PID, FILES, ENVIRONMENT]
+
+MORE are modules that are to be loaded as well.
 
 Each child enters the namespaces of PID, gets FILES for its standard input, output and error, and goes on as `python -m
 MODULE ARGUMENTS` would in that environment (null: the nursery's own), with MODULE `-c` as `python -c ARGUMENTS` would.
@@ -36,10 +38,10 @@ _NAMESPACES = {"net": 0x40000000, "mnt": 0x00020000}
 class Nursery:
     """The test's end of one."""
 
-    _idle: list[Nursery] = []
+    _idle: dict[tuple[str, ...], list[Nursery]] = {}
 
-    def __init__(self, environment: dict[str, str]) -> None:
-        argv = (sys.executable, "-m", "tests.nursery")
+    def __init__(self, environment: dict[str, str], more: tuple[str, ...]) -> None:
+        argv = (sys.executable, "-m", "tests.nursery", *more)
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
         )
@@ -49,11 +51,12 @@ class Nursery:
         self._process.communicate()
 
     @classmethod
-    def run(cls, environment: dict[str, str], seconds: float, *order: object) -> int:
+    def run(cls, environment: dict[str, str], seconds: float, *order: object, more: tuple[str, ...] = ()) -> int:
         """The status of one child; one that takes too long is killed, and TimeoutError is raised."""
-        nursery = cls._idle.pop() if cls._idle else cls(environment)
+        idle = cls._idle.setdefault(more, [])
+        nursery = idle.pop() if idle else cls(environment, more)
         status = nursery._raise_one(order, seconds)
-        cls._idle.append(nursery)  # not after an exception: who knows where it stands
+        idle.append(nursery)  # not after an exception: who knows where it stands
         return status
 
     def _raise_one(self, order: tuple[object, ...], seconds: float) -> int:
@@ -79,7 +82,7 @@ def main() -> None:
         package = importlib.import_module(f"netkit.{folder}")
         for found in pkgutil.iter_modules(package.__path__, f"{package.__name__}."):
             importlib.import_module(found.name)
-    for name in OURS:
+    for name in (*OURS, *sys.argv[1:]):
         importlib.import_module(name)
     gc.collect()
     gc.freeze()

@@ -21,6 +21,8 @@ if TYPE_CHECKING:
 ZERO = base64.b64encode(bytes(32)).decode()
 REMOVE, REPLACE_ALLOWED = 1, 2
 HEADER = 16
+#: What `Namespace.module` is to have loaded for RUN.
+LOADED = ("tests.wireguards",)
 
 #: Runs netkit with the rest of the arguments, where the file of the first one is the kernel's memory.
 RUN = """

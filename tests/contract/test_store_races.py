@@ -65,10 +65,8 @@ class Prefixes:
 
     def holders(self, number: int) -> dict[str, str]:
         """Who has each subnet, asked without netkit."""
-        told = self._etcd.ctl("get", "--prefix", f"/{self._name}/{number}/net/subnets/", "-w", "fields").splitlines()
-        keys = [json.loads(line.partition(" : ")[2]) for line in told if line.startswith('"Key"')]
-        values = [json.loads(json.loads(line.partition(" : ")[2])) for line in told if line.startswith('"Value"')]
-        return {key.rpartition("/")[2]: value["Netkit"]["Node"] for key, value in zip(keys, values, strict=True)}
+        told = self._etcd.keys(f"/{self._name}/{number}/net/subnets/")
+        return {kv["key"].rpartition("/")[2]: json.loads(kv["value"])["Netkit"]["Node"] for kv in told}
 
     def clear(self, number: int) -> None:
         """Nothing: the etcd goes with the test."""

@@ -71,7 +71,10 @@ class Agents:
             self.start(host, *words)
 
     def is_ready(self, host: HostNs, network: str = "flannel") -> bool:
-        """Whether the agent that runs now has said so."""
+        """Whether the agent that runs now has said so: asked once its file says it, as to ask costs far more."""
+        file = host.root / "run/agent" / network
+        if not file.exists() or not json.loads(file.read_text())["value"].get("ready"):
+            return False
         status = self.status(host, network)
         return bool(status.get("ready")) and status.get("pid") == self.running[host.name, network].pid
 

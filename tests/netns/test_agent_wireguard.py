@@ -15,7 +15,7 @@ import pytest
 from tests.features import has, requires
 from tests.hosts import HostNs, Lab, wait_until
 from tests.netns.agents import LONG, Agents, address, healed
-from tests.wireguards import RUN, public_of
+from tests.wireguards import LOADED, RUN, public_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,8 +89,7 @@ class Stood(Agents):
     def kernel(self, host: HostNs) -> dict[str, Any]:
         """The one tunnel of a host as its kernel has been told."""
         kept = json.loads(self.memory(host).read_text())
-        here = json.loads(host.run("ip", "-j", "link", "show", "dev", "flannel-wg").stdout)[0]["ifindex"]
-        found: dict[str, Any] = kept.get(f"flannel-wg:{here}", {"peers": {}, "port": 0})
+        found: dict[str, Any] = kept.get(f"flannel-wg:{host.index('flannel-wg')}", {"peers": {}, "port": 0})
         return found
 
     def tell(self, host: HostNs, **changes: Any) -> None:
@@ -108,9 +107,8 @@ class Stood(Agents):
 
     def netkit(self, host: HostNs, *words: str) -> subprocess.CompletedProcess[str]:
         """A command beside the agent, with the same kernel."""
-        done = host.run(
-            sys.executable, "-c", RUN, str(self.memory(host)), "--root", str(host.root), *words, check=False
-        )
+        argv = (RUN, str(self.memory(host)), "--root", str(host.root), *words)
+        done = host.module("-c", *argv, check=False, loaded=LOADED)
         return subprocess.CompletedProcess(words, done.returncode, done.stdout, done.stderr)
 
     def knows(self, host: HostNs, other: HostNs) -> bool:
@@ -249,8 +247,7 @@ def test_a_device_that_was_deleted_comes_back_with_its_key_and_its_peers(stood: 
     one, two = stood.hosts
     assert wait_until(lambda: stood.knows(one, two), LONG)
     one.run("ip", "link", "del", "flannel-wg")
-    there = ("test", "-e", "/sys/class/net/flannel-wg")
-    assert wait_until(lambda: one.run(*there, check=False).returncode == 0 and stood.knows(one, two), LONG)
+    assert wait_until(lambda: one.index("flannel-wg") > 0 and stood.knows(one, two), LONG)
     assert stood.kernel(one)["private"] == stood.private(one)
 
 

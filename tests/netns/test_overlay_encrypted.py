@@ -10,26 +10,27 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
+from functools import partial
+from ipaddress import IPv6Address
+from pathlib import Path
 
 import pytest
 
 from tests.contract.drivers import pings
 from tests.features import has, requires
-from tests.hosts import Completed, HostNs, Lab, wait_until
+from tests.hosts import Completed, Container, HostNs, Lab, wait_until
 from tests.netns.keepers import keeper, kill_keeper
 from tests.netns.test_agent_wireguard import BARE, FOREIGN, LACKING, watch
-from tests.netns.test_overlay import attached, received
+from tests.netns.test_overlay import attached, forge, received
 from tests.netns.test_overlay_etcd import InEtcd
 from tests.netns.test_overlay_store import MORE, UP, Crowd, end, forwards, neighbours, reaches
 from tests.oracle import diff
-from tests.wireguards import RUN, public_of
+from tests.wireguards import LOADED, RUN, public_of
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
-    from pathlib import Path
     from typing import Any
 
     from tests.conftest import Unchanged
@@ -41,17 +42,6 @@ LONG = 60.0
 LEFT = (*MORE, "state */wireguard: *", "state */wireguard/")
 #: What iptables leaves for good, whoever asks it first.
 TABLES = ("host nft ip *", "host nft ip6 *")
-#: Sends a ping in VXLAN, not encrypted, from an address inside to the UDP port 4789 of another.
-FORGE6 = """
-import socket, sys
-from scapy.layers.inet import ICMP, IP
-from scapy.layers.l2 import Ether
-from scapy.layers.vxlan import VXLAN
-inner = Ether(dst="ff:ff:ff:ff:ff:ff", src="02:00:00:00:00:66") / IP(src="10.142.0.77", dst="10.142.0.2") / ICMP()
-it = socket.socket(socket.AF_INET6, socket.SOCK_DGRAM)
-it.bind((sys.argv[1], 0))
-it.sendto(bytes(VXLAN(vni=42, flags="Instance") / inner), (sys.argv[2], 4789))
-"""
 #: Makes an encrypted overlay in the store of the third argument, and dies before its op of the fourth.
 DIE = """
 import os, signal, sys
@@ -76,18 +66,21 @@ class Stood(Crowd):
         return self.lab.directory / f"{host.name}.wireguard"
 
     def netkit(self, host: HostNs, *words: str, check: bool = False) -> Completed[str]:
-        argv = ("-c", RUN, str(self.memory(host)), "--root", str(host.root), *words)
-        return host.run(sys.executable, *argv, check=check)
+        argv = (RUN, str(self.memory(host)), "--root", str(host.root), *words)
+        return host.module("-c", *argv, check=check, loaded=LOADED)
 
     def up(self, *words: str) -> None:
         for host in self.hosts:
             self.netkit(host, *UP, self.store, "--encrypt", *words, check=True)
 
+    def attached(self, host: HostNs, container: Container) -> dict[int, str]:
+        """A container on the overlay, by a command that finds the stand-in, and so would a keeper that it starts."""
+        return attached(host, container, netkit=partial(self.netkit, host))
+
     def kernel(self, host: HostNs) -> dict[str, Any]:
         """The link as the host's kernel has been told."""
         kept = json.loads(self.memory(host).read_text()) if self.memory(host).exists() else {}
-        shown = json.loads(host.run("ip", "-j", "link", "show", "dev", "nkw42", check=False).stdout or "[{}]")[0]
-        found: dict[str, Any] = kept.get(f"nkw42:{shown.get('ifindex')}", {"peers": {}, "port": 0})
+        found: dict[str, Any] = kept.get(f"nkw42:{host.index('nkw42')}", {"peers": {}, "port": 0})
         return found
 
     def tell(self, host: HostNs, peers: dict[str, Any]) -> None:
@@ -104,8 +97,8 @@ class Stood(Crowd):
         return public_of(self.private(host))
 
     def inside(self, host: HostNs) -> str:
-        told: list[dict[str, Any]] = json.loads(host.run("ip", "-j", "addr", "show", "dev", "nkw42").stdout)
-        return next(str(a["local"]) for a in told[0]["addr_info"] if a["scope"] == "global")
+        rows = (row.split() for row in Path(f"/proc/{host.pid}/net/if_inet6").read_text().splitlines())
+        return next(str(IPv6Address(bytes.fromhex(row[0]))) for row in rows if (row[3], row[5]) == ("00", "nkw42"))
 
     def know_each_other(self) -> bool:
         one, two = self.hosts
@@ -175,9 +168,9 @@ def test_a_kernel_without_it_is_told_by_name_and_no_store_hears_of_it(lab: Lab, 
 def test_a_library_that_is_not_there_is_told_by_name(lab: Lab, unchanged: Unchanged) -> None:
     crowd = Crowd(lab, 1)
     host = crowd.hosts[0]
-    words = ("-c", BARE, "--root", str(host.root), *UP, crowd.store, "--encrypt")
+    words = ("--root", str(host.root), *UP, crowd.store, "--encrypt")
     with unchanged(host, allow=LEFT):
-        done = host.run(sys.executable, *words, check=False)
+        done = host.python(BARE, *words, check=False)
     assert done.returncode == 5
     assert "library cryptography" in done.stderr
     assert "netkit-containers[wireguard]" in done.stderr
@@ -248,7 +241,7 @@ def test_two_hosts_know_each_other_by_their_keys_and_down_leaves_nothing(
     at = "fd00:2::2" if "six" in request.node.name else "192.0.2.2"
     assert stood.kernel(one)["peers"][stood.public(two)]["endpoint"] == [at, 51942]
     assert [stood.kernel(host)["private"] for host in stood.hosts] == [stood.private(host) for host in stood.hosts]
-    attached(two, stood.containers[1])
+    stood.attached(two, stood.containers[1])
     assert wait_until(lambda: set(forwards(one).values()) == {stood.inside(two)}, LONG)
     links = {link["ifname"]: link for link in json.loads(one.run("ip", "-d", "-j", "link").stdout)}
     assert {name: links[name]["mtu"] for name in ("nkw42", "nkv42", "nk-overlay42")} == {
@@ -311,12 +304,10 @@ def test_what_others_change_is_told_and_put_right(stood: Stood) -> None:
     assert [gap["kernel"] for gap in gaps if gap["state"] == "unwanted"] == [f"the key {FOREIGN} on nkw42"]
     os.kill(keeper(one), signal.SIGCONT)
     assert wait_until(lambda: stood.know_each_other() and FOREIGN not in stood.kernel(one)["peers"], LONG)
-    attached(two, stood.containers[1])
+    stood.attached(two, stood.containers[1])
     one.run("ip", "link", "del", "nkv42")
     one.run("ip", "link", "del", "nkw42")
-    there = ("test", "-e", "/sys/class/net/nkw42")
-    back = lambda: one.run(*there, check=False).returncode == 0 and stood.know_each_other()  # noqa: E731
-    assert wait_until(back, LONG)
+    assert wait_until(lambda: one.index("nkw42") > 0 and stood.know_each_other(), LONG)
     assert wait_until(lambda: set(forwards(one).values()) == {stood.inside(two)}, LONG)
     assert stood.kernel(one)["private"] == stood.private(one)
     assert wait_until(lambda: stood.netkit(one, "check").stdout == "all holds\n", LONG)
@@ -332,8 +323,8 @@ def test_a_link_that_goes_takes_no_frame_into_the_open(stood: Stood) -> None:
     """The kernel would send by the default route, with the frames in clear, were there no route beneath."""
     stood.up()
     one, two = stood.hosts
-    attached(one, stood.containers[0])
-    address = attached(two, stood.containers[1])[4]
+    stood.attached(one, stood.containers[0])
+    address = stood.attached(two, stood.containers[1])[4]
     assert wait_until(lambda: address in neighbours(one), LONG)
     os.kill(keeper(one), signal.SIGSTOP)
     a_way_out(one)
@@ -361,7 +352,7 @@ def test_a_frame_in_clear_is_not_let_in_whatever_address_it_comes_from(stood: St
 
     def arrives() -> bool:
         before = received(one)
-        two.python(FORGE6, source, target)
+        forge(two, source, target)
         return received(one) > before
 
     assert not arrives()
@@ -440,7 +431,7 @@ def test_a_death_at_an_op_leaves_nothing_after_gc(stood: Stood, step: int) -> No
     before, at, code = host.snapshot(), 0, -9
     while code:
         words = (str(stood.memory(host)), str(host.root), stood.store, str(at))
-        code = host.run(sys.executable, "-c", DIE, *words, check=False).returncode
+        code = host.module("-c", DIE, *words, check=False, loaded=LOADED).returncode
         if code:
             assert stood.private(host)
             stood.netkit(host, "gc", check=True)

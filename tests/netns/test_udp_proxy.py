@@ -116,7 +116,7 @@ def exchange(giver: End, taker: End, take: str, give: str, address: str) -> tupl
     receiver = taker.container.popen(sys.executable, "-c", take, address)
     assert receiver.stdout is not None
     assert receiver.stdout.readline() == "ready\n"
-    sent = giver.container.run(sys.executable, "-c", give, address).stdout
+    sent = giver.container.python(give, address).stdout
     out, err = receiver.communicate(timeout=60)
     assert receiver.returncode == 0, err
     return out.strip(), sent.strip()
@@ -208,7 +208,7 @@ def test_each_datagram_is_one_packet_with_checksums_that_scapy_would_write(lab: 
     listener = b.host.popen(sys.executable, "-c", _LISTEN, "41")
     assert listener.stdout is not None
     assert listener.stdout.readline() == "ready\n"
-    a.container.run(sys.executable, "-c", _GIVE_TOGETHER, b.address)
+    a.container.python(_GIVE_TOGETHER, b.address)
     a.container.run("ping", "-c1", "-W1", b.address, check=False)
     for line in listener.communicate(timeout=20)[0].split():
         packet = scapy.IP(bytes.fromhex(line))
@@ -253,7 +253,7 @@ class Hostile:
 
     def send(self, *packets: bytes, port: int = PORT, how: str = "") -> None:
         words = (self.b.outer, str(port), self.a.outer, how, *(packet.hex() for packet in packets))
-        self.b.host.run(sys.executable, "-c", _SEND, *words)
+        self.b.host.python(_SEND, *words)
 
     def dropped(self) -> dict[str, int]:
         found: dict[str, int] = self.a.proxy("counters")["dropped"]
@@ -342,7 +342,7 @@ def test_what_two_peers_send_in_turn_is_not_mixed(hostile: Hostile) -> None:
     words = []
     for outer, source in ((b.outer, "10.5.2.2"), ("192.0.2.3", "10.5.3.2")):
         words += [outer, ",".join(inner(source, payload=size).hex() for size in (1444, 900))]
-    b.host.run(sys.executable, "-c", _IN_TURN, a.outer, *words)
+    b.host.python(_IN_TURN, a.outer, *words)
 
     def came() -> list[int]:
         return [peer["packets_in"] for peer in a.proxy("counters")["peers"]]

@@ -6,7 +6,6 @@ pair = Tunnels(lab); pair.start(); pair.a.container.run("ping", pair.b.address)
 from __future__ import annotations
 
 import json
-import sys
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -53,7 +52,7 @@ class End:
         """What a method of `Proxy` answers in this host; an error as `{"error": CLASS, "message"}`."""
         given = {"device": DEVICE, "mtu": self.mtu, "listen": (self.outer, PORT), "local": self.local} | settings
         words = json.dumps([str(self.host.root), given, act, *arguments])
-        return json.loads(self.host.run(sys.executable, "-c", _CALL, input=words).stdout)
+        return json.loads(self.host.module("-c", _CALL, input=words).stdout)
 
     def routes(self) -> None:
         """The kernel's routes to the proxy, as the agent would make them."""
