@@ -135,8 +135,9 @@ def times(pair: Pair) -> list[float]:
 
 
 def iperf(pair: Pair, seconds: int, *words: str) -> float:
-    """Gbit/s that arrive."""
-    argv = ("ip", "netns", "exec", pair.ends[0], "iperf3", "-J", "-c", pair.target, "-t", str(seconds), *words)
+    """Gbit/s that arrive in so many seconds; 0: as long as a few megabytes take, for who wants to see it run."""
+    size = ("-t", str(seconds)) if seconds else ("-n", "8M")
+    argv = ("ip", "netns", "exec", pair.ends[0], "iperf3", "-J", "-c", pair.target, *size, *words)
     for _ in range(100):
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)
         told = json.loads(done.stdout)["end"] if done.returncode == 0 else {}

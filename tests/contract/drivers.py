@@ -98,6 +98,7 @@ class Stage:
             for subnet in OWN[version]:
                 self.lan.run("ip", "route", "add", subnet.cidr, "via", HOST[version])
         self.web, self.sibling = lab.container("web"), lab.container("sibling")
+        self._clean: dict[str, Any] = {}
         self.engine = Resident(self.host)
         for net in (self.network(0), self.network(1)):
             # Once there and back: directories, lock files and the kernel's lazily made tables exist from here on.
@@ -138,6 +139,11 @@ class Stage:
             self.engine.leave(container)
         for net in self.engine.call("networks"):
             self.engine.call("rm", name=net.name)
+
+    def clean(self) -> dict[str, Any]:
+        """What there is to see when nobody is attached: looked at once, for every test leaves it so."""
+        self._clean = self._clean or self.seen()
+        return self._clean
 
     def seen(self) -> dict[str, Any]:
         """What the oracle sees of the host and the containers."""

@@ -66,7 +66,7 @@ def test_a_packet_of_the_mtu_arrives_and_one_byte_more_is_refused_at_once(stage:
 
 @EACH
 def test_detached_all_is_as_before_and_a_second_time_is_nothing(stage: Stage) -> None:
-    before = stage.seen()
+    before = stage.clean()
     stage.attach(stage.web)
     stage.engine.leave(stage.web)
     assert stage.engine.leave(stage.web) == []
@@ -76,7 +76,7 @@ def test_detached_all_is_as_before_and_a_second_time_is_nothing(stage: Stage) ->
 
 @EACH
 def test_a_process_has_two_networks_as_eth0_and_eth1(stage: Stage) -> None:
-    before = stage.seen()
+    before = stage.clean()
     stage.attach(stage.web)
     stage.attach(stage.web, 1, "eth1")
     for version in stage.families:
@@ -95,7 +95,7 @@ def test_a_process_has_two_networks_as_eth0_and_eth1(stage: Stage) -> None:
 @DUAL
 def test_a_fault_before_any_op_leaves_nothing(stage: Stage) -> None:
     """The last op first: what a fault leaves behind is in nobody's way then, and stays until the oracle looks."""
-    before = stage.seen()
+    before = stage.clean()
     stage.engine.call("break", at=-1)
     stage.attach(stage.web)
     ops = stage.engine.call("break", at=-1)
@@ -110,7 +110,7 @@ def test_a_fault_before_any_op_leaves_nothing(stage: Stage) -> None:
 
 @DUAL
 def test_a_printed_script_does_the_same_and_its_reverse_takes_it_back(stage: Stage) -> None:
-    before = stage.seen()
+    before = stage.clean()
     there, back = stage.engine.call("scripts", net=stage.network(0), pid=stage.web.pid, container="web")
     assert stage.changed(before, "state *") == "", "a dry run changes nothing"
     stage.attach(stage.web)

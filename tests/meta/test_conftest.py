@@ -18,9 +18,11 @@ if TYPE_CHECKING:
     from tests.hosts import Lab
 
 
-def pytest_on(path: Path, source: str, **environment: str) -> str:
-    """What pytest says about a file with this source, under our conftest."""
-    path.joinpath("test_it.py").write_text(f"import pytest\nfrom tests.features import need, requires\n{source}")
+def pytest_on(path: Path, *sources: str, **environment: str) -> str:
+    """What pytest says about files with these sources, under our conftest."""
+    for number, source in enumerate(sources):
+        text = f"import pytest\nfrom tests.features import need, requires\n{source}"
+        path.joinpath(f"test_it{number or ''}.py").write_text(text)
     path.joinpath("pytest.ini").write_text(
         "[pytest]\naddopts = -p tests.conftest -p no:cacheprovider --strict-markers\n"
     )
@@ -63,14 +65,17 @@ AROUND = {
 }
 
 
-@pytest.mark.parametrize("what", AROUND)
-def test_a_root_test_that_changes_its_surroundings_fails_and_the_next_does_not(tmp_path: Path, what: str) -> None:
-    command, told = AROUND[what]
-    source = f"import subprocess\n@pytest.mark.root\ndef test_one(): subprocess.run({command.split()!r}, check=True)\n"
-    said = pytest_on(tmp_path, f"{source}@pytest.mark.root\ndef test_two(): pass\n")
-    assert "changed around the test" in said
-    assert told in said
-    assert "2 passed, 1 error" in said
+def test_a_root_test_that_changes_its_surroundings_fails_and_the_next_does_not(tmp_path: Path) -> None:
+    source = "import subprocess\n"
+    for number, (command, _) in enumerate(AROUND.values()):
+        source += f"@pytest.mark.root\ndef test_one{number}(): subprocess.run({command.split()!r}, check=True)\n"
+        source += f"@pytest.mark.root\ndef test_two{number}(): pass\n"
+    said = pytest_on(tmp_path, source)
+    for number, (_, told) in enumerate(AROUND.values()):
+        before, _, report = said.partition(f"ERROR at teardown of test_one{number} ")
+        assert before and "changed around the test" in report
+        assert told in report.partition("ERROR at teardown")[0]
+    assert f"{2 * len(AROUND)} passed, {len(AROUND)} errors" in said
 
 
 def test_a_worker_of_many_looks_around_at_its_last_test_at_the_latest_and_names_those_since_its_last_look(
@@ -126,24 +131,19 @@ def test_a_skip_is_counted_by_its_reason(tmp_path: Path) -> None:
     assert said.splitlines()[-1].startswith("=") and "2 skipped" in said.splitlines()[-1]
 
 
-@pytest.mark.parametrize(
-    "source", ["def test_a(): pytest.skip('no such thing')", "pytest.skip('no such thing', allow_module_level=True)"]
-)
-def test_strictness_turns_a_skip_into_a_failure(tmp_path: Path, source: str) -> None:
-    said = pytest_on(tmp_path, source, NETKIT_STRICT="1")
+def test_strictness_turns_a_skip_into_a_failure_and_leaves_an_expected_failure_alone(tmp_path: Path) -> None:
+    sources = (
+        "def test_a(): pytest.skip('no such thing')\n@pytest.mark.xfail\ndef test_b(): assert False",
+        "pytest.skip('no such module', allow_module_level=True)",
+    )
+    said = pytest_on(tmp_path, *sources, NETKIT_STRICT="1", PYTEST_ADDOPTS="--continue-on-collection-errors")
     assert "NETKIT_STRICT=1 allows no skip: no such thing" in said
-    assert "skipped" not in said.splitlines()[-1]
+    assert "NETKIT_STRICT=1 allows no skip: no such module" in said
+    assert "1 failed, 1 xfailed, 1 error in" in said.splitlines()[-1]
 
 
-def test_strictness_leaves_an_expected_failure_alone(tmp_path: Path) -> None:
-    said = pytest_on(tmp_path, "@pytest.mark.xfail\ndef test_a(): assert False", NETKIT_STRICT="1")
-    assert "1 xfailed" in said
-
-
-def test_a_test_that_hangs_fails_at_its_limit(tmp_path: Path) -> None:
-    said = pytest_on(tmp_path, "import time\n@pytest.mark.limit(1)\ndef test_a(): time.sleep(30)")
+def test_a_hang_fails_at_its_limit_and_a_feature_without_a_probe_is_no_skip(tmp_path: Path) -> None:
+    hang = "import time\n@pytest.mark.limit(1)\ndef test_a(): time.sleep(30)\n"
+    said = pytest_on(tmp_path, f"{hang}@requires('telepathy')\ndef test_b(): pass")
     assert "the test ran for more than its 1 s" in said
-
-
-def test_a_feature_without_a_probe_is_an_error_and_not_a_skip(tmp_path: Path) -> None:
-    assert "1 error" in pytest_on(tmp_path, "@requires('telepathy')\ndef test_a(): pass")
+    assert "1 failed, 1 error in" in said.splitlines()[-1]

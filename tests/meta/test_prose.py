@@ -9,7 +9,7 @@ import re
 import pytest
 
 from tests.hosts import REPOSITORY
-from tests.meta.source import Function, files, modules
+from tests.meta.source import Function, files, modules, nodes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def off_words(text: str) -> list[str]:
 
 def swallowed(name: str, tree: ast.Module) -> Iterator[str]:
     """Handlers of BaseException, which clean up, that neither raise again nor keep the error for another to raise."""
-    for node in ast.walk(tree):
+    for node in nodes(tree):
         if isinstance(node, ast.ExceptHandler) and "BaseException" in ast.dump(node.type or ast.Constant("")):
             inside = [child for statement in node.body for child in ast.walk(statement)]
             kept = any(isinstance(child, ast.Name) and child.id == node.name for child in inside)
@@ -88,7 +88,7 @@ def is_sentence(docstring: str | None) -> bool:
 
 @functools.cache
 def classes() -> list[ast.ClassDef]:
-    return [node for _, tree in modules() for node in ast.walk(tree) if isinstance(node, ast.ClassDef)]
+    return [node for _, tree in modules() for node in nodes(tree) if isinstance(node, ast.ClassDef)]
 
 
 def documented_methods() -> frozenset[str]:

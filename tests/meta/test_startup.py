@@ -75,20 +75,39 @@ ASIDE = (
     "netkit.engine.report",
     "netkit.engine.compared",
 )
-REPORT = "import sys, json; before = set(sys.modules)\n{}\njson.dump(sorted(set(sys.modules) - before), sys.stdout)"
-
-
-def loaded(code: str) -> set[str]:
-    """The modules that this code adds in a bare interpreter (no site, so no editable-install machinery)."""
-    found = f"import sys; sys.path[:0] = {[ENVIRONMENT['PYTHONPATH'], *_packages()]!r}\n{REPORT.format(code)}"
-    done = subprocess.run([sys.executable, "-I", "-S", "-c", found], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
-    return set(json.loads(done.stdout.splitlines()[-1]))
+#: A bare interpreter's program: each line of its input is run by a fork of it, which writes what that has loaded.
+REPORTS = """
+import json, os, sys
+sys.path[:0] = sys.argv[1:]
+before, out = set(sys.modules), sys.stdout
+for line in sys.stdin:
+    if os.fork():
+        status = os.wait()[1]
+        print(json.dumps(f"it ended with {status}") if status else "", flush=True)
+    else:
+        sys.stdin.close()
+        exec(json.loads(line), {})
+        print(json.dumps(sorted(set(sys.modules) - before)), end="", file=out, flush=True)
+        os._exit(0)
+"""
 
 
 @functools.cache
-def _packages() -> list[str]:
-    return [path for path in sys.path if path.endswith("site-packages")]
+def _bare() -> subprocess.Popen[str]:
+    """No site, so no editable-install machinery; it ends with its input, when we do."""
+    paths = [ENVIRONMENT["PYTHONPATH"], *(path for path in sys.path if path.endswith("site-packages"))]
+    argv = [sys.executable, "-I", "-S", "-c", REPORTS, *paths]
+    return subprocess.Popen(argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, bufsize=1)
+
+
+def loaded(code: str) -> set[str]:
+    """The modules that this code adds in a bare interpreter."""
+    bare = _bare()
+    assert bare.stdin and bare.stdout
+    bare.stdin.write(json.dumps(code) + "\n")
+    found = json.loads(bare.stdout.readline())
+    assert isinstance(found, list), found
+    return set(found)
 
 
 def offences(modules: set[str], banned: dict[str, str]) -> list[str]:
@@ -115,9 +134,8 @@ def test_a_module_on_the_way_loads_nothing_slow(module: str) -> None:
 
 @pytest.mark.parametrize("words", [["--help"], ["ps"], ["attach", "--help"], ["--version"]], ids=" ".join)
 def test_the_command_loads_nothing_that_its_command_does_not_need(words: list[str], tmp_path: Path) -> None:
-    code = "import io; out, sys.stdout = sys.stdout, io.StringIO()\n"
+    code = "import io, sys; sys.stdout = io.StringIO()\n"
     code += f"from netkit.cli.main import run\nrun(['--root', {str(tmp_path / 'root')!r}, *{words!r}])\n"
-    code += "sys.stdout = out\nprint()"
     assert offences(loaded(code), BANNED_IN_CLI) == []
 
 
