@@ -14,6 +14,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from tests.hosts import HostNs
+
 pytestmark = [pytest.mark.root, pytest.mark.requires("veth", "bridge", "ipv6", "nftables")]
 
 PLAIN = """
@@ -65,20 +67,41 @@ FOREIGN: dict[str, tuple[str, list[tuple[str, ...]], list[str]]] = {
 }
 
 INWARD = [(p, h, 8080) for p in w.BOTH for h in (w.HOST4, w.HOST6)]
+STRAIGHT = [(p, a, 80) for p in w.BOTH for a in (w.WEB4, w.WEB6, "10.92.0.2", "fd00:92::2")]
 OUTWARD = [(p, a, 80) for p in w.BOTH for a in (w.LAN4, w.LAN6)]
 
 
-@pytest.fixture(params=FOREIGN)
-def world(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
-    needed, commands, _ = FOREIGN[request.param]
-    need(needed)
+@pytest.fixture(scope="module")
+def bare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
+    """One for all tests, without any rules."""
     made = World(tmp_path_factory.mktemp("admit"))
     try:
-        for command in commands:
-            made.host.run(*command)
         yield made
     finally:
         made.close()
+
+
+@pytest.fixture(params=FOREIGN)
+def world(request: pytest.FixtureRequest, bare: World) -> Iterator[World]:
+    needed, commands, _ = FOREIGN[request.param]
+    need(needed)
+    for command in commands:
+        bare.host.run(*command)
+    yield bare
+    flush(bare.host)
+    assert all(bare.ask("lan", STRAIGHT)), "a rule was left"
+
+
+def flush(host: HostNs) -> None:
+    """No rule of any tool is left."""
+    host.run("nft", "flush", "ruleset")
+    for tool in ("iptables-legacy", "ip6tables-legacy"):
+        saved = host.run(f"{tool}-save", check=False).stdout.splitlines()
+        for table in (line[1:] for line in saved if line.startswith("*")):
+            host.run(tool, "-t", table, "-F")
+            host.run(tool, "-t", table, "-X")
+            if table == "filter":
+                host.run(tool, "-P", "FORWARD", "ACCEPT")
 
 
 @pytest.fixture
@@ -116,9 +139,8 @@ def test_our_packets_pass_once_admitted_and_nothing_stays_behind(world: World, w
 
 def test_an_accept_elsewhere_opens_nothing(world: World, where: list[str]) -> None:
     assert world.firewall("add", [*w.everything(), *admits(where, "netkit0", "netkit1", "netkit2")]) == "None"
-    closed = [(p, a, 80) for p in w.BOTH for a in (w.WEB4, w.WEB6, "10.92.0.2", "fd00:92::2")]
     for member in ("lan", "other"):
-        assert not any(world.ask(member, closed, patience=0.4))
+        assert not any(world.ask(member, STRAIGHT, patience=0.4))
     assert not any(world.ask("inner", OUTWARD, patience=0.4))
     assert not any(world.ask("lan", [(p, a, 80) for p in w.BOTH for a in (w.FAR4, w.FAR6)], patience=0.4))
 
