@@ -174,26 +174,29 @@ class Namespace:
 
     def pids(self) -> set[int]:
         """Every process in this network namespace but the holder."""
-        return {pid for pid in _processes() if _inode(pid) == self.inode} - {self.pid}
+        return dwellers([self])[self]
 
     def _stop_started(self) -> None:
         for process in self.started:
             if process.poll() is None:
                 process.kill()
             process.communicate()
+        if not self.lives():
+            self.inode = -1  # it may be another's by now
 
     def close(self) -> list[str]:
         """End everything inside; the command lines of processes that no test had started, which are leaks."""
         self.open.close()
         self._stop_started()
-        if not self.lives():
-            self.inode = -1  # it may be another's by now
-        leaked = {pid: cmdline(pid) for pid in self.pids()}
+        return self._end(dwellers([self])[self])
+
+    def _end(self, leaked: set[int]) -> list[str]:
+        words = {pid: cmdline(pid) for pid in leaked}
         for pid in leaked:
             _kill(pid)
         self._holder.kill()
         self._holder.communicate()
-        return [f"{self.name}: process {pid} {words}" for pid, words in leaked.items() if words]
+        return [f"{self.name}: process {pid} {line}" for pid, line in words.items() if line]
 
 
 class Container(Namespace):
@@ -215,6 +218,9 @@ class HostNs(Namespace):
             _mount("sysfs", "/sys")
             for place in ("/run", "/var/lib/netkit"):
                 _mount("tmpfs", place, "mode=0755")
+            # A bridge's report of its group would be tracked for ten minutes: all that looks for connections would look
+            # at the whole table of the machine.
+            _write_if_there("/proc/sys/net/ipv4/igmp_link_local_mcast_reports", "0")
 
         self.inside(work)
 
@@ -298,14 +304,19 @@ class Lab:
 
     def _close(self) -> list[str]:
         """The same, while the inode numbers of its namespaces can't become another's."""
-        leaks = [leak for member in self.members.values() for leak in member.close()]
-        inodes = {member.inode: member.name for member in self.members.values()}
+        members = self.members.values()
+        for member in members:
+            member._stop_started()
+        left = dwellers(members)
+        leaks = [leak for member in members for leak in member._end(left[member])]
 
-        def still_there() -> list[int]:
-            return [pid for pid in _processes() if _inode(pid) in inodes]
+        def still_there() -> dict[Namespace, set[int]]:
+            return {member: pids for member, pids in dwellers(members).items() if pids}
 
-        alive = [] if wait_until(lambda: not still_there()) else still_there()
-        return leaks + [f"{inodes.get(_inode(pid))}: process {pid} cannot be ended" for pid in alive]
+        if any(left.values()) and not wait_until(lambda: not still_there()):
+            alive = [(member.name, pid) for member, pids in still_there().items() for pid in pids]
+            leaks += [f"{name}: process {pid} cannot be ended" for name, pid in alive]
+        return leaks
 
 
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -388,6 +399,14 @@ def _read_if_there(path: str) -> str:
 def _write_if_there(path: str, value: str) -> None:
     if os.path.exists(path):
         Path(path).write_text(value)
+
+
+def dwellers(places: Iterable[Namespace]) -> dict[Namespace, set[int]]:
+    """Every process in each of these network namespaces but its holder, by one look at all that there are."""
+    found: dict[int, set[int]] = {}
+    for pid in _processes():
+        found.setdefault(_inode(pid), set()).add(pid)
+    return {place: found.get(place.inode, set()) - {place.pid} for place in places}
 
 
 def _processes() -> Iterator[int]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -18,8 +17,6 @@ Sight = dict[str, "Any"]
 _FLEETING = re.compile(r"_timer$|^(expires|used|cache|operstate|qdisc|refcnt|promiscuity|bytes|packets|state)$")
 _FLEETING_FLAGS = frozenset({"LOWER_UP", "RUNNING", "NO-CARRIER", "M-DOWN", "linkdown", "dead", "offload"})
 _COUNTERS = re.compile(r" ?\[\d+:\d+\]")
-#: The longest sysctl's bytes; the kernel sets as much aside, each time that one is read.
-_LONGEST = 4096
 _XTABLES = frozenset({"filter", "nat", "mangle", "raw", "security"})
 
 
@@ -103,18 +100,27 @@ def _uncounted(thing: Any) -> Any:
     return {k: _uncounted(v) for k, v in thing.items() if k not in ("handle", "packets", "bytes", "expires", "used")}
 
 
-def iptables(ruleset: Sight, pid: int) -> dict[str, list[str]]:
-    """The rules of every iptables variant that has tables; a table with no rule and no policy counts as none.
+def iptables(ruleset: Sight) -> dict[str, list[str]]:
+    """The rules of the iptables variants that are nftables underneath, where they have tables."""
+    return {
+        f"{tool}-nft": _save(f"{tool}-nft-save")
+        for family, tool in (("ip", "iptables"), ("ip6", "ip6tables"))
+        if any(place.split()[0] == family and place.split()[1] in _XTABLES for place in ruleset)
+    }
 
-    iptables-save of the legacy kind would create tables by asking for them, so the kernel is asked first.
-    """
-    seen: dict[str, list[str]] = {}
-    for family, tool, names in (("ip", "iptables", "ip_tables_names"), ("ip6", "ip6tables", "ip6_tables_names")):
-        if any(place.split()[0] == family and place.split()[1] in _XTABLES for place in ruleset):
-            seen[f"{tool}-nft"] = _save(f"{tool}-nft-save")
-        if _text(f"/proc/{pid}/net/{names}"):
-            seen[f"{tool}-legacy"] = _save(f"{tool}-legacy-save")
-    return {variant: lines for variant, lines in seen.items() if lines}
+
+def legacy(pid: int) -> dict[str, list[str]]:
+    """The rules of the others, if the kernel says that they have tables: to list them would make some."""
+    names = (("iptables", "ip_tables_names"), ("ip6tables", "ip6_tables_names"))
+    return {f"{tool}-legacy": _save(f"{tool}-legacy-save") for tool, name in names if _names(f"/proc/{pid}/net/{name}")}
+
+
+def _names(path: str) -> str:
+    try:
+        with open(path) as file:
+            return file.read().strip()
+    except OSError:  # no such kind of tables in this kernel
+        return ""
 
 
 def _save(tool: str) -> list[str]:
@@ -128,29 +134,3 @@ def _save(tool: str) -> list[str]:
         elif line.startswith((":", "-")) and not re.match(r":[A-Z]+ ACCEPT", line):
             lines.append(f"{table} {_COUNTERS.sub('', line)}")
     return lines
-
-
-def sysctls(skip: re.Pattern[str]) -> dict[str, str]:
-    """Every readable key below /proc/sys/net of the namespace that the calling thread is in."""
-    seen: dict[str, str] = {}
-    folders = ["/proc/sys/net"]
-    while folders:
-        for entry in os.scandir(folders.pop()):
-            if entry.is_dir(follow_symlinks=False):
-                folders.append(entry.path)
-            elif not skip.fullmatch(key := entry.path.removeprefix("/proc/sys/")):
-                seen[key] = _text(entry.path)
-    return seen
-
-
-def _text(path: str) -> str:
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # write-only, or gone with its link
-        return ""
-    try:
-        return " ".join(os.read(descriptor, _LONGEST).decode(errors="replace").split())
-    except OSError:
-        return ""
-    finally:
-        os.close(descriptor)
