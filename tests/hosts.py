@@ -22,7 +22,7 @@ import threading
 import time
 from pathlib import Path
 
-from tests.nursery import Nursery
+from tests.nursery import Nursery, Resident
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -55,7 +55,7 @@ class Namespace:
         self.pid = self._holder.pid
         self.path = f"/proc/{self.pid}/ns/net"
         self.inode = os.stat(self.path).st_ino
-        self.started: list[subprocess.Popen[str]] = []
+        self.started: list[subprocess.Popen[str] | Resident] = []
         #: What this process has open there: closed with the namespace.
         self.open = contextlib.ExitStack()
 
@@ -132,6 +132,12 @@ class Namespace:
         self.inside(lambda: started.append(subprocess.Popen(argv, text=True, env=ENVIRONMENT, **options)))
         return started[0]
 
+    def resident(self, name: str, *arguments: str) -> Resident:
+        """A module that stays inside and answers lines, without an interpreter's start; it is killed with the lab."""
+        resident = Resident(ENVIRONMENT, name, arguments, self.pid)
+        self.started.append(resident)
+        return resident
+
     def python(self, code: str, *arguments: str, check: bool = True) -> Completed[str]:
         """Run Python code inside, with netkit and the tests importable; much of netkit may be loaded already."""
         return self.module("-c", code, *arguments, check=check)
@@ -177,6 +183,7 @@ class Namespace:
         return dwellers([self])[self]
 
     def _stop_started(self) -> None:
+        self.open.close()
         for process in self.started:
             if process.poll() is None:
                 process.kill()
@@ -186,7 +193,6 @@ class Namespace:
 
     def close(self) -> list[str]:
         """End everything inside; the command lines of processes that no test had started, which are leaks."""
-        self.open.close()
         self._stop_started()
         return self._end(dwellers([self])[self])
 

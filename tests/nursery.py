@@ -23,15 +23,19 @@ import select
 import signal
 import subprocess
 import sys
+import tempfile
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import NoReturn
 
 #: What a child finds loaded; what netkit loads from elsewhere on rare ways, it loads itself.
 LOADED = ("cli", "cni", "engine", "plan", "parts", "drivers", "kernel", "state", "ipam")
 #: The other programs of a nursery, and what many lines of code ask for.
 OURS = ("tests.acts", "tests.cni.client", "tests.netns.calls", "socket")
+#: Seconds for what takes an instant, on a machine that is very busy.
+_BEGIN = 600
 _NAMESPACES = {"net": 0x40000000, "mnt": 0x00020000}
 
 
@@ -41,6 +45,7 @@ class Nursery:
     _idle: dict[tuple[str, ...], list[Nursery]] = {}
 
     def __init__(self, environment: dict[str, str], more: tuple[str, ...]) -> None:
+        self._more = more
         argv = (sys.executable, "-m", "tests.nursery", *more)
         self._process = subprocess.Popen(
             argv, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment, bufsize=0
@@ -51,29 +56,101 @@ class Nursery:
         self._process.communicate()
 
     @classmethod
+    def idle(cls, environment: dict[str, str], more: tuple[str, ...] = ()) -> Nursery:
+        """One that has nothing to do."""
+        idle = cls._idle.setdefault(more, [])
+        return idle.pop() if idle else cls(environment, more)
+
+    def rest(self) -> None:
+        """Be idle again."""
+        self._idle[self._more].append(self)
+
+    @classmethod
     def run(cls, environment: dict[str, str], seconds: float, *order: object, more: tuple[str, ...] = ()) -> int:
         """The status of one child; one that takes too long is killed, and TimeoutError is raised."""
-        idle = cls._idle.setdefault(more, [])
-        nursery = idle.pop() if idle else cls(environment, more)
-        status = nursery._raise_one(order, seconds)
-        idle.append(nursery)  # not after an exception: who knows where it stands
-        return status
-
-    def _raise_one(self, order: tuple[object, ...], seconds: float) -> int:
-        assert self._process.stdin
-        self._process.stdin.write(json.dumps(order).encode() + b"\n")
-        pid = self._heard(seconds)
+        child = Child(cls.idle(environment, more), order)
         try:
-            return self._heard(seconds)
+            return child.wait(seconds)
         except BaseException:
-            os.kill(pid, signal.SIGKILL)
+            os.kill(child.pid, signal.SIGKILL)
             raise
 
-    def _heard(self, seconds: float) -> int:
+    def order(self, order: tuple[object, ...]) -> None:
+        """Ask for a child."""
+        assert self._process.stdin
+        self._process.stdin.write(json.dumps(order).encode() + b"\n")
+
+    def heard(self, seconds: float) -> int:
+        """The next number that it tells."""
         assert self._process.stdout
         if not select.select([self._process.stdout], [], [], seconds)[0]:
             raise TimeoutError(f"nothing after {seconds} s")
         return int(self._process.stdout.readline())
+
+
+class Child:
+    """One child; its nursery is idle again when it has ended."""
+
+    def __init__(self, nursery: Nursery, order: tuple[object, ...]) -> None:
+        self._nursery: Nursery | None = nursery
+        nursery.order(order)
+        self.pid = nursery.heard(_BEGIN)
+        self.returncode: int | None = None
+
+    def wait(self, seconds: float = _BEGIN) -> int:
+        """The status that it ends with."""
+        if self.returncode is None:
+            assert self._nursery
+            self.returncode = self._nursery.heard(seconds)
+            self._nursery.rest()  # not after an exception: who knows where it stands
+            self._nursery = None
+        return self.returncode
+
+    def poll(self) -> int | None:
+        """Its status, if it has ended."""
+        try:
+            return self.wait(0)
+        except TimeoutError:
+            return None
+
+    def kill(self) -> None:
+        """End it at once."""
+        os.kill(self.pid, signal.SIGKILL)
+
+
+class Resident(Child):
+    """One that stays, and answers each line with a line."""
+
+    def __init__(self, environment: dict[str, str], module: str, arguments: Sequence[str], place: int) -> None:
+        asked, told = os.pipe(), os.pipe()
+        self._theirs = [asked[0], told[1]]
+        self._asked, self._told = os.fdopen(asked[1], "w"), os.fdopen(told[0])
+        self._errors = tempfile.TemporaryFile("w+")  # noqa: SIM115 (it stays as long as the child)
+        files = [f"/proc/{os.getpid()}/fd/{number}" for number in (*self._theirs, self._errors.fileno())]
+        super().__init__(Nursery.idle(environment), (module, arguments, place, files, None))
+
+    def ask(self, line: str) -> str:
+        """The answer to a line; an AssertionError with what it wrote, if it has ended."""
+        self._asked.write(f"{line}\n")
+        self._asked.flush()
+        if self._theirs and select.select([self._told], [], [], _BEGIN)[0]:
+            self._close_theirs()
+        answer = self._told.readline()
+        if not answer:
+            self._errors.seek(0)
+            raise AssertionError(f"it ended with {self.wait(_BEGIN)}\n{self._errors.read()}")
+        return answer
+
+    def _close_theirs(self) -> None:
+        while self._theirs:
+            os.close(self._theirs.pop())
+
+    def communicate(self) -> None:
+        """Close what there was to talk by, and wait for its end."""
+        self._close_theirs()
+        for file in (self._asked, self._told, self._errors):
+            file.close()
+        self.wait(_BEGIN)
 
 
 def main() -> None:
@@ -97,7 +174,7 @@ def main() -> None:
 
 def _be(module: str, arguments: list[str], pid: int, files: list[str], environment: dict[str, str] | None) -> NoReturn:
     for number, path in enumerate(files):
-        opened = os.open(path, os.O_RDWR)
+        opened = os.open(path, os.O_RDWR if number else os.O_RDONLY)
         os.dup2(opened, number)
         os.close(opened)
     libc = ctypes.CDLL(None, use_errno=True)

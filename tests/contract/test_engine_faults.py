@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from typing import Any
 
 import pytest
@@ -45,7 +43,7 @@ class Stage:
         self.host.run("ip", "route", "add", "default", "via", "192.0.2.2")
         prepare(case, self.host, self.container)
         words = (str(self.host.root), backend, case, "-", str(self.container.pid))
-        self._actor = self.host.popen(sys.executable, "-m", "tests.acts", *words, stdin=subprocess.PIPE, stderr=None)
+        self._actor = self.host.resident("tests.acts", *words)
         # Once there and back: directories, lock files and the kernel's lazily made tables exist from here on.
         for verb in ("create", "attach", "detach", "rm"):
             assert self.act(verb)["error"] == ""
@@ -53,10 +51,7 @@ class Stage:
     def act(self, verb: str, *fault: str) -> dict[str, Any]:
         """How an act ends; one that kills its process gets a process of its own."""
         if "kill" not in fault:
-            assert self._actor.stdin and self._actor.stdout
-            self._actor.stdin.write(" ".join((verb, *fault)) + "\n")
-            self._actor.stdin.flush()
-            told: dict[str, Any] = json.loads(self._actor.stdout.readline())
+            told: dict[str, Any] = json.loads(self._actor.ask(" ".join((verb, *fault))))
             return told
         words = (str(self.host.root), self.backend, self.case, verb, str(self.container.pid), *fault)
         done = self.host.module("tests.acts", *words, check=False)

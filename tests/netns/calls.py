@@ -2,15 +2,19 @@
 
     python -m tests.netns.calls ROOT BACKEND CALLS      CALLS: a list of [verb, {argument: value}] as JSON
     python -m tests.netns.calls ROOT BACKEND -          the same, a line of standard input at a time
+    python -m tests.netns.calls ROOT BACKEND together   each call of that line in a process of its own, all at once
 
 Prints one JSON list with one answer a call, `{"result": ...}` or `{"error": kind, "message": ..., "hint": ...}`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import functools
 import json
-import subprocess
+import os
 import sys
+import tempfile
 
 from netkit.engine import repair  # noqa: F401 - its values are among the answers
 from netkit.engine.service import Engine
@@ -19,13 +23,14 @@ from netkit.kernel.netns import resolve_pid
 from netkit.model import AttachRequest, Network
 from netkit.plan.render import script
 from netkit.value import from_json, to_json
+from tests import forks
 from tests.acts import Breaker
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from pathlib import Path
-    from typing import Any
+    from typing import IO, Any
 
     from tests.hosts import Completed, Container, HostNs, Namespace
 
@@ -79,6 +84,9 @@ VERBS: dict[str, Callable[..., Any]] = {
 
 def main() -> None:
     root, backend, text = sys.argv[1:]
+    if text == "together":
+        print(json.dumps(_together(root, backend, json.loads(sys.stdin.read()))))
+        return
     engine = Engine(root, backend, BREAKER)
     for line in sys.stdin if text == "-" else [text]:
         print(json.dumps(_answers(engine, line)), flush=True)
@@ -92,6 +100,27 @@ def _answers(engine: Engine, text: str) -> list[Answer]:
         except NetkitError as error:
             answers.append({"error": error.kind, "message": error.message, "hint": error.hint})
     return answers
+
+
+def _together(root: str, backend: str, calls: list[Any]) -> list[Answer]:
+    """Each begins when all are there: they wait for a pipe's end."""
+    waits, begin = os.pipe()
+    with contextlib.ExitStack() as stack:
+        told = [stack.enter_context(tempfile.TemporaryFile("w+")) for _ in calls]
+
+        def work(call: Any, file: IO[str]) -> None:
+            os.close(begin)
+            os.read(waits, 1)
+            json.dump(_answers(Engine(root, backend, BREAKER), json.dumps([call])), file)
+            file.flush()
+
+        children = [forks.start(functools.partial(work, call, file)) for call, file in zip(calls, told, strict=True)]
+        os.close(begin)
+        forks.finish(children)
+        os.close(waits)
+        for file in told:
+            file.seek(0)
+        return [answers(file.read())[0] for file in told]
 
 
 class RefusedError(Exception):
@@ -119,8 +148,8 @@ class Remote:
 
     def together(self, calls: list[tuple[str, dict[str, Any]]]) -> list[Answer]:
         """All these calls at once, each in a process of its own; their answers, in the order of the calls."""
-        running = [self.host.popen(*self.words(call)) for call in calls]
-        return [answers(process.communicate()[0])[0] for process in running]
+        done = self.host.module("tests.netns.calls", str(self.root), self.backend, "together", input=written(*calls))
+        return answers(done.stdout)
 
     def call(self, verb: str, **arguments: Any) -> Any:
         """What a call returns; raises RefusedError."""
@@ -150,14 +179,10 @@ class Resident(Remote):
 
     def __init__(self, host: HostNs, backend: str = "nftables") -> None:
         super().__init__(host, backend)
-        argv = (sys.executable, "-m", "tests.netns.calls", str(self.root), backend, "-")
-        self._process = host.popen(*argv, stdin=subprocess.PIPE, stderr=None)
+        self._process = host.resident("tests.netns.calls", str(self.root), backend, "-")
 
     def ask(self, verb: str, arguments: dict[str, Any]) -> str:
-        assert self._process.stdin and self._process.stdout
-        self._process.stdin.write(written((verb, arguments)) + "\n")
-        self._process.stdin.flush()
-        return self._process.stdout.readline()
+        return self._process.ask(written((verb, arguments)))
 
 
 def written(*calls: tuple[str, dict[str, Any]]) -> str:
