@@ -15,6 +15,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator, Sequence
 
+#: Megabytes of a run that is for seeing whether it runs.
+TRIAL = 8
+
 
 class Pair(NamedTuple):
     """Two hosts; where traffic begins and ends, and the address that it goes to."""
@@ -135,8 +138,8 @@ def times(pair: Pair) -> list[float]:
 
 
 def iperf(pair: Pair, seconds: int, *words: str) -> float:
-    """Gbit/s that arrive in so many seconds; 0: as long as a few megabytes take, for who wants to see it run."""
-    size = ("-t", str(seconds)) if seconds else ("-n", "8M")
+    """Gbit/s that arrive in so many seconds; 0: as long as TRIAL takes, for who wants to see it run."""
+    size = ("-t", str(seconds)) if seconds else ("-n", f"{TRIAL}M")
     argv = ("ip", "netns", "exec", pair.ends[0], "iperf3", "-J", "-c", pair.target, *size, *words)
     for _ in range(100):
         done = subprocess.run(argv, capture_output=True, text=True, timeout=120, check=False)

@@ -88,7 +88,8 @@ def _measured(way: Way, both: tuple[End, End], seconds: int) -> Figures:
         with pairs.served([pair]):
             ping, before = median(pairs.times(pair)) / 1000, _cpu(pids)
             tcp = pairs.iperf(pair, seconds)
-            cpu = (_cpu(pids) - before) / (tcp * seconds / 8)
+            gigabytes = tcp * seconds / 8 if seconds else pairs.TRIAL / 1000
+            cpu = (_cpu(pids) - before) / gigabytes
             return Figures(tcp, cpu, pairs.iperf(pair, seconds, "-u", "-b", "0", "-l", str(way.mtu - 28)), ping)
     finally:
         way.end(one, other)
