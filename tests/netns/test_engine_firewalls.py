@@ -8,11 +8,12 @@ from __future__ import annotations
 import pytest
 
 from netkit.model import Network, PortMap, Subnet
+from tests.contract.packets import Server
 from tests.contract.test_engine_faults import ALLOWED
 from tests.features import need
 from tests.hosts import Container, HostNs, Lab
 from tests.netns.calls import Remote, kernel
-from tests.netns.test_engine_ports import ask, serve
+from tests.netns.test_engine_ports import ask
 from tests.oracle import diff
 
 DUAL = Network("dual", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"), Subnet("fd07::/64", "fd07::1")))
@@ -57,7 +58,7 @@ class Scene:
         self.lan: HostNs = lab.host("lan")
         self.web: Container = lab.container("web")
         lab.link(self.host, self.lan, ("192.0.2.1/24", "192.0.2.2/24"), ("2001:db8::1/64", "2001:db8::2/64"))
-        serve(self.lan, "lan", "tcp:0.0.0.0:80", "tcp::::80")
+        Server(self.lan, "lan", "tcp:0.0.0.0:80", "tcp::::80")
         self.remote = Remote(self.host, backend)
         self.up()
         self.down()
@@ -74,7 +75,7 @@ class Scene:
         self.remote.call("rm", name="dual")
 
     def serve(self) -> None:
-        serve(self.web, "web", "tcp:0.0.0.0:80", "tcp::::80", "udp:0.0.0.0:53")
+        Server(self.web, "web", "tcp:0.0.0.0:80", "tcp::::80", "udp:0.0.0.0:53")
 
     def works(self) -> list[str]:
         return [*ask(self.web, *OUT), *ask(self.lan, *IN), *ask(self.host, IN[0])]

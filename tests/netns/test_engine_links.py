@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-import json
 import re
-import subprocess
-import sys
 from typing import Any
 
 import pytest
 
 from netkit.model import Network, Subnet, bare
+from tests.contract.frames import hear
 from tests.contract.test_engine_faults import ALLOWED
 from tests.hosts import HostNs, Lab
 from tests.netns.calls import RefusedError, Remote, ip
@@ -19,15 +16,12 @@ from tests.oracle import diff, snapshot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from tests.hosts import Namespace
 
 V4, V6 = Subnet("10.7.0.0/24", "10.7.0.1"), Subnet("fd07::/64", "fd07::1")
 BLUE = Network("blue", "bridge", subnets=(V4,))
 SECOND = Network("second", "bridge", subnets=(Subnet("10.8.0.0/24", "10.8.0.1"),))
 DUAL = Network("dual", "bridge", subnets=(V4, V6))
-FRAMES = (sys.executable, "-m", "tests.contract.frames")
 
 SEND_RAS = """
 import socket, struct, sys
@@ -61,19 +55,6 @@ def all_addresses(place: Namespace, dev: str) -> list[dict[str, Any]]:
     (link,) = ip(place, "addr", "show", "dev", dev)
     found: list[dict[str, Any]] = link["addr_info"]
     return found
-
-
-@contextlib.contextmanager
-def hear(place: Namespace, ifname: str, patterns: dict[str, bytes]) -> Iterator[dict[str, int]]:
-    """Count the frames at an interface that hold these bytes; the dict is filled when the block ends."""
-    listener = place.popen(*FRAMES, "hear", ifname, stdin=subprocess.PIPE, stderr=None)
-    assert listener.stdin and listener.stdout
-    listener.stdin.write(json.dumps({kind: pattern.hex() for kind, pattern in patterns.items()}) + "\n")
-    listener.stdin.flush()
-    assert listener.stdout.readline() == "ready\n"
-    seen = dict.fromkeys(patterns, 0)
-    yield seen
-    seen.update(json.loads(listener.communicate()[0]))
 
 
 def packed(address: str) -> bytes:

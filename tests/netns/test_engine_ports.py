@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import json
 import subprocess
 import sys
 
 import pytest
 
 from netkit.model import Network, PortMap, Subnet, bare
+from tests.contract import packets
+from tests.contract.packets import Server
 from tests.hosts import HostNs, Lab, Namespace
 from tests.netns.calls import RefusedError, Remote, kernel
 from tests.oracle import diff
 
 DUAL = Network("dual", "bridge", subnets=(Subnet("10.7.0.0/24", "10.7.0.1"), Subnet("fd07::/64", "fd07::1")))
-PACKETS = (sys.executable, "-m", "tests.contract.packets")
 RESERVED = "net/ipv4/ip_local_reserved_ports"
 
 LISTEN = """
@@ -54,15 +54,8 @@ def tcp(host_ip: str, port: int, container_port: int = 80, count: int = 1, proto
     return PortMap(protocol, host_ip, port, container_port, count)
 
 
-def serve(place: Namespace, name: str, *where: str) -> subprocess.Popen[str]:
-    process = place.popen(*PACKETS, "serve", name, *where, stderr=None)
-    assert process.stdout and process.stdout.readline() == "ready\n"
-    return process
-
-
 def ask(place: Namespace, *questions: tuple[str, str, int]) -> list[str]:
-    done = place.run(*PACKETS, "ask", "1", input=json.dumps(questions))
-    return [answer.split()[0] if answer else "" for answer in json.loads(done.stdout)]
+    return [answer.partition(" ")[0] for answer in packets.ask(place, questions, 1)]
 
 
 def listener(place: Namespace, kind: str, address: str, port: int, only: bool = False) -> subprocess.Popen[str]:
@@ -200,7 +193,7 @@ def test_published_ports_lead_to_their_container_and_nowhere_when_it_is_gone(lab
     remote.call("create", net=DUAL)
     ports = (tcp("0.0.0.0", 8080), tcp("::", 8080), tcp("192.0.2.1", 9000, 81), tcp("0.0.0.0", 7000, 90, 3, "udp"))
     remote.attach(web, network="dual", ports=ports)
-    serve(
+    Server(
         web, "web", "tcp:0.0.0.0:80", "tcp::::80", "tcp:0.0.0.0:81", *(f"udp:0.0.0.0:{port}" for port in (90, 91, 92))
     )
     asked = (
@@ -227,11 +220,10 @@ def test_a_client_that_never_stops_sending_reaches_the_new_container(lab: Lab) -
     for number in range(4):
         container = lab.container(f"c{number}")
         ep = remote.attach(container, ports=ports)
-        server = serve(container, f"answer{number}-{bare(ep.addresses[0])}", "udp:0.0.0.0:53")
+        server = Server(container, f"answer{number}-{bare(ep.addresses[0])}", "udp:0.0.0.0:53")
         assert client.stdout.readline().strip() == f"answer{number}-{bare(ep.addresses[0])}"
         if number % 2:
             remote.leave(container)
         else:
-            server.kill()
-            server.wait()
+            server.close()
             container.die()

@@ -334,8 +334,12 @@ def test_a_link_that_goes_takes_no_frame_into_the_open(stood: Stood) -> None:
     assert clear.poll() is None
     whole = next(line for line in one.run("ip", "-6", "route").stdout.splitlines() if "metric 1048576" in line)
     one.run("ip", "-6", "route", "del", *whole.split()[:3])
-    pings(stood.containers[0], {"it": address}, 1)
-    assert wait_until(lambda: clear.poll() == 0), "the same without that route is seen, so the capture sees"
+
+    def is_seen() -> bool:
+        pings(stood.containers[0], {"it": address}, 1)
+        return clear.poll() == 0
+
+    assert wait_until(is_seen), "the same without that route is seen, so the capture sees"
     wanted = {gap["wanted"] for gap in differences(stood, one) if gap["state"] == "missing"}
     assert {"switch it on", "if the link is away frames go nowhere, and not in clear"} <= wanted
     os.kill(keeper(one), signal.SIGCONT)
