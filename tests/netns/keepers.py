@@ -6,12 +6,17 @@ import os
 import select
 import signal
 
-from tests.hosts import HostNs, cmdline
+from tests.hosts import HostNs, cmdline, wait_until
 
 
 def keeper(host: HostNs) -> int:
-    """Its process id, 0 when none lives."""
-    return next((pid for pid in host.pids() if "overlay.keeper" in cmdline(pid)), 0)
+    """Its process id, 0 when none lives. Of several that were begun at once all but one end when they have loaded."""
+
+    def there() -> list[int]:
+        return [pid for pid in host.pids() if "overlay.keeper" in cmdline(pid)]
+
+    wait_until(lambda: len(there()) < 2)
+    return next(iter(there()), 0)
 
 
 def kill_keeper(host: HostNs) -> bool:
