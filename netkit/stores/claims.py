@@ -6,6 +6,8 @@ a claim is dead, can only lose the race for the next generation: it cannot remov
 
 from __future__ import annotations
 
+import time
+
 from netkit.errors import ConfigError, ConflictError, StateError
 from netkit.state.files import dump
 from netkit.stores import records
@@ -19,6 +21,9 @@ if TYPE_CHECKING:
     from netkit.stores.model import Settings
     from netkit.stores.shared import Shared, Sign
 
+#: Times of files are coarse: what comes so soon after a change, in seconds, may bear the same. And a directory where
+#: nothing changes is looked through anew that often, if only for files that were damaged where they stand.
+_COARSE, _ANEW = 1.0, 60.0
 #: Generations that stay below the highest: whoever is so late that it links a name anew looks again and sees these.
 _KEPT = 2
 
@@ -29,6 +34,7 @@ class Claims:
     `warnings` collects what was passed over. The claim of a resource that was read last is remembered by its inode: it
     cannot change. So are names that were judged: whoever looks each few seconds at thousands of them finds nearly all
     as they were.
+    While the directory bears the time that it had, nobody's claim has come or gone.
     Nor can it vanish, but by a hand that has no business there: what is `known` stays, and its host puts it back.
     """
 
@@ -40,11 +46,28 @@ class Claims:
         self._read: dict[str, tuple[Sign, Claim]] = {}
         self._named: dict[str, tuple[str, int, str]] = {}
         self._good = {claim.resource: claim for claim in known if claim.resource.startswith(f"{kind}/")}
+        #: When the directory changed last, by its own time; since when we know of that; and when we looked through it.
+        self._changed, self._since, self._looked = 0, 0.0, 0.0
+        self._told: tuple[tuple[Claim, ...], tuple[str, ...]] = (), ()
 
     def all(self) -> tuple[Claim, ...]:
         """Who has what; where a highest generation cannot be read, what was known last."""
-        self.warnings.clear()
-        return tuple(self._current())
+        if not self._is_as_it_was():
+            self.warnings.clear()
+            claims = tuple(self._current())
+            self._told = claims, tuple(self.warnings)
+        self.warnings[:] = self._told[1]
+        return self._told[0]
+
+    def _is_as_it_was(self) -> bool:
+        """Whether nothing has come or gone since we looked through the directory; else we do so now."""
+        now, changed = time.monotonic(), self.directory.changed()
+        if changed != self._changed:
+            self._changed, self._since = changed, now
+        if self._looked - self._since > _COARSE and now - self._looked < _ANEW:
+            return True
+        self._looked = now
+        return False
 
     def at(self, resource: str) -> Claim:
         """The claim of a resource, of generation 0 when there is none; ConflictError when nobody can tell."""

@@ -206,13 +206,13 @@ class DirectoryStore:
         before = {one.host.node: one for one in self._last.hosts}
         seen = tuple(_seen(host, self._state(host), before.get(host.node)) for host in hosts)
         self._members.part((one.host.node for one in seen if one.state == GONE), holders)
-        parted = tuple(self._members.parted())
-        for node, _, beat in parted:
+        for node, _, beat in self._members.in_turn:
             if self._is_silent(node):
                 self._members.remove(node, beat)  # else a store would have all hosts that there ever were
         warnings = [text for kind in self._claims.values() for text in kind.warnings] + self._members.warnings
         told = tuple(one for one in seen if one.state != GONE or one.host.node in holders)
-        return Snapshot(True, "", told, claims, tuple(warnings), tuple((node, at) for node, at, _ in parted))
+        parted = tuple((node, at) for node, at, _ in self._members.parted())
+        return Snapshot(True, "", told, claims, tuple(warnings), parted)
 
     def _state(self, host: Host) -> str:
         if host.left or self._is_silent(host.node):

@@ -15,7 +15,7 @@ from netkit.stores.distinct import distinct
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Container, Iterable, Iterator, Mapping
+    from collections.abc import Container, Iterable, Mapping
 
     from netkit.stores.model import Host, Settings
     from netkit.stores.shared import Shared, Sign
@@ -52,6 +52,9 @@ class Members:
         self._odd: dict[str, tuple[Sign, str]] = {}
         self._texts: dict[str, tuple[bytes, Host]] = {}
         self._looks = 0
+        self._gone: tuple[tuple[str, str, int], ...] | None = None
+        #: Those that were let go and whose turn it was at our last look, and those that were let go since.
+        self.in_turn: tuple[tuple[str, str, int], ...] = ()
         self._told: tuple[tuple[object, ...], tuple[Host, ...], list[tuple[str, str]]] = ((), (), [])
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
@@ -67,20 +70,26 @@ class Members:
         self._odd = {name: odd for name, odd in self._odd.items() if name in known}
         self._texts = {name: text for name, text in self._texts.items() if name in self._good}
         held = set((holders or {}).values())  # who has a claim after all is told again
-        self._parted = {n: one for n, one in self._parted.items() if n in known and (one.host or n not in held)}
-        let_go = dict.fromkeys(node for node, _, _ in self.parted())
+        parted = {n: one for n, one in self._parted.items() if n in known and (one.host or n not in held)}
+        if len(parted) != len(self._parted):
+            self._parted, self._gone = parted, None
+        gone = self.parted()
+        let_go = {node for node, _, _ in gone}
         others = [name for name in known if name not in let_go]
         if len(others) > HOSTS:
             self._warn("", f"there are more than {HOSTS} hosts")
         self._looks += 1
-        turns = max(min(len(let_go) // _TURN, _TURNS), 1)
-        for name in (*others[:HOSTS], *list(let_go)[self._looks % turns :: turns]):
+        turns = max(min(len(gone) // _TURN, _TURNS), 1)
+        self.in_turn = gone[self._looks % turns :: turns]
+        for name in (*others[:HOSTS], *(node for node, _, _ in self.in_turn)):
             self._take(name)
         return self._distinct(holders or {})
 
-    def parted(self) -> Iterator[tuple[str, str, int]]:
+    def parted(self) -> tuple[tuple[str, str, int], ...]:
         """Those that were let go: node, address and beat."""
-        return ((node, one.public, one.beat) for node, one in self._parted.items() if one.host is None)
+        if self._gone is None:
+            self._gone = tuple((node, one.public, one.beat) for node, one in self._parted.items() if one.host is None)
+        return self._gone
 
     def beat(self, node: str) -> int | None:
         """The beat of a host as its file says this instant, None when it has none that can be read."""
@@ -119,6 +128,8 @@ class Members:
             host, sign = self._good.pop(node, None), self._signs.pop(node, None)
             if host and sign:
                 self._parted[node] = _Parted(sign, host, host if node in holders else None)
+                self._gone = None
+                self.in_turn += () if node in holders else ((node, host.public, host.beat),)
 
     def remove(self, node: str, beat: int) -> None:
         """Remove the file of a host whose time is over, unless it has spoken since we looked.
@@ -159,7 +170,8 @@ class Members:
 
     def _judge(self, name: str, sign: Sign) -> None:
         self._odd.pop(name, None)
-        self._parted.pop(name, None)
+        if self._parted.pop(name, None):
+            self._gone = None
         try:
             self._good[name] = self._load(name)
             self._signs[name] = sign

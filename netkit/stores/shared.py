@@ -93,6 +93,11 @@ class Shared:
         with Telling("open", self.path):
             return [os.stat(self.path, follow_symlinks=False), os.fstat(self.fd)]
 
+    def changed(self) -> int:
+        """When a name came or went here, in nanoseconds by the clock of the filesystem, which may be coarse."""
+        with Telling("look at", self.path):
+            return os.fstat(self.fd).st_mtime_ns
+
     def names(self) -> list[str]:
         """All names but those that begin with a dot; StateError when there are too many to know them all."""
         with Telling("list", self.path), os.scandir(self.fd) as entries:

@@ -15,6 +15,8 @@ if TYPE_CHECKING:
 
 #: The most that one look can add to a silence, in seconds.
 _LONGEST = 30.0
+#: What no beat is.
+_NEVER = -1
 
 
 def boottime() -> float:
@@ -28,23 +30,25 @@ class Sightings:
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock
         self._last = clock()
+        #: For how long we have looked, and when by that each was heard last.
+        self._watched = 0.0
+        self._heard: dict[str, float] = {}
         self._beats: dict[str, int | None] = {}
-        self._silence: dict[str, float] = {}
 
     def look(self, beats: Mapping[str, int | None]) -> None:
         """Take in the beat of each host that is known of, None when it has none; the others are forgotten."""
-        gap = self._gap()
-        silence, heard = {}, {}
+        self._watched += self._gap()
+        for node in self._beats.keys() - beats.keys():
+            del self._beats[node], self._heard[node]
         for node, beat in beats.items():
-            heard[node] = self._beats.get(node) if beat is None else beat
-            same = node in self._beats and self._beats[node] == heard[node]
-            silence[node] = self._silence[node] + gap if same else 0.0
-        self._beats, self._silence = heard, silence
+            known = self._beats.get(node, _NEVER)
+            if known != beat and (beat is not None or known == _NEVER):
+                self._beats[node], self._heard[node] = beat, self._watched
 
     def hear(self, node: str) -> None:
         """A host has given another sign of life than its beat."""
-        if node in self._silence:
-            self._silence[node] = 0.0
+        if node in self._heard:
+            self._heard[node] = self._watched
 
     def pause(self) -> None:
         """Nothing could be seen: the time until now counts for nothing."""
@@ -52,7 +56,7 @@ class Sightings:
 
     def silent(self, node: str) -> float:
         """For how long a host has been silent, in seconds; 0 when we have only just heard of it."""
-        return self._silence.get(node, 0.0)
+        return self._watched - self._heard.get(node, self._watched)
 
     def _gap(self) -> float:
         now = self._clock()

@@ -21,7 +21,7 @@ from netkit import stores
 from netkit.errors import ConflictError, NetkitError, StateError
 from netkit.state.document import dump
 from netkit.state.files import Directory
-from netkit.stores import directory, members, patience, records, shared
+from netkit.stores import claims, directory, members, patience, records, shared
 from netkit.stores.choice import lease_subnet
 from netkit.stores.directory import DirectoryStore
 from netkit.stores.model import GRACE, Claim, Endpoint, Host, Settings, Snapshot
@@ -517,6 +517,32 @@ def test_generations_below_the_highest_are_cleared_away(store: DirectoryStore, w
         store.release(store.acquire("addresses/10.5.72.9"))
     assert len(list((web / "addresses").iterdir())) <= 3
     assert store.acquire("addresses/10.5.72.9").generation == 21
+
+
+def test_a_directory_where_no_claim_comes_or_goes_is_not_looked_through_again_for_a_while(
+    store: DirectoryStore, web: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(claims, "_COARSE", 0.05)
+    for _ in range(2):
+        before = store.snapshot()
+        time.sleep(0.1)
+    listed: list[str] = []
+    names = shared.Shared.names
+
+    def noted(self: shared.Shared) -> list[str]:
+        listed.append(self.path)
+        return names(self)
+
+    monkeypatch.setattr(shared.Shared, "names", noted)
+    for _ in range(3):
+        assert store.snapshot() == before
+    assert set(listed) == {str(web / "nodes")}
+    fresh = join(tmp_path, "a").acquire("addresses/10.5.72.9")
+    assert fresh in store.snapshot().claims
+    (web / "subnets" / "10.5.72.0-24.g1").write_bytes(b"damaged where it stands")
+    assert store.snapshot().claims == (*before.claims, fresh)
+    monkeypatch.setattr(claims, "_ANEW", 0.0)
+    assert "10.5.72.0-24.g1" in store.snapshot().warnings[0]
 
 
 def test_what_changes_hands_for_ever_takes_no_more_memory_than_what_does_once(
