@@ -5,7 +5,6 @@ The peers are records in a shared directory, written as their agents would; the 
 
 from __future__ import annotations
 
-import itertools
 import json
 import os
 import signal
@@ -29,6 +28,8 @@ STORE = "/run/bench-store"
 _CONFIG = {"Network": "10.0.0.0/8", "Backend": {"Type": "vxlan"}}
 #: So many subnets are nobody's at any time while hosts come and go; so many come between two looks at the routes.
 _SPARE, _AT_ONCE = 24, 20
+#: Seconds after the last change that belong to it: in these a round reads and writes what has changed.
+_SETTLED = 12
 #: How long what is waited for may take, in seconds, before the figures are given up.
 _PATIENCE = 120.0
 
@@ -70,7 +71,7 @@ class Peers:
         home = Shared.open(f"{STORE}/flannel", "nobody")
         self._members = Members(home.sub("nodes"), settings)
         self._claims, self._generations = home.sub("subnets"), Counter[str]()
-        self._count, self._come = count, 0
+        self._count, self._come, self._turn = count, 0, 0
         self.there: list[tuple[Host, Claim]] = []
         for _ in range(count):
             self.join()
@@ -99,12 +100,11 @@ class Peers:
         self._claim(claim.resource, "")
 
     def live(self, seconds: float) -> None:
-        """So many seconds pass in which each says, as often as agents do, that it is there."""
+        """So many seconds pass in which each in its turn says, as often as agents do, that it is there."""
         end = time.monotonic() + seconds
-        for host, _ in itertools.cycle(self.there):
-            if time.monotonic() > end:
-                return
-            self._members.write(host)
+        while time.monotonic() <= end:
+            self._turn = (self._turn + 1) % len(self.there)
+            self._members.write(self.there[self._turn][0])
             time.sleep(HEARTBEAT / len(self.there))
 
     def _claim(self, resource: str, node: str) -> Claim:
@@ -155,6 +155,7 @@ def _measured(count: int, changes: int, seconds: int, churns: int) -> Figures:
         for part in (churns // 2, churns - churns // 2):
             _churn(peers, part)
             sizes.append(_size(agent.pid))
+        peers.live(min(seconds, _SETTLED))
         before = _cpu(agent.pid)
         peers.live(seconds)
         idle = (_cpu(agent.pid) - before) / seconds
