@@ -184,7 +184,10 @@ def leased(session: Session, net: Network, req: AttachRequest) -> Iterator[Attac
         member.release(claims)
         raise
     if not req.ips and agreed.ips:
-        pools.pass_over(session, net, agreed.ips)
+        try:
+            pools.pass_over(session, net, agreed.ips)
+        except StateError as error:  # a hint: what was attached stays so
+            session.root.warnings.append(error.message)
 
 
 def told(session: Session, net: Network, ep: Endpoint) -> None:

@@ -174,6 +174,17 @@ def test_an_address_that_was_given_back_rests_beside_other_hosts_too(crowd: Crow
     assert len(set(had)) == 3
 
 
+def test_an_order_that_cannot_be_written_takes_nothing_from_who_is_attached(crowd: Crowd) -> None:
+    crowd.up()
+    host, pid = crowd.hosts[0], str(crowd.containers[0].pid)
+    code = "from netkit.engine import pools; from netkit.errors import StateError; from netkit.cli.main import main\n"
+    code += "def fail(*_): raise StateError('the disk is full', 'free some')\npools.pass_over = fail; main()"
+    done = host.python(code, "--root", str(host.root), "attach", "--pid", pid, "--mode", "overlay")
+    assert "warning: the disk is full" in done.stderr
+    assert [each["state"] for each in json.loads(host.netkit("ps", "--json").stdout)] == ["attached"]
+    assert host.netkit("check").returncode == 0
+
+
 def test_mode_overlay_is_the_only_one_and_several_are_named(crowd: Crowd) -> None:
     host, pid = crowd.hosts[0], str(crowd.containers[0].pid)
     assert "netkit overlay up" in host.netkit("attach", "--pid", pid, "--mode", "overlay").stderr
