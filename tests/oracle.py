@@ -132,7 +132,7 @@ def snapshot(host: HostNs, containers: Sequence[Namespace] = (), root: Path | No
         thread.join()
     assert seen.keys() == places.keys(), "a namespace could not be looked at"
     for name, place in places.items():
-        seen[name]["processes"] = sorted(cmdline(pid) for pid in inside[place])
+        seen[name]["processes"] = sorted(filter(None, map(cmdline, inside[place])))  # those that end have none
     roots = [root or host.root, *(Path(f"/proc/{host.pid}/root{path}") for path in ("/run/netkit", "/var/lib/netkit"))]
     files = {path: text for directory in roots for path, text in tree(directory).items()}
     return {**{name: seen[name] for name in places}, "state": files}
