@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
     V = TypeVar("V", bound=Value)
+    #: What makes a value of that kind of bytes, which stand at that path: `load`, or what remembers.
+    Read = Callable[[bytes, type[V], str], V]
 
 __all__ = ["Directory", "Telling", "dump", "is_full", "load", "refuse_without_links"]
 
@@ -225,13 +227,13 @@ class Directory:
         """Put a value in a file, in place of what was there."""
         self.write(name, dump(value))
 
-    def load(self, name: str, kind: type[V]) -> V | None:
-        """The value of that kind in a file, None when there is no such file.
+    def load(self, name: str, kind: type[V], read: Read[V] | None = None) -> V | None:
+        """The value of that kind in a file, None when there is no such file; `read` makes it of the file's bytes.
 
         A damaged file counts as none: it is set aside and named in `warnings`. One that a newer netkit wrote stays,
         with a StateError.
         """
-        return self.parse(name, lambda data: load(data, kind, self.where(name)))
+        return self.parse(name, lambda data: (read or load)(data, kind, self.where(name)))
 
     def parse(self, name: str, parser: Callable[[bytes], T]) -> T | None:
         """What `parser` makes of a file, None when there is no such file, or when it is damaged (ValueError).
@@ -250,16 +252,16 @@ class Directory:
             self._quarantine(name, inode, str(error))
             return None
 
-    def values(self, kind: type[V], holding: str = "") -> Iterator[V]:
+    def values(self, kind: type[V], holding: str = "", read: Read[V] | None = None) -> Iterator[V]:
         """All values of that kind, in the order of their names; what a newer netkit wrote is skipped with a warning.
 
-        `holding` passes over files that do not contain this string, before they are parsed.
+        `holding` passes over files that do not contain this string, before they are parsed; `read` as in `load`.
         """
         for name in self.names():
             try:
                 if holding and not self._mentions(name, quoted(holding)):
                     continue
-                value = self.load(name, kind)
+                value = self.load(name, kind, read)
             except StateError as error:
                 self.warnings.append(error.message)
                 continue

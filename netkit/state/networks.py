@@ -5,7 +5,7 @@ from __future__ import annotations
 from netkit.model import Network
 from netkit.plan import rules as _rules  # noqa: F401 - a plan holds rules: reading it needs their kinds
 from netkit.plan.steps import Plan
-from netkit.state.document import load
+from netkit.state.document import dump, load
 from netkit.value import Value
 
 TYPE_CHECKING = False
@@ -16,7 +16,8 @@ if TYPE_CHECKING:
 HOST = "@host"
 
 
-#: By path, what was read last and what it says: with hundreds of hosts it is large, and an agent reads it each round.
+#: By path, what was read or written last and what it says: with hundreds of hosts it is large, and an agent reads it
+#: each round.
 _last: dict[str, tuple[bytes, Up]] = {}
 
 
@@ -61,27 +62,28 @@ class Networks:
 
     def save_up(self, up: Up) -> None:
         """Note that a network, or HOST, is up."""
-        self.root.networks_up.save(up.network, up)
+        place, data = self.root.networks_up, dump(up)
+        place.write(up.network, data)
+        _last[place.where(up.network)] = data, up
 
     def up(self, name: str) -> Up | None:
         """What is up of a network, or of HOST; None when nothing is. What an earlier boot made is gone with it."""
-        place = self.root.networks_up
-        up = place.parse(name, lambda data: _read(data, place.where(name)))
+        up = self.root.networks_up.load(name, Up, _read)
         return up if up and up.boot_id in ("", self.root.boot_id()) else None
 
     def all_up(self) -> tuple[Up, ...]:
         """All that is up in this boot, HOST included."""
         boot = self.root.boot_id()
-        return tuple(up for up in self.root.networks_up.values(Up) if up.boot_id in ("", boot))
+        return tuple(up for up in self.root.networks_up.values(Up, read=_read) if up.boot_id in ("", boot))
 
     def forget_up(self, name: str) -> bool:
         """Note that a network, or HOST, is down; False when it was."""
         return self.root.networks_up.unlink(name)
 
 
-def _read(data: bytes, where: str) -> Up:
-    """The same bytes say the same as when they were read last."""
+def _read(data: bytes, kind: type[Up], where: str) -> Up:
+    """The same bytes say the same as when they were read or written last."""
     known = _last.get(where)
     if known is None or known[0] != data:
-        known = _last[where] = data, load(data, Up, where)
+        known = _last[where] = data, load(data, kind, where)
     return known[1]
