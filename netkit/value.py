@@ -22,6 +22,8 @@ else:
 _MISSING: Any = object()
 #: Packages with words of their own, which may be those of the layers below: a Step, a Link, an Endpoint.
 _WITH_OWN_WORDS = ("netkit.agent.", "netkit.cli.", "netkit.cni.", "netkit.lab.", "netkit.probe.", "netkit.stores.")
+#: What is the same in JSON: most of what records hold.
+_PLAIN = frozenset((str, int, bool, float, type(None)))
 #: Modules whose values are rare in files: the kind names the module, which is loaded when one is met.
 _RARE = ("netkit.plan.rare.",)
 
@@ -97,8 +99,9 @@ def to_json(value: Any) -> Any:
     if isinstance(value, Value):
         out: dict[str, Any] = {"is": type(value)._kind}
         for name, default in value._fields.items():
-            if (field := value.__dict__[name]) != default or default is _MISSING:
-                out[name] = to_json(field)
+            field = value.__dict__[name]
+            if default is _MISSING or field != default:
+                out[name] = field if type(field) in _PLAIN else to_json(field)
         return out
     if isinstance(value, (tuple, list)):
         return [to_json(item) for item in value]
@@ -113,7 +116,7 @@ def from_json(data: Any) -> Any:
         return tuple(from_json(item) for item in data)
     if not isinstance(data, dict):
         return data
-    fields = {str(key): from_json(item) for key, item in data.items()}
+    fields = {str(key): item if type(item) in _PLAIN else from_json(item) for key, item in data.items()}
     if "is" not in fields:
         return fields
     kind = fields.pop("is")

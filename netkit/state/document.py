@@ -29,10 +29,11 @@ VERSION = 1
 
 def dump(value: Value) -> bytes:
     """The document of a value, one field a line."""
-    data = to_json(value)
-    fields = ",\n ".join(f"{_compact(name)}: {_compact(field)}" for name, field in data.items())
-    head = f'{{"netkit": {VERSION}, "crc": "{_checksum(VERSION, data)}", "value": {{\n '
-    return f"{head}{fields}}}}}\n".encode("ascii")
+    fields = [f"{_compact(name)}: {_compact(field)}" for name, field in to_json(value).items()]
+    lines = ",\n ".join(fields)
+    crc = _checksum(f"[{VERSION}, {{{', '.join(fields)}}}]")
+    head = f'{{"netkit": {VERSION}, "crc": "{crc}", "value": {{\n '
+    return f"{head}{lines}}}}}\n".encode("ascii")
 
 
 def load(data: bytes, kind: type[V], where: str = "a state file") -> V:
@@ -58,7 +59,7 @@ def unseal(data: bytes, where: str = "a state file") -> Any:
     """
     try:
         version, crc, body = _envelope(loads(data.decode("utf-8")))
-        if crc != _checksum(version, body):
+        if crc != _checksum(_compact([version, body])):
             raise ValueError("its checksum does not match")
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
@@ -81,5 +82,6 @@ def _envelope(document: Any) -> tuple[int, str, Any]:
     return version, document["crc"], document["value"]
 
 
-def _checksum(version: int, body: Any) -> str:
-    return f"{binascii.crc32(_compact([version, body]).encode('ascii')):08x}"
+def _checksum(text: str) -> str:
+    """Of the version and the value, as `[1, {...}]` on one line."""
+    return f"{binascii.crc32(text.encode('ascii')):08x}"

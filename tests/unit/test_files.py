@@ -86,7 +86,7 @@ def test_a_newer_netkits_file_stays_where_it_is(place: Directory, monkeypatch: p
 def test_an_unknown_kind_is_not_taken_for_damage(place: Directory) -> None:
     place.save("web", NET)
     data = to_json(NET) | {"is": "FutureNetwork"}
-    crc = document._checksum(1, data)
+    crc = document._checksum(json.dumps([1, data]))
     place.write("web", json.dumps({"netkit": 1, "crc": crc, "value": data}).encode())
     with pytest.raises(StateError, match="another netkit"):
         place.load("web", Network)
