@@ -5,7 +5,7 @@ from __future__ import annotations
 import _socket
 import struct
 
-from netkit.kernel.nfnetlink import ask, name, text, unpack
+from netkit.kernel.nfnetlink import ask, name, pack, text, unpack
 from netkit.plan.nft_base import GUARD_SETS, MAPS, SETS
 
 TYPE_CHECKING = False
@@ -31,39 +31,66 @@ _NF_PROTOCOLS = {"ipv4": 2, "ipv6": 10}
 _declared: dict[str, tuple[list[str], list[str]]] = {}
 
 
-def held(elements: Sequence[Element]) -> set[Element]:
-    """Those that the kernel has, with their values; their comments do not matter.
+class Search:
+    """Elements that are looked for, perhaps again and again: how to ask is worked out once, and so is the same answer.
 
     Some at once, and one by one where one of them is not there: the kernel answers with the first that it misses.
     """
-    found: set[Element] = set()
-    sets: dict[tuple[str, str], list[Element]] = {}
-    for element in elements:
-        sets.setdefault((element.family, element.set), []).append(element)
-    for alike in sets.values():
-        for start in range(0, len(alike), _AT_ONCE):
-            some = alike[start : start + _AT_ONCE]
-            whole = _held(some)
-            found |= whole if whole or len(some) == 1 else {one for each in some for one in _held([each])}
-    return found
+
+    def __init__(self, elements: Sequence[Element]) -> None:
+        sets: dict[tuple[str, str], list[Element]] = {}
+        for element in elements:
+            sets.setdefault((element.family, element.set), []).append(element)
+        parts = [alike[at : at + _AT_ONCE] for alike in sets.values() for at in range(0, len(alike), _AT_ONCE)]
+        self._parts = [_Part(some) for some in parts]
+        self._held: frozenset[Element] = frozenset()
+
+    def held(self) -> frozenset[Element]:
+        """Those that the kernel has, with their values; their comments do not matter. One object while they stay."""
+        nothing: frozenset[Element] = frozenset()
+        found = nothing.union(*(part.held() or part.held_singly() for part in self._parts))
+        if found != self._held:
+            self._held = found
+        return self._held
 
 
-def _held(some: Sequence[Element]) -> set[Element]:
-    """Of elements of one set, those with their values; none when one of them is not there."""
-    family, of = some[0].family, some[0].set
-    kinds, value_kinds = _kinds(of)
-    spans = [_encode(kinds, element.key) for element in some]
-    keys = [(_ELEMENT, [(_KEY, [(_VALUE, start)])]) for start, _ in spans]
-    try:
-        found = ask(_GETSETELEM, family, [(_TABLE, name("netkit")), (_SET, name(of)), (_ELEMENTS, keys)])
-    except OSError:
-        return set()
-    shown = [unpack(unpack(unpack(answer)[_ELEMENTS])[_ELEMENT]) for _, answer in found]
-    return {
-        element
-        for element, span, one in zip(some, spans, shown, strict=True)
-        if _covers(one, span) and (not element.value or _leads_to(unpack(one[_DATA]), value_kinds, element.value))
-    }
+class _Part:
+    """Elements of one set that are asked for at once."""
+
+    def __init__(self, some: Sequence[Element]) -> None:
+        self._some = some
+        self._family, of = some[0].family, some[0].set
+        kinds, self._value_kinds = _kinds(of)
+        self._spans = [_encode(kinds, element.key) for element in some]
+        keys = [(_ELEMENT, [(_KEY, [(_VALUE, start)])]) for start, _ in self._spans]
+        self._question = pack([(_TABLE, name("netkit")), (_SET, name(of)), (_ELEMENTS, keys)])
+        self._answer: list[tuple[int, bytes]] = []
+        self._held: set[Element] = set()
+
+    def held(self) -> set[Element]:
+        """Those that are there with their values; none when one of them is not there."""
+        try:
+            found = ask(_GETSETELEM, self._family, self._question)
+        except OSError:
+            return set()
+        if found != self._answer:
+            self._answer, self._held = found, self._shown(found)
+        return self._held
+
+    def held_singly(self) -> set[Element]:
+        """The same, one by one."""
+        return {one for each in self._some for one in _Part([each]).held()} if len(self._some) > 1 else set()
+
+    def _shown(self, found: list[tuple[int, bytes]]) -> set[Element]:
+        shown = [unpack(unpack(unpack(answer)[_ELEMENTS])[_ELEMENT]) for _, answer in found]
+        return {
+            element
+            for element, span, one in zip(self._some, self._spans, shown, strict=True)
+            if _covers(one, span) and (not element.value or self._leads_to(one, element.value))
+        }
+
+    def _leads_to(self, shown: dict[int, bytes], value: str) -> bool:
+        return _leads_to(unpack(shown[_DATA]), self._value_kinds, value)
 
 
 def _covers(shown: dict[int, bytes], span: tuple[bytes, bytes]) -> bool:

@@ -28,10 +28,11 @@ FAMILIES = {"inet": 1, "ip": 2, "arp": 3, "netdev": 5, "bridge": 7, "ip6": 10}
 
 
 def ask(
-    message: int, family: str = "", attributes: Sequence[Attribute] = (), dump: bool = False
+    message: int, family: str = "", attributes: Sequence[Attribute] | bytes = (), dump: bool = False
 ) -> list[tuple[int, bytes]]:
     """The (family, attributes) of every answer; OSError as the kernel says, ENOENT when there is no such thing."""
-    body = struct.pack("=BBH", FAMILIES.get(family, 0), 0, 0) + pack(attributes)
+    packed = attributes if isinstance(attributes, bytes) else pack(attributes)
+    body = struct.pack("=BBH", FAMILIES.get(family, 0), 0, 0) + packed
     flags = _REQUEST | (_DUMP if dump else _ACK)
     head = struct.pack("=IHHII", 16 + len(body), _SUBSYSTEM << 8 | message, flags, 1, 0)
     sock = _socket.socket(_socket.AF_NETLINK, _socket.SOCK_RAW, _NETLINK_NETFILTER)

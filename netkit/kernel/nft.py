@@ -26,6 +26,40 @@ _COMPLAINTS = {errno.EBUSY: "File exists", errno.EEXIST: "File exists", errno.EN
 _TAKEN = ("File exists", "overlap", "conflicts", "Directory not empty")
 
 
+class _Sought:
+    """Rules that are looked for; `others` are those that no element stands for."""
+
+    def __init__(self, rules: tuple[Rule, ...]) -> None:
+        self.rules = rules
+        self.others = [rule for rule in rules if isinstance(rule, (Admit, BaseRules))]
+        self._own = {rule: tuple(nftables.elements(rule)) for rule in _own(rules) if not isinstance(rule, BaseRules)}
+        self._chained = [rule for rule in self._own if nftables.chain_of(rule)[0]]
+        self._search = nfelements.Search([element for elements in self._own.values() for element in elements])
+        self._there: frozenset[nftables.Element] | None = None
+        self._held: set[Rule] = set()
+
+    def held(self) -> set[Rule]:
+        """Those whose elements are there, and whose chain is whole if they have one."""
+        there = self._search.held()
+        if there is not self._there:
+            self._there = there
+            self._held = {rule for rule, elements in self._own.items() if there.issuperset(elements)}
+        return self._held - {rule for rule in self._chained if not _chain_stands(rule)}
+
+
+#: The many rules that were looked for last, how often so many are remembered, and what is many: an agent looks for the
+#: same hundreds each round.
+_sought: list[_Sought] = []
+_REMEMBERED, _MANY = 2, 32
+
+
+def _looked_for(rules: tuple[Rule, ...]) -> _Sought:
+    found = next((one for one in _sought if one.rules == rules), None) or _Sought(rules)
+    if len(rules) > _MANY:
+        _sought[:] = [found, *(one for one in _sought if one is not found)][:_REMEMBERED]
+    return found
+
+
 class Nftables:
     """The nftables executor."""
 
@@ -64,10 +98,8 @@ class Nftables:
 
     def held(self, rules: Sequence[Rule]) -> Collection[Rule]:
         """Those of the rules that are in force, as far as our own tables tell."""
-        own = {rule: tuple(nftables.elements(rule)) for rule in rules if not isinstance(rule, (Admit, BaseRules))}
-        there = nfelements.held([element for elements in own.values() for element in elements])
-        found = {rule for rule, elements in own.items() if there.issuperset(elements) and _chain_stands(rule)}
-        return found | {rule for rule in rules if rule not in own and self._is_held(rule)}
+        sought = _looked_for(tuple(rules))
+        return sought.held() | {rule for rule in sought.others if self._is_held(rule)}
 
     def _is_held(self, rule: Rule) -> bool:
         if isinstance(rule, Admit):

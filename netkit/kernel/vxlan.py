@@ -28,13 +28,17 @@ from netkit.plan.rare.vxlan import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator, Mapping
-    from typing import Any
+    from typing import Any, TypeVar
 
     from netkit.kernel.messages import Numbers
     from netkit.kernel.rtnl import Rtnl
     from netkit.kernel.wire import Message
     from netkit.plan.kinds import Info
     from netkit.plan.ops import Op
+
+    T = TypeVar("T")
+    #: An entry's flags and state, where it leads to and its MAC.
+    _Entry = tuple[int, int, bytes, bytes]
 
 #: Add to a list (NLM_F_APPEND).
 _APPEND = 0x800
@@ -52,6 +56,9 @@ _SLAVE_KIND, _SLAVE_DATA = 4, 5
 _FLAGS = {"learning": 8, "flood": 9, "mcast_flood": 27, "bcast_flood": 30, "neigh_suppress": 32}
 #: struct ndmsg: family, ifindex, state, flags, type.
 NDMSG = Struct("=BxxxiHBB")
+#: The tables that were looked at last, of so many links at most: what they were told to hold, and the same as values.
+_last: dict[tuple[str, int], tuple[list[_Entry], frozenset[Any]]] = {}
+_REMEMBERED = 16
 
 
 def info(vxlan: Info | None, numbers: Numbers) -> bytes:
@@ -146,31 +153,42 @@ def rival(rtnl: Rtnl, vxlan: Vxlan) -> str:
 
 def forwards(rtnl: Rtnl, index: int) -> frozenset[FdbEntry]:
     """The entries that lead through the link of that number and stay; what it has learned is left out."""
-    found = []
-    for flags, state, entry in _entries(rtnl, _AF_BRIDGE, index):
-        mac = entry.get(_LLADDR, b"").hex(":")
-        if flags & _SELF and state & _PERMANENT:
-            found.append(FdbEntry(mac, _text(entry.get(_DST, b""))))
-        elif not flags & _SELF and state & _NOARP:
-            found.append(FdbEntry(mac, in_bridge=True))
-    return frozenset(found)
+
+    def lasts(flags: int, state: int) -> bool:
+        return bool(state & (_PERMANENT if flags & _SELF else _NOARP))
+
+    told = [entry for entry in _entries(rtnl, _AF_BRIDGE, index) if lasts(*entry[:2])]
+    return _as_before("forwards", index, told, _forward)
+
+
+def _forward(flags: int, _: int, dst: bytes, mac: bytes) -> FdbEntry:
+    return FdbEntry(mac.hex(":"), _text(dst)) if flags & _SELF else FdbEntry(mac.hex(":"), in_bridge=True)
 
 
 def neighbours(rtnl: Rtnl, index: int) -> frozenset[Neighbour]:
     """The permanent neighbours on the link of that number."""
-    return frozenset(
-        Neighbour(_text(entry[_DST]), entry[_LLADDR].hex(":"))
-        for version in (AF_INET, AF_INET6)
-        for _, state, entry in _entries(rtnl, version, index)
-        if state & _PERMANENT and _LLADDR in entry
-    )
+    every = (entry for version in (AF_INET, AF_INET6) for entry in _entries(rtnl, version, index))
+    told = [entry for entry in every if entry[1] & _PERMANENT and entry[3]]
+    return _as_before("neighbours", index, told, lambda _, __, dst, mac: Neighbour(_text(dst), mac.hex(":")))
 
 
-def _entries(rtnl: Rtnl, version: int, index: int) -> Iterator[tuple[int, int, dict[int, bytes]]]:
+def _entries(rtnl: Rtnl, version: int, index: int) -> Iterator[_Entry]:
     for payload in rtnl.dump((_GETNEIGH, 0, NDMSG.pack(version, 0, 0, 0, 0))):
         _, on, state, flags, _ = NDMSG.unpack_from(payload)
         if on == index:
-            yield flags, state, attributes(payload, NDMSG.size)
+            found = attributes(payload, NDMSG.size)
+            yield flags, state, found.get(_DST, b""), found.get(_LLADDR, b"")
+
+
+def _as_before(what: str, index: int, told: list[_Entry], value: Callable[..., T]) -> frozenset[T]:
+    """The values of what a link's table holds: mostly the same as last time, so they are not made again."""
+    known, found = _last.get((what, index), ([], frozenset()))
+    if known != told:
+        found = frozenset(value(*entry) for entry in told)
+        if len(_last) >= _REMEMBERED:
+            _last.clear()
+        _last[what, index] = told, found
+    return found
 
 
 def _text(packed: bytes) -> str:
