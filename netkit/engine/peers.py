@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from netkit.drivers.registry import driver
 from netkit.engine import executor, networks
+from netkit.engine.calm import compared
 from netkit.engine.repair import missing
 from netkit.errors import NetkitError, NotFoundError
 from netkit.naming import PROTOCOL
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
     from netkit.drivers.protocols import Meeting
     from netkit.engine.session import Session
     from netkit.model import Network, PeerHost
-    from netkit.plan.host import Host
+    from netkit.plan.host import Host, Route
     from netkit.plan.ops import Op
     from netkit.state.networks import Up
 
@@ -72,12 +73,18 @@ def differences(session: Session, name: str) -> Iterator[tuple[str, Step]]:
 
 def wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
     """The plan for all of them, rules first, and what could not be planned; as before for the same question."""
-    asked = (net, tuple(peers), host.firewall, host.routes(4), host.routes(6))
+    asked = (net, tuple(peers), host.firewall, _lasting(host.routes(4)), _lasting(host.routes(6)))
     known, found, times = _last.get(net.name, ((), (Plan(), ()), 0))
     if known != asked or times >= _ROUNDS:
-        found, times = _planned(net, peers, host), 0
+        found = compared(f"plan of {net.name}", (net, tuple(peers)), host, lambda host: _planned(net, peers, host))
+        times = 0
     _last[net.name] = asked, found, times + 1
     return found
+
+
+def _lasting(routes: Sequence[Route]) -> tuple[Route, ...]:
+    """The same routes, without how long those that end have yet."""
+    return tuple(route.replace(expires=1) if route.expires else route for route in routes)
 
 
 def _planned(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, tuple[str, ...]]:
@@ -98,9 +105,14 @@ def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> 
     changed = wanted.steps != up.met.steps  # mostly not: what takes long is left out then
     now, former = set(wanted.ops if changed else ()), set(up.met.ops if changed else ())
     gone = tuple(step for step in up.met if step.op not in now) if changed else ()
-    lost = _to_do(wanted, up.met, host) if changed else missing(wanted, host)
     aim = up.replace(met=wanted)
-    dropped = (*_leaving(gone, wanted), *_strangers(net, aim, host))
+    lost, strangers = compared(
+        f"peers of {net.name}",
+        (net, up, wanted),
+        host,
+        lambda host: (_to_do(wanted, up.met, host) if changed else missing(wanted, host), _strangers(net, aim, host)),
+    )
+    dropped = (*_leaving(gone, wanted), *strangers)
     if changed:
         session.networks.save_up(aim.replace(met=wanted + Plan(gone)))
     left = executor.revert(session.kernel, Plan(dropped))
@@ -162,6 +174,7 @@ def _strangers(net: Network, up: Up, host: Host) -> tuple[Step, ...]:
 
 def _stray_routes(devices: Sequence[str], known: set[tuple[str, str]], host: Host) -> Iterator[RouteDel]:
     for version in (4, 6):
-        for r in host.routes(version):
+        strange = any(dev in devices and (dst, dev) not in known for dst, _, dev, _ in host.ways(version))
+        for r in host.routes(version) if strange else ():
             if r.dev in devices and r.protocol == PROTOCOL and (r.dst, r.dev) not in known:
                 yield RouteDel(r.dst, r.dev, r.via, None, version, PROTOCOL, r.metric, r.table)

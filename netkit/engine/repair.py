@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.engine import executor
+from netkit.engine.calm import compared
 from netkit.errors import NetkitError
 from netkit.plan.ops import LinkAdd, RulesAdd, SysctlSet, Together
 from netkit.plan.steps import Plan, Step
@@ -71,12 +72,16 @@ def _held(plan: Plan, host: Host) -> dict[str, Collection[Rule]]:
     for op in plan.ops:
         if isinstance(op, RulesAdd):
             wanted.setdefault(op.backend, []).extend(op.rules)
-    return {backend: host.held(rules, backend) for backend, rules in wanted.items()}
+    return {backend: host.held(tuple(rules), backend) for backend, rules in wanted.items()}
 
 
-def repair(session: Session, plan: Plan) -> int:
-    """Carry out again what no longer holds, in the plan's order; returns how many steps that were."""
-    lost = missing(plan, session.host())
+def repair(session: Session, plan: Plan, network: str = "") -> int:
+    """Carry out again what no longer holds, in the plan's order; returns how many steps that were.
+
+    What a `network` has as a whole may lead to hundreds of hosts, and mostly is as it was.
+    """
+    host = session.host()
+    lost = missing(plan, host) if not network else compared(f"all of {network}", plan, host, lambda h: missing(plan, h))
     half = [step.op.reverse() for step in lost if isinstance(step.op, LinkAdd)]
     session.kernel.apply([op for ops in half for op in ops], tolerant=True)
     executor.apply(session.kernel, Plan(tuple(lost)))
@@ -92,9 +97,9 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
     repaired: dict[str, int] = {}
     errors: list[NetkitError] = []
 
-    def mend(owner: str, plan: Plan) -> None:
+    def mend(owner: str, plan: Plan, network: str = "") -> None:
         try:
-            if count := repair(session, plan):
+            if count := repair(session, plan, network):
                 repaired[owner] = count
         except NetkitError as error:
             errors.append(error)
@@ -107,7 +112,7 @@ def reload(session: Session) -> tuple[dict[str, int], list[NetkitError]]:
     for name in sorted({*ups, *(r.endpoint.network for r in records)}, key=lambda name: (not _makes(ups, name), name)):
         with session.network_lock(name), session.host_lock():
             if up := session.networks.up(name):
-                mend(name, up.whole)
+                mend(name, up.whole, name)
             for record in (session.records.load(r.id) for r in records if r.endpoint.network == name):
                 if record and session.namespaces.alive(record.endpoint.netns):
                     mend(record.id, record.plan)
