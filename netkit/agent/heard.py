@@ -19,6 +19,7 @@ class Heard:
         self.found: Snapshot | None = None
         self.heard: dict[str, float] = {}
         self._beats: dict[str, int] = {}
+        self._last: Snapshot | None = None
 
     def take(self, found: Snapshot) -> bool:
         """Take in a look; whether it says something new."""
@@ -26,7 +27,8 @@ class Heard:
             if self._beats.get(host.node) != host.beat:
                 self._beats[host.node] = host.beat
                 self.heard[host.node] = boottime()
-        if self.found is not None and found.says(self.found) and found.parted == self.found.parted:
+        before, self._last = self._last, found  # the last look is most like this one, and says what `found` does
+        if before is not None and found.says(before) and found.parted == before.parted:
             return False
         if found.reachable:
             there = {seen.host.node for seen in found.hosts} | {node for node, _ in found.parted}

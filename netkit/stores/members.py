@@ -12,12 +12,13 @@ from netkit.errors import ConfigError, StateError
 from netkit.state.files import dump
 from netkit.stores import records
 from netkit.stores.distinct import distinct
+from netkit.stores.model import Host
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Container, Iterable, Mapping
 
-    from netkit.stores.model import Host, Settings
+    from netkit.stores.model import Endpoint, Settings
     from netkit.stores.shared import Shared, Sign
 
 #: The most hosts of one network; those beyond are passed over.
@@ -27,7 +28,7 @@ _BEATS = 1 << 62
 #: mostly made a claim, which tells it at once.
 _TURN, _TURNS = 64, 8
 #: How the line of a record's beat begins, how a record does before its checksum, and a beat that is surely one.
-_BEAT, _HEAD, _DIGITS = b' "beat": ', len(b'{"netkit": 1, '), 18
+_BEAT, _HEAD, _DIGITS = b'\n "beat": ', len(b'{"netkit": 1, '), 18
 
 
 class _Parted:
@@ -55,7 +56,10 @@ class Members:
         self._gone: tuple[tuple[str, str, int], ...] | None = None
         #: Those that were let go and whose turn it was at our last look, and those that were let go since.
         self.in_turn: tuple[tuple[str, str, int], ...] = ()
-        self._told: tuple[tuple[object, ...], tuple[Host, ...], list[tuple[str, str]]] = ((), (), [])
+        #: The hosts and the holders that were judged last; which hosts are there and what is behind them; who is odd.
+        self._judged: tuple[tuple[Host, ...], Mapping[str, str]] = (), {}
+        self._told: dict[str, tuple[Endpoint, ...]] = {}
+        self._refused: list[tuple[str, str]] = []
 
     def all(self, holders: Mapping[str, str] | None = None) -> tuple[Host, ...]:
         """All hosts, those first that are known for longest; nobody takes what one before it has, or has claimed.
@@ -144,13 +148,16 @@ class Members:
 
     def _distinct(self, holders: Mapping[str, str]) -> tuple[Host, ...]:
         """The hosts without what is another's; mostly they say what they said at our last look."""
-        asked = tuple(self._good.values()), holders
-        if asked != self._told[0]:
-            odd: list[tuple[str, str]] = []
-            self._told = asked, tuple(distinct(asked[0], lambda node, why: odd.append((node, why)), holders)), odd
-        for node, why in self._told[2]:
+        hosts, (before, held) = tuple(self._good.values()), self._judged
+        if holders != held or len(hosts) != len(before) or not all(map(Host.is_like, hosts, before)):
+            self._refused = []
+            found = distinct(hosts, lambda node, why: self._refused.append((node, why)), holders)
+            self._told = {host.node: host.endpoints for host in found}
+        self._judged = hosts, holders
+        for node, why in self._refused:
             self._warn(node, why)
-        return self._told[1]
+        there = ((host, self._told[host.node]) for host in hosts if host.node in self._told)
+        return tuple(host if host.endpoints == own else host.replace(endpoints=own) for host, own in there)
 
     def _take(self, name: str) -> None:
         try:
@@ -200,7 +207,6 @@ class Members:
 
 def _apart(data: bytes) -> tuple[bytes, bytes]:
     """A record's text without its checksum and its beat, and that beat: mostly it alone is new."""
-    head, *lines = data.split(b"\n")
-    beat = next((line for line in lines if line.startswith(_BEAT)), b"")
-    rest = [line for line in lines if line is not beat]
-    return b"\n".join((head[:_HEAD], *rest)), beat.removeprefix(_BEAT).rstrip(b",}")
+    before, _, rest = data[data.find(b"\n") :].partition(_BEAT)
+    beat, *after = rest.split(b"\n", 1)
+    return b"\n".join((data[:_HEAD] + before, *after)), beat.rstrip(b",}")

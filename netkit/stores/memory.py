@@ -119,6 +119,7 @@ class Kept:
     def _keep(self, found: Snapshot) -> Snapshot:
         """Write down what differs from what is written; where that fails, the snapshot says so and nothing else."""
         if self._written is not None and found.says(self._written.replace(warnings=found.warnings)):
+            self._written = found  # it says the same, and the next look is more like this one
             return found
         if len(self._writes) == _WRITES and boottime() - self._writes[0] < _SPAN:
             return found

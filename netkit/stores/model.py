@@ -106,7 +106,7 @@ class Host(Value):
 
     def is_like(self, other: Host) -> bool:
         """Whether both say the same but for the beat; mostly they are one and the same value."""
-        return self is other or self == (other if self.beat == other.beat else other.replace(beat=self.beat))
+        return self is other or {**self.__dict__, "beat": 0} == {**other.__dict__, "beat": 0}
 
 
 class Twin(Value):
@@ -152,7 +152,7 @@ class Snapshot(Value):
         if len(self.hosts) != len(other.hosts) or self.claims != other.claims:
             return False
         return all(
-            one.state == two.state and one.host.is_like(two.host)
+            one is two or (one.state == two.state and one.host.is_like(two.host))
             for one, two in zip(self.hosts, other.hosts, strict=True)
         )
 
