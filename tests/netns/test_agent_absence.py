@@ -61,6 +61,7 @@ def test_a_dead_agents_host_attaches_while_its_lease_lasts_and_never_what_may_be
     host = net.hosts[0]
     subnet, node = net.subnet(host), net.status(host)["node"]
     one, two, three, four = (net.attach(net.hosts[1]), *(lab.container(f"c{number}") for number in range(3)))
+    assert wait_until(lambda: len(net.routes(host)) == 1, LONG)
     net.stop(host, signal.SIGKILL)
     told = net.status(host)
     assert (told["pid"], told["ready"]) == (0, False)

@@ -55,6 +55,7 @@ class Agent:
         self._said: tuple[set[str], set[str]] = set(), set()  # in the last round, in this one
         self._trigger = ""
         self._judged: tuple[Member, Snapshot, tuple[tuple[PeerHost, ...], tuple[str, ...]]] | None = None
+        self._shown: tuple[Snapshot | None, tuple[Peer, ...]] = None, ()
         self._line: Line | None = None
         self._joining = Joining(root, ground)
         loop.within(0.0, self.join)
@@ -273,13 +274,21 @@ class Agent:
                 reachable=found.reachable,
                 store_why=found.why,
                 warnings=found.warnings[:SHOWN],
-                peers=_peers(found, now.node, line),
+                peers=self._shown_peers(found, line),
             )
         if met is not None and (met.mended or met.dropped):
             done = (*_lines("again", met.mended), *_lines("away", met.dropped))
             now = now.replace(mended_at=time.time(), mended=done, repairs=now.repairs + len(done))
             now = now.replace(trigger=self._trigger or "its turn")
         self.status = now.replace(released=self.care.released if self.care else 0)
+
+    def _shown_peers(self, found: Snapshot, line: Line) -> tuple[Peer, ...]:
+        """The other hosts, as they were shown before as long as the store tells the same, but for when each spoke."""
+        if self._shown[0] is not found:
+            self._shown = found, _peers(found, self.status.node)
+        ages = ((peer, line.heard.get(peer.node, 0.0)) for peer in self._shown[1])
+        self._shown = found, tuple(peer if peer.heard == at else peer.replace(heard=at) for peer, at in ages)
+        return self._shown[1]
 
     def _save(self) -> None:
         try:
@@ -299,14 +308,11 @@ class Agent:
             notify(f"STATUS={sentence}")
 
 
-def _peers(found: Snapshot, node: str, line: Line) -> tuple[Peer, ...]:
+def _peers(found: Snapshot, node: str) -> tuple[Peer, ...]:
     leases = {claim.node: claim.subnets for claim in found.claims if claim.subnets}
     known = [(seen.host, seen.state) for seen in found.hosts if seen.host.node != node]
     hosts = [(host, state) for host, state in known if state != GONE or host.node in leases]
-    return tuple(
-        Peer(host.node, host.public, leases.get(host.node, ()), state, line.heard.get(host.node, 0.0))
-        for host, state in hosts
-    )
+    return tuple(Peer(host.node, host.public, leases.get(host.node, ()), state) for host, state in hosts)
 
 
 def _lines(word: str, steps: tuple[Step, ...]) -> list[str]:
