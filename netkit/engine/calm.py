@@ -15,8 +15,8 @@ if TYPE_CHECKING:
 
     T = TypeVar("T")
 
-#: By what it is called: what was compared last, what the host was asked then and answered, and what came of it.
-_last: dict[str, tuple[object, dict[tuple[Any, ...], object], Any]] = {}
+#: By network and question: what was compared last, what the host was asked then and answered, and what came of it.
+_last: dict[tuple[str, str], tuple[object, dict[tuple[Any, ...], object], Any]] = {}
 
 
 class Witness:
@@ -37,18 +37,23 @@ class Witness:
         return self.told[question]
 
 
-def compared(name: str, subject: object, host: Host, compare: Callable[[Host], T]) -> T:
-    """What `compare` says of the host: what it said last under this name, if subject and host are as they were.
+def compared(network: str, question: str, subject: object, host: Host, compare: Callable[[Host], T]) -> T:
+    """What `compare` says of a network: what it said last to this question, if subject and host are as they were.
 
     It must ask nothing but the host, and must not change what it asks by.
     """
-    known, told, found = _last.get(name, (None, {}, None))
-    if known is None or known != subject or any(_answer(host, *question) != was for question, was in told.items()):
+    known, told, found = _last.get((network, question), (None, {}, None))
+    if known is None or known != subject or any(_answer(host, *asked) != was for asked, was in told.items()):
         witness: Any = Witness(host)
         found = compare(witness)
-        _last[name] = subject, witness.told, found
+        _last[network, question] = subject, witness.told, found
     same: T = found
     return same
+
+
+def forget(network: str, question: str) -> None:
+    """Hold nothing of what will be asked otherwise: what leads to hundreds of hosts is large."""
+    _last.pop((network, question), None)
 
 
 def _answer(host: Host, name: str, *args: Any) -> object:

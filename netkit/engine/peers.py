@@ -9,8 +9,8 @@ from __future__ import annotations
 
 from netkit.drivers.registry import driver
 from netkit.engine import executor, networks
-from netkit.engine.calm import compared
-from netkit.engine.repair import missing
+from netkit.engine.calm import compared, forget
+from netkit.engine.repair import WHOLE, missing
 from netkit.errors import NetkitError, NotFoundError
 from netkit.naming import PROTOCOL
 from netkit.plan.ops import RouteAdd, RouteDel, RulesAdd
@@ -76,7 +76,7 @@ def wanted(net: Network, peers: Sequence[PeerHost], host: Host) -> tuple[Plan, t
     asked = (net, tuple(peers), host.firewall, _lasting(host.routes(4)), _lasting(host.routes(6)))
     known, found, times = _last.get(net.name, ((), (Plan(), ()), 0))
     if known != asked or times >= _ROUNDS:
-        found = compared(f"plan of {net.name}", (net, tuple(peers)), host, lambda host: _planned(net, peers, host))
+        found = compared(net.name, "plan", (net, tuple(peers)), host, lambda host: _planned(net, peers, host))
         times = 0
     _last[net.name] = asked, found, times + 1
     return found
@@ -107,13 +107,15 @@ def settle(session: Session, net: Network, up: Up, wanted: Plan, host: Host) -> 
     gone = tuple(step for step in up.met if step.op not in now) if changed else ()
     aim = up.replace(met=wanted)
     lost, strangers = compared(
-        f"peers of {net.name}",
+        net.name,
+        "peers",
         (net, up, wanted),
         host,
         lambda host: (_to_do(wanted, up.met, host) if changed else missing(wanted, host), _strangers(net, aim, host)),
     )
     dropped = (*_leaving(gone, wanted), *strangers)
     if changed:
+        forget(net.name, WHOLE)
         session.networks.save_up(aim.replace(met=wanted + Plan(gone)))
     left = executor.revert(session.kernel, Plan(dropped))
     left += executor.revert(session.kernel, Plan(tuple(lost)))

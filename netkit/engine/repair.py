@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from netkit.state.networks import Up
 
 
+#: What is asked of all that a network has.
+WHOLE = "whole"
+
+
 class Difference(Value):
     """One thing that a record says and the kernel does not show; `commands` would put it right."""
 
@@ -81,7 +85,7 @@ def repair(session: Session, plan: Plan, network: str = "") -> int:
     What a `network` has as a whole may lead to hundreds of hosts, and mostly is as it was.
     """
     host = session.host()
-    lost = missing(plan, host) if not network else compared(f"all of {network}", plan, host, lambda h: missing(plan, h))
+    lost = missing(plan, host) if not network else compared(network, WHOLE, plan, host, lambda h: missing(plan, h))
     half = [step.op.reverse() for step in lost if isinstance(step.op, LinkAdd)]
     session.kernel.apply([op for ops in half for op in ops], tolerant=True)
     executor.apply(session.kernel, Plan(tuple(lost)))

@@ -33,7 +33,7 @@ class Compared:
         self.count = 0
 
     def lost(self, plan: Plan, host: Host, name: str = "it") -> list[str]:
-        return [step.why for step in calm.compared(name, plan, host, lambda seen: self._missing(plan, seen))]
+        return [step.why for step in calm.compared("web", name, plan, host, lambda seen: self._missing(plan, seen))]
 
     def _missing(self, plan: Plan, host: Host) -> list[Step]:
         self.count += 1
@@ -81,6 +81,14 @@ def test_another_plan_is_compared_and_each_name_has_its_own(compared: Compared) 
     assert compared.lost(PLAN, host(), "other") == []
     assert compared.lost(PLAN, host()) == []
     assert compared.count == 4
+
+
+def test_of_what_is_forgotten_nothing_is_held(compared: Compared) -> None:
+    for name in ("it", "other"):
+        compared.lost(PLAN, host(), name)
+    calm.forget("web", "it")
+    assert list(calm._last) == [("web", "other")]
+    assert compared.lost(PLAN, host(up=False)) == ["on"]
 
 
 def test_a_witness_answers_as_the_host_does_and_asks_each_question_once() -> None:
