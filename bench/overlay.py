@@ -87,14 +87,16 @@ def _traffic(rounds: int, seconds: int) -> str:
     title = f"Between containers of two hosts, by VXLAN (the best of {rounds} rounds; a run takes {seconds} s)"
     if not shutil.which("iperf3"):
         return f"{title}\n\nNot measured: this machine has no iperf3.\n"
-    standing = (pairs.native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"))
-    native, by_hand, by_netkit = standing
+    standing = (pairs.native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"), _by_netkit("ov-f", "--fast-path"))
+    native, by_hand, by_netkit, fast = standing
     ways = (
         Way("the cable, nothing around", native, True, 1),
         Way("VXLAN by hand, with ip", by_hand, True, 1),
         Way("netkit overlay", by_netkit, True, 1),
-        Way("by hand, without br_netfilter", by_hand, False, 3),
-        Way("netkit overlay, without br_netfilter", by_netkit, False, 3),
+        Way("netkit overlay --fast-path", fast, True, 1),
+        Way("by hand, without br_netfilter", by_hand, False, 4),
+        Way("netkit overlay, without br_netfilter", by_netkit, False, 4),
+        Way("netkit overlay --fast-path, without br_netfilter", fast, False, 4),
     )
     try:
         with pairs.served(standing):
@@ -140,13 +142,13 @@ def _by_hand(prefix: str) -> Pair:
     return Pair(hosts, ends, "10.8.0.2")
 
 
-def _by_netkit(prefix: str) -> Pair:
+def _by_netkit(prefix: str, *words: str) -> Pair:
     hosts = pairs.cabled(prefix)
     ends = pairs.containers(hosts)
     target = ""
     for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
         netkit = ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
-        run(*netkit, "overlay", "up", "--vni", "42", "--peer", f"192.0.2.{3 - number}")
+        run(*netkit, "overlay", "up", "--vni", "42", "--peer", f"192.0.2.{3 - number}", *words)
         told = run(*netkit, "attach", "--netns", end, "--network", "overlay42", "--json")
         target = str(json.loads(told)["addresses"][0]).partition("/")[0]
     return Pair(hosts, ends, target)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from netkit.ipam.pool import overlaps
 from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
+from netkit.plan.rare.fastpath import FastPath
 from netkit.plan.rare.shaping import Queueing
 from netkit.plan.rare.vlan import Vlans
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
@@ -119,6 +120,9 @@ class FakeHost:
 
     def wireguard(self, dev: str) -> Tunnel:
         return self.tunnels.get(dev, Tunnel())
+
+    def fast_path(self, dev: str) -> FastPath:
+        return FastPath()
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules

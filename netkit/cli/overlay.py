@@ -48,6 +48,7 @@ def command() -> None:
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
     click.option("--store", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
     click.option("--control", default="", metavar="evpn", help="Leave peers to FRR: netkit makes the devices alone."),
+    click.option("--fast-path", is_flag=True, help="Lead known frames past the bridge, and past its firewall (eBPF)."),
     click.option("--encrypt", is_flag=True, help="Send nothing in clear: WireGuard's keys are told by the store."),
 )  # fmt: skip
 @click.pass_context
@@ -66,6 +67,7 @@ def up(
     store: str | None,
     control: str,
     encrypt: bool,
+    fast_path: bool,
 ) -> None:
     """Make this host's end of an overlay, and its network; said again, change its peers.
 
@@ -74,6 +76,7 @@ def up(
       netkit overlay up --vni 42
       netkit overlay up --vni 42 --peer 192.0.2.2 --peer 192.0.2.3
       netkit overlay up --vni 42 --store etcd://192.0.2.9:2379/netkit --encrypt
+      netkit overlay up --vni 42 --peer 192.0.2.2 --fast-path
       netkit overlay up --vni 7 --subnet 10.7.0.0/16 --subnet fd07::/64 --group 239.1.1.7 --dev eth1
     """
     from netkit import parse
@@ -109,6 +112,7 @@ def up(
         store or "",
         control,
         encrypt,
+        fast_path=fast_path,
     )
     settings = settings_of(ctx)
     net = settings.open().create_overlay(wish)
@@ -156,6 +160,7 @@ def ls(ctx: click.Context) -> None:
             "control": own.get("control") or None,
             "encrypted": bool(own.get("public")),
             "public_key": own.get("public") or None,
+            "fast_path": bool(own.get("fast_path")),
         }
         for net, own in found
     ]

@@ -17,7 +17,7 @@ from netkit.drivers.protocols import Attachment, Options
 from netkit.errors import ConfigError, ConflictError, HostError, NotFoundError, UsageError
 from netkit.model import PeerHost, bare, family
 from netkit.naming import bridge_name, check_ifname, mac
-from netkit.parts import sealed
+from netkit.parts import fastpath, sealed
 from netkit.parts.addresses import addresses, announced, default_routes, loopback, routes
 from netkit.parts.base import base
 from netkit.parts.bridge import bridge
@@ -51,7 +51,7 @@ PORT = 4789
 #: Control that is FRR's, or another's that speaks BGP.
 EVPN = "evpn"
 _LARGEST_VNI = (1 << 24) - 1
-_OPTIONS = ("vni", "local", "dev", "port", "peers", "group", "store", "control", "key", "public")
+_OPTIONS = ("vni", "local", "dev", "port", "peers", "group", "store", "control", "key", "public", "fast_path")
 #: What an encrypted overlay is called where hosts agree on one, and say what they speak.
 SEALED = "vxlan-wireguard"
 #: IPv6 takes no link that carries less.
@@ -62,7 +62,8 @@ class OverlayOptions(Options):
     """`local` and `dev` are this host's end of the tunnels, `peers` the others', or `group`, or `store`.
 
     With `control` evpn another program (FRR) writes the tunnel's entries, and netkit none. An encrypted overlay has the
-    file of this host's private key (`key`), and its `public` one; its `port` is WireGuard's.
+    file of this host's private key (`key`), and its `public` one; its `port` is WireGuard's. With `fast_path` frames
+    of known interfaces do not go by the bridge.
     """
 
     vni: int
@@ -75,6 +76,7 @@ class OverlayOptions(Options):
     control: str = ""
     key: str = ""
     public: str = ""
+    fast_path: bool = False
 
     @property
     def end(self) -> str:
@@ -84,6 +86,11 @@ class OverlayOptions(Options):
     def end_of(self, peer: PeerHost) -> str:
         """The address that a peer's tunnel sends from."""
         return sealed.inside(peer.key, self.vni) if self.public else peer.address
+
+    @property
+    def gateway_mac(self) -> str:
+        """The MAC that this host has in the overlay."""
+        return mac("overlay gateway", self.local, str(self.vni))
 
     @property
     def tunnel(self) -> Vxlan:
@@ -126,7 +133,8 @@ class Overlay:
             )
         key, public = _keys(raw, store, at)
         others = tuple(sorted(set(peers)))
-        return OverlayOptions(_vni(raw, at), local, dev, port, others, group, store, control, key, public)
+        fast = bool(raw.get("fast_path"))
+        return OverlayOptions(_vni(raw, at), local, dev, port, others, group, store, control, key, public, fast)
 
     def device(self, net: Network) -> str:
         return bridge_name(net.name)
@@ -146,10 +154,11 @@ class Overlay:
             network_rules(net, host)
             + guarded(vxlan, host, anybody=bool(options.control))
             + _sealed(options, net.mtu, host)
-            + bridge(net, host, own_mac=mac("overlay gateway", options.local, str(options.vni)))
+            + bridge(net, host, own_mac=options.gateway_mac)
             + tunnel(vxlan, net.device, net.mtu, host)
             + (silent(options.vni) if options.store else Plan())
             + (told_by_others(options.vni) if options.control else Plan())
+            + (fastpath.fast_path(options.vni, options.gateway_mac) if options.fast_path else Plan())
             + sum((self.peer(net, PeerHost(peer, peer), host) for peer in options.peers), Plan())
             + localhost(net, host)
             + admit(net, host)
@@ -194,7 +203,9 @@ class Overlay:
             raise ConfigError("publish", f"network {net.name} is internal", "leave --publish out")
         free_ifname(req, host)
         ep = endpoint(net, req, leases, self._mtu(net, host))
-        ep = ep.replace(mac=req.mac or mac("overlay", ep.id, self._options(net).local))
+        options = self._options(net)
+        ep = ep.replace(mac=req.mac or mac("overlay", ep.id, options.local))
+        limited = bool(req.rate_in or req.rate_out)
         return Attachment(
             (port_guard(ep, host) if ep.addresses else Plan())
             + veth(ep, net.device, host, not net.icc)
@@ -203,6 +214,7 @@ class Overlay:
             + announced(ep)
             + default_routes(ep, host)
             + routes(ep)
+            + (fastpath.fast_port(ep, options.vni, limited) if options.fast_path else Plan())
             + comes_back(ep, host)
             + publish(ep, net.device, host),
             ep,
@@ -238,6 +250,8 @@ class Overlay:
             raise ConflictError(f"VNI {options.vni} is in use by {tunnel_name(options.vni)}", "choose another --vni")
         if options.public:
             sealed.refuse(options.vni, host)
+        if options.fast_path:
+            fastpath.refuse(host)
 
     def _refuse_peers(self, options: OverlayOptions, host: Host) -> None:
         own = [bare(address) for address in host.addresses(options.dev)]

@@ -38,6 +38,7 @@ class Wish(Value):
     encrypt: bool = False
     key: str = ""
     public: str = ""
+    fast_path: bool = False
 
     @property
     def its_port(self) -> int:
@@ -54,6 +55,7 @@ def overlay(wish: Wish, host: Host) -> Network:
     options |= {"store": wish.store} if wish.store else {}
     options |= {"control": wish.control} if wish.control else {}
     options |= {"key": wish.key, "public": wish.public} if wish.encrypt else {}
+    options |= {"fast_path": "yes"} if wish.fast_path else {}
     subnets = wish.subnets or (_default_subnet(wish.vni),)
     if not wish.ranges and not wish.store:
         subnets = tuple(part(subnet, local, wish.peers) for subnet in subnets)

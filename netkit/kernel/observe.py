@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from netkit.kernel.namespaces import Handle, Namespaces
     from netkit.model import NsRef
     from netkit.plan.host import Address, Link, Route
+    from netkit.plan.rare.fastpath import FastPath
     from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
@@ -113,7 +114,11 @@ class KernelHost:
         )
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another, or `wireguard`."""
+        """Whether this kernel has links of a kind that stand on another, or `wireguard`, or `fast path`."""
+        if kind == "fast path":
+            from netkit.kernel import fastpath  # hardly a network has one
+
+            return self._once("fast path", fastpath.known)
         if kind == "wireguard":
             from netkit.kernel import wireguard  # hardly a network has keys
 
@@ -129,6 +134,14 @@ class KernelHost:
         if link is None or link.kind != "wireguard":
             return Tunnel()
         return self._once(("wireguard", link.index), lambda: wireguard.seen(dev))
+
+    def fast_path(self, dev: str) -> FastPath:
+        """Our program at a link of the host; nothing of it for no such link."""
+        from netkit.kernel import fastpath
+        from netkit.plan.rare.fastpath import FastPath
+
+        link = self.link(dev)
+        return FastPath() if link is None else self._once(("fast path", link.index), lambda: fastpath.seen(dev))
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""

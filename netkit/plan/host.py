@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from typing import Protocol
 
     from netkit.model import NsRef
+    from netkit.plan.rare.fastpath import FastPath
     from netkit.plan.rare.shaping import Queueing
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
@@ -134,7 +135,7 @@ class Host(Protocol):
         """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another, as `macvlan`, or `wireguard`."""
+        """Whether this kernel has links of a kind that stand on another (`macvlan`), `wireguard`, or a `fast path`."""
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""
@@ -156,6 +157,9 @@ class Host(Protocol):
 
     def wireguard(self, dev: str) -> Tunnel:
         """A WireGuard link of the host: its end and its peers; nothing of it for any other link."""
+
+    def fast_path(self, dev: str) -> FastPath:
+        """Our program at a link of the host, and what it knows; nothing of it where there is none."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

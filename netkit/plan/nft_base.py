@@ -80,8 +80,6 @@ CHAINS: Chains = (
         "tunnel",
         "",
         (
-            # Not tracked, so that it costs less and nobody's NAT has a hand in it.
-            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept",
             "iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept",
             "iifname . udp dport . @th,96,24 @tunnel_any notrack accept",
             "fib daddr type { local, broadcast, multicast } drop",  # the rest is another host's
@@ -96,6 +94,8 @@ CHAINS: Chains = (
         "first",
         "type filter hook prerouting priority raw; policy accept",
         (
+            # Not tracked, so that it costs less and nobody's NAT has a hand in it; first, as these are most.
+            "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept",
             'ip daddr 127.0.0.0/8 iifname != "lo" drop',
             'ip saddr 127.0.0.0/8 iifname != "lo" drop',
             "udp dport . @th,96,24 @tunnels jump tunnel",

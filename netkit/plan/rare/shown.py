@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from netkit.plan.rare.dhcp import Dhcp, DhcpAnnounce, DhcpBind, DhcpRelease
+from netkit.plan.rare.fastpath import FastPathAdd, FastPathDel, FastPortAdd, FastPortDel
 from netkit.plan.rare.later import Later
 from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
@@ -152,12 +153,22 @@ def _dhcp_announce(op: DhcpAnnounce) -> tuple[Command, ...]:
     return (Command(line=f'nsenter --net={quote(op.ns.path)} arping -A -c 1 -I {op.ifname} "{address}"'),)
 
 
+def _fast_path(op: FastPathAdd | FastPathDel | FastPortAdd | FastPortDel) -> tuple[Command, ...]:
+    """There is no command that makes one; `bpftool net show` tells what there is."""
+    what = "put a program at" if isinstance(op, (FastPathAdd, FastPortAdd)) else "take the program from"
+    return (Command(line=f"# eBPF: {what} {op.dev} that leads frames past the bridge"),)
+
+
 def _later(op: Later) -> tuple[Command, ...]:
     return (Command(line=f"# {op.what}"),)
 
 
 RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     Later: _later,
+    FastPathAdd: _fast_path,
+    FastPathDel: _fast_path,
+    FastPortAdd: _fast_path,
+    FastPortDel: _fast_path,
     PluginAdd: _plugin("ADD"),
     PluginDel: _plugin("DEL"),
     DhcpBind: _dhcp("-n", "-b"),

@@ -73,7 +73,6 @@ table inet netkit {
 	map when4 { type ipv4_addr . inet_proto . inet_service : verdict; flags interval; }
 	map when6 { type ipv6_addr . inet_proto . inet_service : verdict; flags interval; }
 	chain tunnel {
-		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept
 		iifname . ip6 saddr . udp dport . @th,96,24 @tunnel6 notrack accept
 		iifname . udp dport . @th,96,24 @tunnel_any notrack accept
 		fib daddr type { local, broadcast, multicast } drop
@@ -82,6 +81,7 @@ table inet netkit {
 		udp dport . @th,96,24 @tunnels notrack
 	}
 	chain first {
+		iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept
 		ip daddr 127.0.0.0/8 iifname != "lo" drop
 		ip saddr 127.0.0.0/8 iifname != "lo" drop
 		udp dport . @th,96,24 @tunnels jump tunnel
