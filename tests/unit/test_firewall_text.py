@@ -144,7 +144,8 @@ def test_the_frame_is_made_whole_without_touching_its_elements() -> None:
 
 def test_drops_come_first_in_the_frame_and_only_local_addresses_are_translated() -> None:
     chains = {name: rules for name, _, rules in nft_base.CHAINS}
-    assert chains["first"][:2] == (
+    assert chains["first"][:3] == (
+        "iifname . ip saddr . udp dport . @th,96,24 @tunnel4 notrack accept",  # whoever is in it is a peer
         'ip daddr 127.0.0.0/8 iifname != "lo" drop',
         'ip saddr 127.0.0.0/8 iifname != "lo" drop',
     )
