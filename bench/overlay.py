@@ -15,6 +15,7 @@ import shutil
 import socket
 import sys
 import time
+from pathlib import Path
 from typing import NamedTuple
 
 from bench import pairs
@@ -87,21 +88,28 @@ def _traffic(rounds: int, seconds: int) -> str:
     title = f"Between containers of two hosts, by VXLAN (the best of {rounds} rounds; a run takes {seconds} s)"
     if not shutil.which("iperf3"):
         return f"{title}\n\nNot measured: this machine has no iperf3.\n"
-    standing = (pairs.native("ov-n"), _by_hand("ov-h"), _by_netkit("ov-k"), _by_netkit("ov-f", "--fast-path"))
-    native, by_hand, by_netkit, fast = standing
+    native, by_hand = pairs.native("ov-n"), _by_hand("ov-h")
+    fast_words, meeting = ("--fast-path",), ("--store", f"dir://{_store()}", "--dev", "eth0")
+    overlays = (_by_netkit("ov-k"), _by_netkit("ov-f", *fast_words), _by_netkit("ov-s", *fast_words, *meeting))
+    by_netkit, fast, met = overlays
+    standing = (native, by_hand, *overlays)
     ways = (
         Way("the cable, nothing around", native, True, 1),
         Way("VXLAN by hand, with ip", by_hand, True, 1),
         Way("netkit overlay", by_netkit, True, 1),
         Way("netkit overlay --fast-path", fast, True, 1),
-        Way("by hand, without br_netfilter", by_hand, False, 4),
-        Way("netkit overlay, without br_netfilter", by_netkit, False, 4),
-        Way("netkit overlay --fast-path, without br_netfilter", fast, False, 4),
+        Way("netkit overlay --fast-path --store", met, True, 1),
+        Way("by hand, without br_netfilter", by_hand, False, 5),
+        Way("netkit overlay, without br_netfilter", by_netkit, False, 5),
+        Way("netkit overlay --fast-path, without br_netfilter", fast, False, 5),
+        Way("netkit overlay --fast-path --store, without br_netfilter", met, False, 5),
     )
     try:
         with pairs.served(standing):
             found = [[_measured(way, seconds) for way in ways] for _ in range(rounds)]
     finally:
+        for pair in overlays:
+            _take_down(pair)
         for pair in standing:
             pairs.remove(pair)
     return f"{title}\n\n{_table(ways, found)}"
@@ -147,11 +155,30 @@ def _by_netkit(prefix: str, *words: str) -> Pair:
     ends = pairs.containers(hosts)
     target = ""
     for number, (host, end) in enumerate(zip(hosts, ends, strict=True), 1):
-        netkit = ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
-        run(*netkit, "overlay", "up", "--vni", "42", "--peer", f"192.0.2.{3 - number}", *words)
-        told = run(*netkit, "attach", "--netns", end, "--network", "overlay42", "--json")
+        peer = () if "--store" in words else ("--peer", f"192.0.2.{3 - number}")
+        run(*_netkit(host), "overlay", "up", "--vni", "42", *peer, *words)
+        told = run(*_netkit(host), "attach", "--netns", end, "--network", "overlay42", "--json")
         target = str(json.loads(told)["addresses"][0]).partition("/")[0]
+    run("ip", "netns", "exec", ends[0], "ping", "-q", "-c", "1", "-w", "30", target)  # until it has heard of the other
     return Pair(hosts, ends, target)
+
+
+def _netkit(host: str) -> tuple[str, ...]:
+    return ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
+
+
+def _store() -> Path:
+    """A directory that hosts meet in."""
+    place = Path("/run/bench-store")
+    place.mkdir(mode=0o700)
+    return place
+
+
+def _take_down(pair: Pair) -> None:
+    """So that the process ends that keeps an overlay with a store."""
+    for host, end in zip(pair.hosts, pair.ends, strict=True):
+        run(*_netkit(host), "detach", "--netns", end)
+        run(*_netkit(host), "overlay", "down", "--vni", "42")
 
 
 def _measured(way: Way, seconds: int) -> Figures:
