@@ -21,6 +21,7 @@ from typing import NamedTuple
 from bench import pairs
 from bench.pairs import Pair
 from bench.place import NETKIT, run
+from netkit.kernel import fastpath
 from netkit.kernel.threads import run_inside
 
 TYPE_CHECKING = False
@@ -89,30 +90,33 @@ def _traffic(rounds: int, seconds: int) -> str:
     if not shutil.which("iperf3"):
         return f"{title}\n\nNot measured: this machine has no iperf3.\n"
     native, by_hand = pairs.native("ov-n"), _by_hand("ov-h")
-    fast_words, meeting = ("--fast-path",), ("--store", f"dir://{_store()}", "--dev", "eth0")
-    overlays = (_by_netkit("ov-k"), _by_netkit("ov-f", *fast_words), _by_netkit("ov-s", *fast_words, *meeting))
-    by_netkit, fast, met = overlays
-    standing = (native, by_hand, *overlays)
-    ways = (
+    overlays = {what: _by_netkit(f"ov-{number}", *words) for number, (what, words) in enumerate(_overlays().items())}
+    standing = (native, by_hand, *overlays.values())
+    ways = [
         Way("the cable, nothing around", native, True, 1),
         Way("VXLAN by hand, with ip", by_hand, True, 1),
-        Way("netkit overlay", by_netkit, True, 1),
-        Way("netkit overlay --fast-path", fast, True, 1),
-        Way("netkit overlay --fast-path --store", met, True, 1),
-        Way("by hand, without br_netfilter", by_hand, False, 5),
-        Way("netkit overlay, without br_netfilter", by_netkit, False, 5),
-        Way("netkit overlay --fast-path, without br_netfilter", fast, False, 5),
-        Way("netkit overlay --fast-path --store, without br_netfilter", met, False, 5),
-    )
+        *(Way(what, pair, True, 1) for what, pair in overlays.items()),
+    ]
+    without, base = ", without br_netfilter", len(ways)
+    ways.append(Way(f"by hand{without}", by_hand, False, base))
+    ways += [Way(what + without, pair, False, base) for what, pair in overlays.items()]
     try:
         with pairs.served(standing):
             found = [[_measured(way, seconds) for way in ways] for _ in range(rounds)]
     finally:
-        for pair in overlays:
+        for pair in overlays.values():
             _take_down(pair)
         for pair in standing:
             pairs.remove(pair)
     return f"{title}\n\n{_table(ways, found)}"
+
+
+def _overlays() -> dict[str, tuple[str, ...]]:
+    """What netkit's are called, and how they are made; those with a fast path where the kernel has one."""
+    fast = ("--fast-path",) if fastpath.known() else ()
+    met = ("--store", f"dir://{_store()}", "--dev", "eth0")
+    more = {f"netkit overlay {fast[0]}": fast, f"netkit overlay {fast[0]} --store": (*fast, *met)} if fast else {}
+    return {"netkit overlay": (), **more}
 
 
 def _table(ways: Sequence[Way], found: Sequence[Sequence[Figures]]) -> str:

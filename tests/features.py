@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 requires = pytest.mark.requires
+_SYMBOLS = Path("/proc/kallsyms")
 
 
 def need(*features: str) -> None:
@@ -119,7 +120,7 @@ _PROBES: dict[str, Callable[[], bool]] = {
     "vlan-filtering": _link("type", "bridge", "vlan_filtering", "1"),
     "tbf": _works("tc", "qdisc", "add", "dev", "lo", "root", "tbf", "rate", "1mbit", "burst", "32k", "latency", "1s"),
     "sctp": _sctp,
-    "tcx": lambda: "tcx_prog_attach" in Path("/proc/kallsyms").read_text(),
+    "tcx": lambda: _SYMBOLS.exists() and "tcx_prog_attach" in _SYMBOLS.read_text(),
     "ipv6": _ipv6,
     "time-namespaces": _works(
         "unshare", "--time", "--boottime", "1000000000", "grep", "-q", "^1[0-9]\\{9\\}", "/proc/uptime"
