@@ -113,10 +113,12 @@ def _traffic(rounds: int, seconds: int) -> str:
 
 def _overlays() -> dict[str, tuple[str, ...]]:
     """What netkit's are called, and how they are made; those with a fast path where the kernel has one."""
-    fast = ("--fast-path",) if fastpath.known() else ()
-    met = ("--store", f"dir://{_store()}", "--dev", "eth0")
-    more = {f"netkit overlay {fast[0]}": fast, f"netkit overlay {fast[0]} --store": (*fast, *met)} if fast else {}
-    return {"netkit overlay": (), **more}
+    found: dict[str, tuple[str, ...]] = {"netkit overlay": ()}
+    if fastpath.known():
+        met = ("--store", f"dir://{_store()}", "--dev", "eth0")
+        found |= {"netkit overlay --fast-path": ("--fast-path",)}
+        found |= {"netkit overlay --fast-path --store": ("--fast-path", *met)}
+    return found
 
 
 def _table(ways: Sequence[Way], found: Sequence[Sequence[Figures]]) -> str:

@@ -12,6 +12,7 @@ import os
 from struct import Struct
 
 from netkit.errors import KernelError, UnsupportedError
+from netkit.plan.rare.fastpath import HINT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -19,13 +20,12 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-#: What to do where there is none.
-HINT = "it takes Linux 6.6 or newer with CONFIG_BPF_SYSCALL and CONFIG_NET_XGRESS, and the right to load programs"
 #: Kinds of maps: one that keeps all, and one that forgets what was not used for longest.
 HASH, FORGETFUL = 1, 9
 #: The call's number, where it is not that of most (asm-generic).
 _NUMBERS = {"x86_64": 321, "ppc64le": 361, "s390x": 351, "armv7l": 386, "i686": 357}
-_USUAL = 280
+_NUMBER = _NUMBERS.get(os.uname().machine, 280)
+_LIBC = ctypes.CDLL(None, use_errno=True)
 _MAP_CREATE, _LOOK_UP, _UPDATE, _DELETE, _NEXT_KEY, _LOAD, _ATTACH, _DETACH = 0, 1, 2, 3, 4, 5, 8, 9
 _PROGRAM_BY_ID, _MAP_BY_ID, _INFO, _QUERY = 13, 14, 15, 16
 #: BPF_PROG_TYPE_SCHED_CLS, BPF_TCX_INGRESS.
@@ -100,7 +100,7 @@ class Program(Held):
     @property
     def name(self) -> str:
         """What it was called when it was made."""
-        return self._info()[2]
+        return self._info()[1]
 
     def maps(self) -> dict[str, int]:
         """The numbers of the maps that it uses, by their names."""
@@ -113,9 +113,10 @@ class Program(Held):
                 found[_text(name)] = number
         return found
 
-    def _info(self, asked: bytes = bytes(_PROGRAM_INFO.size)) -> tuple[int, int, str]:
-        count, where, name = _PROGRAM_INFO.unpack(_info(self.fd, asked))
-        return count, where, _text(name)
+    def _info(self, asked: bytes = bytes(_PROGRAM_INFO.size)) -> tuple[int, str]:
+        """How many maps it uses, and its name."""
+        count, _, name = _PROGRAM_INFO.unpack(_info(self.fd, asked))
+        return count, _text(name)
 
 
 def new_map(kind: int, name: str, key: int, value: int, entries: int) -> Map:
@@ -182,9 +183,7 @@ def _bpf(command: int, asked: bytes, what: str) -> int:
 
 def _bpf_into(command: int, held: ctypes.Array[ctypes.c_char], what: str) -> int:
     """What the kernel answers, in place of what it is asked where it says more."""
-    libc = ctypes.CDLL(None, use_errno=True)
-    number = _NUMBERS.get(os.uname().machine, _USUAL)
-    answer: int = libc.syscall(ctypes.c_long(number), command, ctypes.byref(held), ctypes.sizeof(held))
+    answer: int = _LIBC.syscall(ctypes.c_long(_NUMBER), command, ctypes.byref(held), ctypes.sizeof(held))
     if answer >= 0:
         return answer
     code = ctypes.get_errno()

@@ -30,6 +30,8 @@ if TYPE_CHECKING:
 _PORTS, _HEARD = "nk_ports", "nk_heard"
 _MOST_PORTS, _MOST_HEARD = 4096, 16384
 _LOOPBACK = 1
+#: How a kernel answers that knows no such call, place or helper; anything else is another matter.
+_UNKNOWN = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def known() -> bool:
@@ -38,7 +40,11 @@ def known() -> bool:
         list(bpf.attached(_LOOPBACK))
         with _new_ports() as ports, _new_heard() as heard, bpf.load(TUNNEL, from_tunnel(ports.fd, heard.fd)):
             return True
-    except (KernelError, UnsupportedError):
+    except UnsupportedError:
+        return False
+    except KernelError as error:
+        if error.errno not in _UNKNOWN:
+            raise
         return False
 
 
@@ -48,8 +54,17 @@ def carry_out(ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
 
 
 def seen(dev: str) -> FastPath:
-    """What our program at a link is and knows; nothing of it when there is none."""
-    for program in bpf.attached(_index(dev)):
+    """What our program at a link is and knows; nothing of it when there is none, or when the link went meanwhile."""
+    try:
+        return _seen(_index(dev))
+    except KernelError as error:
+        if error.errno == errno.ENODEV:
+            return FastPath()
+        raise
+
+
+def _seen(index: int) -> FastPath:
+    for program in bpf.attached(index):
         name = program.name
         if not name.startswith(PORTS):
             continue

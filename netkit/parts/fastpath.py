@@ -9,7 +9,7 @@ from netkit.errors import UnsupportedError
 from netkit.model import bare, family
 from netkit.naming import link_local
 from netkit.parts.tunnel import tunnel_name
-from netkit.plan.rare.fastpath import FastPathAdd, FastPortAdd
+from netkit.plan.rare.fastpath import HINT, LACKING, FastPathAdd, FastPortAdd
 from netkit.plan.steps import Plan
 
 TYPE_CHECKING = False
@@ -17,9 +17,8 @@ if TYPE_CHECKING:
     from netkit.model import Endpoint
     from netkit.plan.host import Host
 
-#: What a host asks the kernel by, and what to do where there is none.
+#: What a host asks the kernel by.
 WANTED = "fast path"
-HINT = "it takes Linux 6.6 or newer with BPF (CONFIG_BPF_SYSCALL, CONFIG_NET_XGRESS), and the right to load programs"
 
 
 def fast_path(vni: int, mac: str) -> Plan:
@@ -40,4 +39,4 @@ def fast_port(ep: Endpoint, vni: int, limited: bool) -> Plan:
 def refuse(host: Host) -> None:
     """Raise where there can be none."""
     if not host.makes(WANTED):
-        raise UnsupportedError("this kernel lets us put no programs at links, which a fast path is", HINT)
+        raise UnsupportedError(LACKING, HINT)

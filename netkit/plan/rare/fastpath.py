@@ -18,6 +18,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from netkit.plan.host import Host
 
+#: What is said where there can be none, and what to do.
+LACKING = "this kernel lets us put no programs at links, which a fast path is"
+HINT = "it takes Linux 6.6 or newer with BPF (CONFIG_BPF_SYSCALL, CONFIG_NET_XGRESS), and the right to load programs"
 #: What the program at a tunnel is called, and how those at ports begin.
 TUNNEL, PORTS = "nk_tunnel", "nk_"
 
