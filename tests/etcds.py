@@ -85,9 +85,10 @@ class Etcd:
             self._process.wait()
 
     def pause(self) -> None:
-        """It neither answers nor refuses."""
+        """It neither answers nor refuses, from when this returns: a signal alone takes its time."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        os.waitid(os.P_PID, self._process.pid, os.WSTOPPED)
 
     def resume(self) -> None:
         assert self._process is not None
