@@ -20,16 +20,20 @@ if TYPE_CHECKING:
     from types import TracebackType
     from typing import Self
 
-#: Kinds of maps: one that keeps all, and one that forgets what was not used for longest.
-HASH, FORGETFUL = 1, 9
+#: Kinds of maps: one that keeps all, one that forgets what was not used for longest, one that is asked by prefixes.
+HASH, FORGETFUL, PREFIXES = 1, 9, 11
+#: Where a program is shown the packets of a link: BPF_TCX_INGRESS, BPF_TCX_EGRESS.
+ARRIVING, LEAVING = 46, 47
+#: BPF_F_NO_PREALLOC, which maps of prefixes are to be made with.
+_AS_NEEDED = 1
 #: The call's number, where it is not that of most (asm-generic).
 _NUMBERS = {"x86_64": 321, "ppc64le": 361, "s390x": 351, "armv7l": 386, "i686": 357}
 _NUMBER = _NUMBERS.get(os.uname().machine, 280)
 _LIBC = ctypes.CDLL(None, use_errno=True)
 _MAP_CREATE, _LOOK_UP, _UPDATE, _DELETE, _NEXT_KEY, _LOAD, _ATTACH, _DETACH = 0, 1, 2, 3, 4, 5, 8, 9
 _PROGRAM_BY_ID, _MAP_BY_ID, _INFO, _QUERY = 13, 14, 15, 16
-#: BPF_PROG_TYPE_SCHED_CLS, BPF_TCX_INGRESS.
-_OF_PACKETS, _ARRIVING = 3, 46
+#: BPF_PROG_TYPE_SCHED_CLS.
+_OF_PACKETS = 3
 _LICENSE = ctypes.create_string_buffer(b"GPL")  # the kernel's helpers are for such programs alone
 #: The beginnings of the call's union, by command, and of struct bpf_prog_info and bpf_map_info.
 _NEW_MAP, _ELEMENT, _PROGRAM = Struct("=IIIIIII16s20x"), Struct("=IxxxxQQQ"), Struct("=IIQQIIQII16s36x")
@@ -121,7 +125,9 @@ class Program(Held):
 
 def new_map(kind: int, name: str, key: int, value: int, entries: int) -> Map:
     """A map of so many entries at most."""
-    return Map(_bpf(_MAP_CREATE, _NEW_MAP.pack(kind, key, value, entries, 0, 0, 0, name.encode()), "a map"), key, value)
+    flags = _AS_NEEDED if kind == PREFIXES else 0
+    asked = _NEW_MAP.pack(kind, key, value, entries, flags, 0, 0, name.encode())
+    return Map(_bpf(_MAP_CREATE, asked, "a map"), key, value)
 
 
 def open_map(number: int, key: int, value: int) -> Map:
@@ -136,20 +142,20 @@ def load(name: str, code: bytes) -> Program:
     return Program(_bpf(_LOAD, asked, f"the program {name}"))
 
 
-def attach(program: Program, index: int) -> None:
+def attach(program: Program, index: int, where: int = ARRIVING) -> None:
     """Show a program each packet that arrives at a link of the thread's namespace, after those that are there."""
-    _bpf(_ATTACH, _TO_LINK.pack(index, program.fd, _ARRIVING, 0), "a program at that link")
+    _bpf(_ATTACH, _TO_LINK.pack(index, program.fd, where, 0), "a program at that link")
 
 
-def detach(program: Program, index: int) -> None:
+def detach(program: Program, index: int, where: int = ARRIVING) -> None:
     """Show it none any more."""
-    _bpf(_DETACH, _TO_LINK.pack(index, program.fd, _ARRIVING, 0), "to take a program away")
+    _bpf(_DETACH, _TO_LINK.pack(index, program.fd, where, 0), "to take a program away")
 
 
-def attached(index: int) -> Iterator[Program]:
-    """The programs that are shown what arrives at a link, each held until the next is asked for."""
+def attached(index: int, where: int = ARRIVING) -> Iterator[Program]:
+    """The programs that are shown what arrives at a link (or leaves it), each held until the next is asked for."""
     numbers = (ctypes.c_uint32 * _MANY)()
-    held = ctypes.create_string_buffer(_ASKED.pack(index, _ARRIVING, 0, 0, ctypes.addressof(numbers), _MANY))
+    held = ctypes.create_string_buffer(_ASKED.pack(index, where, 0, 0, ctypes.addressof(numbers), _MANY))
     _bpf_into(_QUERY, held, "which programs a link has")
     count = _ASKED.unpack(held.raw[: _ASKED.size])[5]
     for number in numbers[:count]:

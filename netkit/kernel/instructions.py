@@ -8,13 +8,16 @@ from __future__ import annotations
 
 from struct import Struct
 
-R0, R1, R2, R3, R4, R6, R7, R8, STACK = 0, 1, 2, 3, 4, 6, 7, 8, 10
+R0, R1, R2, R3, R4, R5, R6, R7, R8, R9, STACK = 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10
 BYTE, HALF, WORD, LONG = 0x10, 0x08, 0x00, 0x18
 _INSTRUCTION = Struct("=BBhI")
 _LOAD, _STORE, _LOAD_NUMBER, _OF_A_MAP = 0x61, 0x63, 0x18, 1
+_STORE_NUMBER, _ADD_IN_MEMORY = 0x62, 0xDB
 _SET, _COPY, _ADD, _SUBTRACT, _SHIFT = 0xB7, 0xBF, 0x07, 0x1F, 0x77
+_ADD_REGISTER, _AND, _FLIP, _WIRE_ORDER = 0x0F, 0x57, 0xA7, 0xDC
 _CALL, _EXIT, _JUMP = 0x85, 0x95, 0x05
 _EQUAL, _DIFFERENT, _ANY_BIT = 0x16, 0x56, 0x46  # of the lower 32 bits, with a number
+_NOT_THE_SAME = 0x5E  # of the lower 32 bits, with a register
 _NONE, _ABOVE_NUMBER, _ABOVE = 0x15, 0x25, 0x2D  # of all 64
 _WORD_MASK = 0xFFFFFFFF
 
@@ -59,6 +62,30 @@ class Code:
         """Move it to the right."""
         self._put(_SHIFT, into, number=bits)
 
+    def store_number(self, size: int, base: int, offset: int, number: int) -> None:
+        """Write a number to memory."""
+        self._put(_STORE_NUMBER | size, base, offset=offset, number=number)
+
+    def add_in_memory(self, base: int, offset: int, of: int) -> None:
+        """Add a register to 64 bits of memory, at once for all who look."""
+        self._put(_ADD_IN_MEMORY, base, of, offset)
+
+    def add_register(self, into: int, of: int) -> None:
+        """Add another register's value."""
+        self._put(_ADD_REGISTER, into, of)
+
+    def keep_bits(self, into: int, bits: int) -> None:
+        """Leave only these bits of it."""
+        self._put(_AND, into, number=bits)
+
+    def flip_bits(self, into: int, bits: int) -> None:
+        """Make of each of these bits the other."""
+        self._put(_FLIP, into, number=bits)
+
+    def wire_order(self, into: int) -> None:
+        """Turn its lower 16 bits from the machine's order to that of the wire, or back; the others are nothing then."""
+        self._put(_WIRE_ORDER, into, number=16)
+
     def call(self, helper: int) -> None:
         """Have the kernel do something."""
         self._put(_CALL, number=helper)
@@ -82,6 +109,10 @@ class Code:
     def go_unless(self, register: int, number: int, to: str) -> None:
         """Go on there if its lower half is another number."""
         self._put(_DIFFERENT, register, offset=to, number=number)
+
+    def go_unless_same(self, register: int, other: int, to: str) -> None:
+        """Go on there if its lower half is not another register's."""
+        self._put(_NOT_THE_SAME, register, other, offset=to)
 
     def go_if_any(self, register: int, bits: int, to: str) -> None:
         """Go on there if it has one of these bits."""
