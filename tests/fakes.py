@@ -121,7 +121,7 @@ class FakeHost:
     def wireguard(self, dev: str) -> Tunnel:
         return self.tunnels.get(dev, Tunnel())
 
-    def fast_path(self, dev: str) -> FastPath:
+    def fast_path(self, dev: str, program: str = "") -> FastPath:
         return FastPath()
 
     def holds(self, rule: Rule, backend: str) -> bool:

@@ -88,6 +88,11 @@ class OverlayOptions(Options):
         return sealed.inside(peer.key, self.vni) if self.public else peer.address
 
     @property
+    def opens(self) -> bool:
+        """Whether what peers send may be opened at the underlay: each of them is known, and it is not encrypted."""
+        return self.fast_path and not (self.group or self.control or self.public)
+
+    @property
     def gateway_mac(self) -> str:
         """The MAC that this host has in the overlay."""
         return mac("overlay gateway", self.local, str(self.vni))
@@ -159,6 +164,7 @@ class Overlay:
             + (silent(options.vni) if options.store else Plan())
             + (told_by_others(options.vni) if options.control else Plan())
             + (fastpath.fast_path(options.vni, options.gateway_mac) if options.fast_path else Plan())
+            + (fastpath.fast_underlay(vxlan) if options.opens else Plan())
             + sum((self.peer(net, PeerHost(peer, peer), host) for peer in options.peers), Plan())
             + localhost(net, host)
             + admit(net, host)
@@ -292,7 +298,8 @@ def _sealed(options: OverlayOptions, mtu: int, host: Host) -> Plan:
 def _let_in(options: OverlayOptions, end: str, host: Host) -> Plan:
     """What a peer's tunnel sends comes in."""
     vxlan = options.tunnel
-    return let_in(end, vxlan.dev, vxlan.port, vxlan.vni, host)
+    opened = fastpath.fast_peer(vxlan, end) if options.opens else Plan()
+    return let_in(end, vxlan.dev, vxlan.port, vxlan.vni, host) + opened
 
 
 def _keys(raw: Mapping[str, object], store: str, at: str) -> tuple[str, str]:

@@ -47,7 +47,7 @@ def _refuse_other(known: Network, net: Network) -> None:
     if known.mode != net.mode:
         raise ConflictError(f"there already is a network {known.name}, of mode {known.mode}", hint)
     was, now = dict(known.options), dict(net.options)
-    differs = [key for key in sorted({*was, *now} - {"peers"}) if was.get(key) != now.get(key)]
+    differs = [key.replace("_", "-") for key in sorted({*was, *now} - {"peers"}) if was.get(key) != now.get(key)]
     differs += ["subnet"] if [one.cidr for one in known.subnets] != [one.cidr for one in net.subnets] else []
     differs += ["mtu"] if known.mtu != net.mtu else []
     if differs:

@@ -14,7 +14,7 @@ _INSTRUCTION = Struct("=BBhI")
 _LOAD, _STORE, _LOAD_NUMBER, _OF_A_MAP = 0x61, 0x63, 0x18, 1
 _STORE_NUMBER, _ADD_IN_MEMORY = 0x62, 0xDB
 _SET, _COPY, _ADD, _SUBTRACT, _SHIFT = 0xB7, 0xBF, 0x07, 0x1F, 0x77
-_ADD_REGISTER, _AND, _FLIP, _WIRE_ORDER = 0x0F, 0x57, 0xA7, 0xDC
+_ADD_REGISTER, _AND, _REMAINDER, _FLIP, _WIRE_ORDER = 0x0F, 0x57, 0x97, 0xA7, 0xDC
 _CALL, _EXIT, _JUMP = 0x85, 0x95, 0x05
 _EQUAL, _DIFFERENT, _ANY_BIT = 0x16, 0x56, 0x46  # of the lower 32 bits, with a number
 _NOT_THE_SAME = 0x5E  # of the lower 32 bits, with a register
@@ -54,6 +54,10 @@ class Code:
         """Add a number."""
         self._put(_ADD, into, number=number)
 
+    def add_register(self, into: int, of: int) -> None:
+        """Add another register's value."""
+        self._put(_ADD_REGISTER, into, of)
+
     def subtract(self, into: int, of: int) -> None:
         """Take another register's value off."""
         self._put(_SUBTRACT, into, of)
@@ -85,6 +89,10 @@ class Code:
     def wire_order(self, into: int) -> None:
         """Turn its lower 16 bits from the machine's order to that of the wire, or back; the others are nothing then."""
         self._put(_WIRE_ORDER, into, number=16)
+
+    def remainder(self, into: int, number: int) -> None:
+        """Leave what a division by that number leaves."""
+        self._put(_REMAINDER, into, number=number)
 
     def call(self, helper: int) -> None:
         """Have the kernel do something."""

@@ -135,13 +135,15 @@ class KernelHost:
             return Tunnel()
         return self._once(("wireguard", link.index), lambda: wireguard.seen(dev))
 
-    def fast_path(self, dev: str) -> FastPath:
-        """Our program at a link of the host; nothing of it for no such link."""
+    def fast_path(self, dev: str, program: str = "") -> FastPath:
+        """Our program at a link of the host, or that one; nothing of it for no such link."""
         from netkit.kernel import fastpath
         from netkit.plan.rare.fastpath import FastPath
 
         link = self.link(dev)
-        return FastPath() if link is None else self._once(("fast path", link.index), lambda: fastpath.seen(dev))
+        if link is None:
+            return FastPath()
+        return self._once(("fast path", link.index, program), lambda: fastpath.seen(dev, program))
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""

@@ -158,8 +158,8 @@ class Host(Protocol):
     def wireguard(self, dev: str) -> Tunnel:
         """A WireGuard link of the host: its end and its peers; nothing of it for any other link."""
 
-    def fast_path(self, dev: str) -> FastPath:
-        """Our program at a link of the host, and what it knows; nothing of it where there is none."""
+    def fast_path(self, dev: str, program: str = "") -> FastPath:
+        """Our program at a link of the host, or that one, and what it knows; nothing of it where there is none."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -290,7 +290,7 @@ def test_all_is_gone_with_the_overlay(lab: Lab) -> None:
 def test_it_is_said_when_an_overlay_is_made_and_not_later(lab: Lab) -> None:
     pair = Fast(lab)
     done = pair.left.netkit(*UP, "--peer", "192.0.2.2", "--subnet", "10.90.0.0/16", "--subnet", "fd00:90::/64")
-    assert (done.returncode, "fast_path" in done.stderr) == (4, True), done.stderr
+    assert (done.returncode, "another fast-path" in done.stderr) == (4, True), done.stderr
 
 
 def test_where_frames_are_shown_to_the_firewall_they_are_no_more(lab: Lab) -> None:

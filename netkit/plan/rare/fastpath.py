@@ -2,6 +2,7 @@
 
     eth0 ==veth== nk3f9c... [program] ==> nkv42 ==> the other hosts         whom the tunnel has heard from lately
     eth0 <=======================[program] nkv42 <==                        whose port is known
+    eth0 <=========================== [program] the underlay <==            from a peer, and seen by the tunnel lately
 
 A program only ever shortens the way of a frame that the bridge would take the same way: from its port's own MAC and
 address to one behind the tunnel, or the other way round. Whatever else there is, and whatever is in doubt, goes to the
@@ -29,11 +30,13 @@ class FastPath(Value):
     """What our program at a link is: its name, and the number of the memory of who was heard behind the tunnel.
 
     `ports` are what a tunnel's program knows of this host: the MAC, and the index of the port that leads to it, or 0.
+    `peers` are the addresses whose packets a program at the underlay opens.
     """
 
     program: str = ""
     memory: int = 0
     ports: frozenset[tuple[str, int]] = frozenset()
+    peers: frozenset[str] = frozenset()
 
 
 class FastPathAdd(Op):
@@ -102,3 +105,68 @@ class FastPortDel(Op):
 
     def holds(self, host: Host) -> bool:
         return self.mac not in (mac for mac, _ in host.fast_path(self.tunnel).ports)
+
+
+class FastUnderlayAdd(Op):
+    """What peers send to `tunnel`, at this host's address and port, is opened at the link `dev` where it arrives.
+
+    It opens nobody's before a peer is told. Programs of others at that link, and of other tunnels, stay.
+    """
+
+    dev: str
+    tunnel: str
+    local: str
+    port: int
+    vni: int
+
+    @property
+    def program(self) -> str:
+        """What its program is called: another for another tunnel."""
+        return underlay_program(self.local, self.port, self.vni)
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (FastUnderlayDel(self.dev, self.program),)
+
+    def holds(self, host: Host) -> bool:
+        own = host.fast_path(self.dev, self.program)
+        return bool(own.program) and own.memory == host.fast_path(self.tunnel).memory
+
+
+class FastUnderlayDel(Op):
+    """Take that program from the underlay's link, with the peers that it knows."""
+
+    dev: str
+    program: str
+
+    def holds(self, host: Host) -> bool:
+        return not host.fast_path(self.dev, self.program).program
+
+
+class FastPeerAdd(Op):
+    """That program opens what a peer sends."""
+
+    dev: str
+    program: str
+    peer: str
+
+    def reverse(self) -> tuple[Op, ...]:
+        return (FastPeerDel(self.dev, self.program, self.peer),)
+
+    def holds(self, host: Host) -> bool:
+        return self.peer in host.fast_path(self.dev, self.program).peers
+
+
+class FastPeerDel(Op):
+    """It opens nothing of that peer's any more."""
+
+    dev: str
+    program: str
+    peer: str
+
+    def holds(self, host: Host) -> bool:
+        return self.peer not in host.fast_path(self.dev, self.program).peers
+
+
+def underlay_program(local: str, port: int, vni: int) -> str:
+    """What the program at the underlay is called for a tunnel."""
+    return PORTS + short_id("fast underlay", local, str(port), str(vni))

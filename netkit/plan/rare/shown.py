@@ -3,7 +3,16 @@
 from __future__ import annotations
 
 from netkit.plan.rare.dhcp import Dhcp, DhcpAnnounce, DhcpBind, DhcpRelease
-from netkit.plan.rare.fastpath import FastPathAdd, FastPathDel, FastPortAdd, FastPortDel
+from netkit.plan.rare.fastpath import (
+    FastPathAdd,
+    FastPathDel,
+    FastPeerAdd,
+    FastPeerDel,
+    FastPortAdd,
+    FastPortDel,
+    FastUnderlayAdd,
+    FastUnderlayDel,
+)
 from netkit.plan.rare.later import Later
 from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
@@ -153,10 +162,20 @@ def _dhcp_announce(op: DhcpAnnounce) -> tuple[Command, ...]:
     return (Command(line=f'nsenter --net={quote(op.ns.path)} arping -A -c 1 -I {op.ifname} "{address}"'),)
 
 
-def _fast_path(op: FastPathAdd | FastPathDel | FastPortAdd | FastPortDel) -> tuple[Command, ...]:
+def _fast_path(
+    op: FastPathAdd | FastPathDel | FastPortAdd | FastPortDel | FastUnderlayAdd | FastUnderlayDel,
+) -> tuple[Command, ...]:
     """There is no command that makes one; `bpftool net show` tells what there is."""
-    what = "put a program at" if isinstance(op, (FastPathAdd, FastPortAdd)) else "take the program from"
-    return (Command(line=f"# eBPF: {what} {op.dev} that leads frames past the bridge"),)
+    what = (
+        "put a program at" if isinstance(op, (FastPathAdd, FastPortAdd, FastUnderlayAdd)) else "take the program from"
+    )
+    past = "the tunnel and the bridge" if isinstance(op, (FastUnderlayAdd, FastUnderlayDel)) else "the bridge"
+    return (Command(line=f"# eBPF: {what} {op.dev} that leads frames past {past}"),)
+
+
+def _fast_peer(op: FastPeerAdd | FastPeerDel) -> tuple[Command, ...]:
+    what = "opens" if isinstance(op, FastPeerAdd) else "does not open"
+    return (Command(line=f"# eBPF: the program at {op.dev} {what} what {op.peer} sends"),)
 
 
 def _later(op: Later) -> tuple[Command, ...]:
@@ -169,6 +188,10 @@ RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     FastPathDel: _fast_path,
     FastPortAdd: _fast_path,
     FastPortDel: _fast_path,
+    FastUnderlayAdd: _fast_path,
+    FastUnderlayDel: _fast_path,
+    FastPeerAdd: _fast_peer,
+    FastPeerDel: _fast_peer,
     PluginAdd: _plugin("ADD"),
     PluginDel: _plugin("DEL"),
     DhcpBind: _dhcp("-n", "-b"),

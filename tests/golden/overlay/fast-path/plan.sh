@@ -260,8 +260,12 @@ sysctl -qw net/ipv6/conf/nkv42/disable_ipv6=1
 ip link set dev nkv42 master nk-overlay42 up
 # frames from the tunnel go straight to their containers, past the bridge and the IP firewall that it asks
 # eBPF: put a program at nkv42 that leads frames past the bridge
+# what peers send is opened at nic, where it comes in, and goes straight to containers
+# eBPF: put a program at nic that leads frames past the tunnel and the bridge
 # what 192.0.2.2 sends is let in
 nft add element inet netkit tunnel4 '{ "nic" . 192.0.2.2 . 4789 . 0x00002a }'
+# what 192.0.2.2 sends is opened there
+# eBPF: the program at nic opens what 192.0.2.2 sends
 # a peer gets what is sent to everybody
 bridge fdb append 00:00:00:00:00:00 dev nkv42 dst 192.0.2.2 self permanent
 # localhost:PORT on the host reaches published ports

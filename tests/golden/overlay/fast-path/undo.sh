@@ -37,6 +37,8 @@ delete element inet netkit hair4 { "nk-overlay42" . 10.142.0.0/16 }
 delete element inet netkit fwd_from { "nk-overlay42" }
 delete element inet netkit fwd_to { "nk-overlay42" }
 EOF
+# eBPF: the program at nic does not open what 192.0.2.2 sends
+# eBPF: take the program from nic that leads frames past the tunnel and the bridge
 ip link del dev nkv42
 ip link del dev nk-overlay42
 sysctl -qw net/ipv4/ip_forward=0
