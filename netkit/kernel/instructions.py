@@ -54,10 +54,6 @@ class Code:
         """Add a number."""
         self._put(_ADD, into, number=number)
 
-    def add_register(self, into: int, of: int) -> None:
-        """Add another register's value."""
-        self._put(_ADD_REGISTER, into, of)
-
     def subtract(self, into: int, of: int) -> None:
         """Take another register's value off."""
         self._put(_SUBTRACT, into, of)
