@@ -48,7 +48,7 @@ def command() -> None:
     click.option("--mtu", metavar="BYTES", help="What its links carry [the way to the peers less the tunnel]."),
     click.option("--store", metavar="URL", help="Where hosts find each other: dir:///path, etcd://host:2379/prefix."),
     click.option("--control", default="", metavar="evpn", help="Leave peers to FRR: netkit makes the devices alone."),
-    click.option("--fast-path", is_flag=True, help="Lead known frames past the bridge, and past its firewall (eBPF)."),
+    click.option("--fast-path", is_flag=True, help="Lead known frames past bridge, tunnel and their firewall (eBPF)."),
     click.option("--encrypt", is_flag=True, help="Send nothing in clear: WireGuard's keys are told by the store."),
 )  # fmt: skip
 @click.pass_context

@@ -18,8 +18,9 @@ from sys import byteorder
 
 from netkit.errors import KernelError, NotFoundError, UnsupportedError
 from netkit.kernel import bpf
-from netkit.kernel.fastcode import INDEX, KEY, PEER, TIME, from_port, from_tunnel, from_underlay
+from netkit.kernel.fastcode import INDEX, KEY, TIME, from_port, from_tunnel
 from netkit.kernel.outcomes import one_by_one
+from netkit.kernel.underlaycode import PEER, from_underlay
 from netkit.model import family
 from netkit.plan.rare.fastpath import (
     PORTS,
