@@ -7,9 +7,9 @@ import pytest
 from netkit.drivers.overlay import Overlay
 from netkit.errors import UnsupportedError
 from netkit.kernel.instructions import R0, R1, Code
-from netkit.model import AttachRequest, Lease, Network, NsRef, Rate, Subnet
-from netkit.plan.host import Link
-from netkit.plan.rare.fastpath import FastPathAdd, FastPortAdd
+from netkit.model import AttachRequest, Lease, Network, NsRef, PeerHost, Rate, Subnet
+from netkit.plan.host import Link, Route
+from netkit.plan.rare.fastpath import FastPathAdd, FastPeerAdd, FastPortAdd, FastUnderlayAdd
 from tests.fakes import FakeHost
 
 OPTIONS = {"vni": "42", "local": "192.0.2.1", "dev": "eth0", "port": "4789", "fast_path": "yes"}
@@ -22,7 +22,8 @@ LEASES = (Lease("10.142.0.2/16", "10.142.0.1"), Lease("fd42::2/64", "fd42::1"))
 
 def host(**more: tuple[str, ...]) -> FakeHost:
     link = Link("eth0", 2, mac="02:00:00:00:00:0a", mtu=1500, up=True)
-    return FakeHost(links=(link,), addresses={"eth0": ("192.0.2.1/24",)}, lacks=more.get("lacks", ()))
+    way = Route("192.0.2.0/24", 4, dev="eth0", table=254)
+    return FakeHost(links=(link,), addresses={"eth0": ("192.0.2.1/24",)}, routes=(way,), lacks=more.get("lacks", ()))
 
 
 def test_where_there_can_be_none_it_is_refused_by_name() -> None:
@@ -40,6 +41,31 @@ def test_a_port_may_send_from_its_addresses_and_of_a_limited_one_from_none(limit
     known = () if limit else ("10.142.0.2", "fd42::2")
     assert port.addresses[:2] == known
     assert [address[:6] for address in port.addresses[2:]] == ([] if limit else ["fe80::"])
+
+
+KEY = "dGhpcyBpcyBub3QgYSBrZXksIGJ1dCBhcyBsb25nIGE="
+
+
+@pytest.mark.parametrize(
+    ("others", "opened"),
+    [
+        ({"peers": "192.0.2.2"}, ["192.0.2.2"]),
+        ({"store": "dir:///s"}, []),
+        ({"group": "239.1.1.42"}, None),
+        ({"control": "evpn"}, None),
+        ({"store": "dir:///s", "key": "/k", "public": KEY}, None),
+    ],
+)
+def test_packets_are_opened_at_the_underlay_where_peers_are_known_one_by_one(
+    others: dict[str, str], opened: list[str] | None
+) -> None:
+    net = NET.replace(options=tuple({**OPTIONS, **others}.items()))
+    ops = Overlay().network_up(net, host()).ops
+    assert [op.peer for op in ops if isinstance(op, FastPeerAdd)] == (opened or [])
+    assert len([op for op in ops if isinstance(op, FastUnderlayAdd)]) == (opened is not None)
+    if "store" in others:
+        met = Overlay().peer(net, PeerHost("b" * 32, "192.0.2.3", key=KEY.swapcase()), host()).ops
+        assert [op.peer for op in met if isinstance(op, FastPeerAdd)] == (["192.0.2.3"] if opened is not None else [])
 
 
 def test_what_jumps_knows_how_far() -> None:
