@@ -36,7 +36,7 @@ def send(member: Namespace, ifname: str, frames: Iterable[bytes], count: int) ->
 def hear(member: Namespace, ifname: str, patterns: dict[str, bytes]) -> Iterator[dict[str, int]]:
     """Count the frames at an interface that hold these bytes; the dict is filled when the block ends."""
     made: list[socket.socket] = []
-    member.inside(lambda: made.append(_listener(ifname)))
+    member.inside(lambda: made.append(listener(ifname)))
     seen = dict.fromkeys(patterns, 0)
     with made[0] as sock:
         yield seen
@@ -47,7 +47,8 @@ def hear(member: Namespace, ifname: str, patterns: dict[str, bytes]) -> Iterator
                 seen[kind] += pattern in frame
 
 
-def _listener(ifname: str) -> socket.socket:
+def listener(ifname: str) -> socket.socket:
+    """A socket that gets all frames at an interface of the namespace that the thread is in."""
     sock = socket.socket(socket.AF_PACKET, socket.SOCK_RAW, socket.htons(ALL))
     sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, BUFFER)
     sock.bind((ifname, ALL))

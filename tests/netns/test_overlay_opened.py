@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
+import random
+import re
 import socket
 import struct
 import threading
+import time
 
 import pytest
 from scapy.layers.inet import ICMP, IP, TCP, UDP
@@ -14,10 +18,11 @@ from scapy.layers.inet6 import IPv6
 from scapy.layers.l2 import ARP, Dot1Q, Ether
 from scapy.layers.vxlan import VXLAN
 from scapy.packet import Packet, Raw
+from scapy.utils import checksum
 
 from netkit.kernel import bpf
 from tests.contract.drivers import pings
-from tests.contract.frames import hear, send
+from tests.contract.frames import hear, listener, send
 from tests.contract.packets import Server, ask
 from tests.contract.test_firewall_spoof import mark
 from tests.hosts import HostNs, Lab
@@ -169,18 +174,18 @@ def test_it_lets_in_what_the_tunnel_lets_in(lab: Lab) -> None:
     raw = {kind: bytes(frame / Raw(mark(kind))) for kind, frame in hostile(pair, one[4], two[4]).items()}
     raw |= spoiled(raw)
 
-    def arrive() -> dict[str, int]:
+    def count() -> dict[str, int]:
         with hear(pair.one, "eth0", {kind: mark(kind) for kind in raw}) as seen:
             send(pair.right, "eth0", raw.values(), COUNT)
         return seen
 
-    arrive()  # a MAC that nobody knew is known from now, with or without the program
+    count()  # a MAC that nobody knew is known from now, with or without the program
     tunnelled(pair.left)
-    opened = arrive()
+    opened = count()
     passed = tunnelled(pair.left)
     pair.left.inside(lambda: take_away("eth0"))
     assert programs(pair.left, "eth0") == []
-    assert opened == arrive()
+    assert opened == count()
     assert 0 < passed < tunnelled(pair.left) - passed
     kept_out = {
         "stranger",
@@ -203,6 +208,55 @@ def take_away(dev: str) -> None:
     index = socket.if_nametoindex(dev)
     for program in bpf.attached(index):
         bpf.detach(program, index)
+
+
+def test_whatever_is_wrong_with_a_packet_it_comes_as_far_as_without_the_program(lab: Lab) -> None:
+    """Honest packets with some bits changed in their headers, half of them summed anew."""
+    pair = Fast(lab)
+    one, two = pair.attach()
+    attached(pair.left, pair.three)
+    heard_of_each_other(pair, two)
+    kinds, chance = hostile(pair, one[4], two[4]), random.Random(42)  # noqa: S311
+    packets = [changed(kinds[chance.choice(("honest", "tcp"))], number, chance) for number in range(1000)]
+    arrive(pair, packets)  # a MAC that nobody knew is known from now, with or without the program
+    tunnelled(pair.left)
+    opened = arrive(pair, packets)
+    passed = tunnelled(pair.left)
+    pair.left.inside(lambda: take_away("eth0"))
+    assert opened == arrive(pair, packets)
+    assert 100 < len(opened[0]) < 900
+    assert tunnelled(pair.left) - passed > passed + 100
+
+
+def changed(packet: Packet, number: int, chance: random.Random) -> bytes:
+    """It ends with its number."""
+    it = bytearray(bytes(packet / Raw(bytes(40) + b"<%08x>" % number)))
+    for _ in range(chance.choice((0, 1, 1, 2, 3))):
+        it[chance.randrange(110)] ^= 1 << chance.randrange(8)
+    it[40:42] = bytes(2)  # an outer UDP checksum is not asked for its truth, by the program alone
+    if chance.random() < 0.5:
+        it[24:26] = bytes(2)
+        it[24:26] = struct.pack("!H", checksum(bytes(it[14:34])))
+    return bytes(it)
+
+
+def arrive(pair: Fast, packets: list[bytes]) -> list[set[bytes]]:
+    """The numbers of those that come to the containers of the left host."""
+    listeners: list[socket.socket] = []
+    for container in (pair.one, pair.three):
+        container.inside(lambda: listeners.append(listener("eth0")))
+    for at in range(0, len(packets), 50):  # no queue has room for all
+        send(pair.right, "eth0", packets[at : at + 50], 1)
+        time.sleep(0.01)
+    time.sleep(0.3)
+    found: list[set[bytes]] = []
+    for each in listeners:
+        each.setblocking(False)
+        with each, contextlib.suppress(BlockingIOError):
+            found.append(set())
+            while frame := each.recv(65535):
+                found[-1] |= set(re.findall(b"<[0-9a-f]{8}>", frame))
+    return found
 
 
 def test_who_is_no_peer_any_more_gets_nothing_in_from_that_moment(lab: Lab) -> None:
