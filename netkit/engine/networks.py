@@ -337,8 +337,10 @@ def _clash(session: Session, net: Network, host: Host, subnet: Subnet) -> str | 
 
 def foreign_routes(net: Network, subnet: Subnet, host: Host) -> Iterator[Route]:
     """Routes of the host into a subnet of a network, and not by the network's own links."""
+    mode = driver(net.mode)
+    links = mode.own(net) if hasattr(mode, "own") else ()
     for route in host.routes(family(subnet.cidr)):
-        own = net.has(route.dev) or (net.parent and route.dev == net.parent)
+        own = net.has(route.dev) or route.dev in links or (net.parent and route.dev == net.parent)
         if route.dst != "default" and not own and overlaps(subnet.cidr, route.dst):
             yield route
 

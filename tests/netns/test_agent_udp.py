@@ -83,3 +83,12 @@ def test_an_agent_whose_proxy_can_no_longer_be_asked_has_another_that_knows_who_
     for each, container in zip(net.hosts, (one, two), strict=True):
         each.netkit("detach", "--pid", str(container.pid), check=True)
         net.stop(each)
+
+
+def test_a_network_of_both_families_begins_although_its_device_has_its_addresses_first(lab: Lab) -> None:
+    net = Agents(lab, "udp", 1, EnableIPv6=True, IPv6Network="fd00:5::/48")
+    (host,) = net.hosts
+    net.start(host, "--teardown")
+    assert "overlaps" not in net.log(host)
+    assert "overlaps" not in host.netkit("doctor").stdout
+    net.stop(host)

@@ -6,7 +6,7 @@ from netkit.agent.config import Config, Pool
 from netkit.agent.subnetenv import SubnetEnv
 from netkit.errors import ConfigError, ConflictError
 from netkit.ipam.pool import default_gateway, overlaps, prefix_length
-from netkit.model import Network, PeerHost, Subnet, family
+from netkit.model import Network, PeerHost, Subnet, alone, family
 from netkit.parts.backends import Keys, Realm, backend, wireguard
 from netkit.parts.backends.vxlan import vtep_mac
 from netkit.stores.model import ALIVE, GONE, Host, Settings
@@ -75,10 +75,16 @@ class Member(Value):
         return (config.mtu or iface.mtu) - backend(config.backend).overhead(realm)
 
     def in_the_way(self, host: Observed) -> str:
-        """A route of the host into the network, "" when there is none: it would be cut off."""
+        """A route of the host into the network, "" when there is none: it would be cut off.
+
+        A proxy that stands before the network does has given its device an address, to which IPv6 has a route.
+        """
+        known = self.config.networks
+        devices = backend(self.config.backend).devices(Realm(self.node, known, known, self.iface.dev))
         for cidr in self.config.networks:
             for route in host.routes(family(cidr)):
-                if route.dst != "default" and overlaps(cidr, route.dst):
+                itself = route.dev in devices and route.dst == alone(route.dst)
+                if route.dst != "default" and overlaps(cidr, route.dst) and not itself:
                     return f"{cidr} overlaps the host's route {route.dst} dev {route.dev}"
         return ""
 
