@@ -101,8 +101,8 @@ class PeerHost(Value):
 
     `address` is where it is on the underlay, `address6` its IPv6 address where a network has both families; `mac` and
     `mac6` are those of its tunnel's devices, `port` its UDP port, 0 for the network's own, `port6` that of a tunnel for
-    IPv6 alone; `key` is the public key of an encrypted one. `subnets` are routed to it, `endpoints` are (address, MAC)
-    pairs of single interfaces.
+    IPv6 alone; `key` is the public key of an encrypted one. With a `fast_path` it takes what kernels send for the
+    backend `udp`. `subnets` are routed to it, `endpoints` are (address, MAC) pairs of single interfaces.
     """
 
     node: str
@@ -115,6 +115,7 @@ class PeerHost(Value):
     endpoints: tuple[tuple[str, str], ...] = ()
     key: str = ""
     port6: int = 0
+    fast_path: bool = False
 
 
 class Lease(Value):

@@ -7,6 +7,7 @@ from netkit.model import NsRef
 from netkit.plan.host import Address, Link, Route
 from netkit.plan.rare.fastpath import FastPath
 from netkit.plan.rare.shaping import Queueing
+from netkit.plan.rare.udppath import UdpPath
 from netkit.plan.rare.vlan import Vlans
 from netkit.plan.rare.vxlan import FdbEntry, Neighbour
 from netkit.plan.rare.wireguard import Tunnel
@@ -45,6 +46,7 @@ class FakeHost:
         mentioned: dict[str, tuple[str, ...]] | None = None,
         vlans: dict[str, Vlans] | None = None,
         tunnels: dict[str, Tunnel] | None = None,
+        udp_paths: dict[str, UdpPath] | None = None,
     ) -> None:
         self.links = {link.name: link for link in links}
         self.inside = {link.name: link for link in inside}
@@ -61,6 +63,7 @@ class FakeHost:
         self.mentioned = mentioned or {}
         self.in_vlans = vlans or {}
         self.tunnels = tunnels or {}
+        self.udp_paths = udp_paths or {}
 
     def link(self, name: str, netns: NsRef | None = None) -> Link | None:
         return (self.inside if netns else self.links).get(name)
@@ -123,6 +126,9 @@ class FakeHost:
 
     def fast_path(self, dev: str, program: str = "") -> FastPath:
         return FastPath()
+
+    def udp_path(self, dev: str) -> UdpPath:
+        return self.udp_paths.get(dev, UdpPath())
 
     def holds(self, rule: Rule, backend: str) -> bool:
         return rule in self.rules

@@ -37,6 +37,7 @@ def command() -> None:
     click.option("--subnet-file", default="", metavar="FILE", help="What flannel's CNI plugin reads "
                  "[/run/flannel/subnet.env; of another NAME, NAME.env]."),
     click.option("--ip-masq/--no-ip-masq", default=True, help="Masquerade what leaves the network [yes]."),
+    click.option("--fast-path", is_flag=True, help="Backend udp: carry IPv4 in the kernel, past the proxy (eBPF)."),
     click.option("--healthz", default="", metavar="IP:PORT", help="Serve /healthz, /readyz and /metrics there."),
     click.option("--teardown", is_flag=True, help="At the end, take everything down and give the lease back."),
 )  # fmt: skip
@@ -53,6 +54,7 @@ def run(
     public_ipv6: str,
     subnet_file: str,
     ip_masq: bool,
+    fast_path: bool,
     healthz: str,
     teardown: bool,
 ) -> None:
@@ -89,9 +91,11 @@ def run(
     )
     check_name(network, "--network", "network name")
     place = subnet_file or (PLACE if network == "flannel" else PLACE.replace("subnet", network))
-    ground = Ground(store or "", config or "", wish, place, ip_masq, network) if store or config else None
+    ground = Ground(store or "", config or "", wish, place, ip_masq, network, fast_path) if store or config else None
     if ground:
         check(ground)
+    elif fast_path:
+        raise ConfigError("--fast-path", "is for a network of many hosts", "give --config, --store, or both")
     settings = settings_of(ctx)
     serve(settings.root or "", ground, healthz, teardown, say)
 
@@ -106,11 +110,11 @@ def status(ctx: click.Context) -> None:
       netkit agent status
       netkit agent status --json
     """
-    from netkit.agent.host.show import document, lines
+    from netkit.agent.host.show import document, lines, passed
 
     settings = settings_of(ctx)
     engine = settings.open()
-    found = [(one, engine.differences(one.network) if one.network else []) for one in _known(ctx)]
+    found = [(one, engine.differences(one.network) if one.network else [], passed(one)) for one in _known(ctx)]
     text = "\n\n".join("\n".join(lines(*one)) for one in found)
     show(settings, [document(*one) for one in found], text)
 

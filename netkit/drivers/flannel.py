@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 _KEYS = ("node", "backend", "network", "dev", "local", "local6", "vni", "port", "lost")
 _OF_KEYS = ("key", "public", "psk", "mark", "port6", "keepalive", "mode")
-_SWITCHES = ("direct", "learning", "gbp", "masquerade")
+_SWITCHES = ("direct", "learning", "gbp", "masquerade", "fast_path")
 #: IPv6 takes no link that carries less.
 _SMALLEST = {4: 576, 6: 1280}
 

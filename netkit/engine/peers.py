@@ -14,6 +14,7 @@ from netkit.engine.repair import WHOLE, missing
 from netkit.errors import NetkitError, NotFoundError
 from netkit.naming import PROTOCOL
 from netkit.plan.ops import RouteAdd, RouteDel, RulesAdd
+from netkit.plan.rare.udppath import UdpPathAdd, UdpPeerAdd, UdpPeerDel
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, FdbEntry, NeighAdd, NeighDel
 from netkit.plan.rare.wireguard import PeerAdd, PeerDel
 from netkit.plan.steps import Plan, Step, undo
@@ -153,6 +154,8 @@ def _key(op: Op) -> tuple[str, str] | None:
         return (op.mac, op.dev) if op.mac != FLOODED else None
     if isinstance(op, PeerAdd):
         return (op.public, op.dev)
+    if isinstance(op, UdpPeerAdd):
+        return (op.subnet, op.dev)
     return (op.address, op.dev) if isinstance(op, NeighAdd) else None
 
 
@@ -170,6 +173,9 @@ def _strangers(net: Network, up: Up, host: Host) -> tuple[Step, ...]:
         found += [FdbDel(e.mac, dev, e.dst, e.mac != FLOODED) for e in entries]
         found += [NeighDel(e.address, e.mac, dev) for e in host.neighbours(dev) if (e.address, dev) not in known]
         found += [PeerDel(dev, p.public) for p in host.wireguard(dev).peers if (p.public, dev) not in keyed]
+    for path in (op for op in ops if isinstance(op, UdpPathAdd)):
+        led = {op.subnet for op in ops if isinstance(op, UdpPeerAdd)}
+        found += [UdpPeerDel(path.dev, subnet) for subnet, *_ in host.udp_path(path.dev).peers if subnet not in led]
     found += _stray_routes(mode.own(net), {(op.dst, op.dev) for op in ops if isinstance(op, RouteAdd)}, host)
     return tuple(Step(op, "no host of this network has that") for op in found)
 

@@ -173,6 +173,11 @@ class Kernel:
 
         return self._namespaces.enter(None).call(lambda: fastpath.carry_out(ops, tolerant))
 
+    def _udp_path(self, ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
+        from netkit.kernel import udppath  # only a host of backend udp may have one
+
+        return self._namespaces.enter(None).call(lambda: udppath.carry_out(ops, tolerant))
+
     def _errands(self, ops: Sequence[Errand], tolerant: bool) -> list[Outcome]:
         def run(op: Op) -> None:
             if self._errand is None or not isinstance(op, Errand):
@@ -195,6 +200,7 @@ _CARRIERS: dict[type[Op], Callable[[Kernel, Any, bool], list[Outcome]]] = {
 #: The same for all ops of a module that is loaded only where there are some.
 _CARRIERS_OF: dict[str, Callable[[Kernel, Any, bool], list[Outcome]]] = {
     "netkit.plan.rare.fastpath": Kernel._fast_path,
+    "netkit.plan.rare.udppath": Kernel._udp_path,
     "netkit.plan.rare.wireguard": Kernel._wireguard,
 }
 

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from netkit.plan.host import Address, Link, Route
     from netkit.plan.rare.fastpath import FastPath
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.udppath import UdpPath
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rare.wireguard import Tunnel
@@ -114,11 +115,15 @@ class KernelHost:
         )
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another, or `wireguard`, or `fast path`."""
+        """Whether this kernel has links of a kind that stand on another, or `wireguard`, `fast path`, `udp path`."""
         if kind == "fast path":
             from netkit.kernel import fastpath  # hardly a network has one
 
             return self._once("fast path", fastpath.known)
+        if kind == "udp path":
+            from netkit.kernel import udppath  # nor this one
+
+            return self._once("udp path", udppath.known)
         if kind == "wireguard":
             from netkit.kernel import wireguard  # hardly a network has keys
 
@@ -144,6 +149,14 @@ class KernelHost:
         if link is None:
             return FastPath()
         return self._once(("fast path", link.index, program), lambda: fastpath.seen(dev, program))
+
+    def udp_path(self, dev: str) -> UdpPath:
+        """Our program of backend `udp` at a link of the host; nothing of it for no such link."""
+        from netkit.kernel import udppath
+        from netkit.plan.rare.udppath import UdpPath
+
+        link = self.link(dev)
+        return UdpPath() if link is None else self._once(("udp path", link.index), lambda: udppath.seen(dev))
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from netkit.model import NsRef
     from netkit.plan.rare.fastpath import FastPath
     from netkit.plan.rare.shaping import Queueing
+    from netkit.plan.rare.udppath import UdpPath
     from netkit.plan.rare.vlan import Vlans
     from netkit.plan.rare.vxlan import FdbEntry, Neighbour
     from netkit.plan.rare.wireguard import Tunnel
@@ -135,7 +136,7 @@ class Host(Protocol):
         """The value of `net/ipv4/ip_forward` (slashes, as interface names may hold dots), None for no such key."""
 
     def makes(self, kind: str) -> bool:
-        """Whether this kernel has links of a kind that stand on another (`macvlan`), `wireguard`, or a `fast path`."""
+        """Whether this kernel has links of a kind that stand on another (`macvlan`), or what else one may need."""
 
     def queueing(self, dev: str, netns: NsRef | None = None) -> Queueing:
         """How a link's packets wait; nothing of it for no such link."""
@@ -160,6 +161,9 @@ class Host(Protocol):
 
     def fast_path(self, dev: str, program: str = "") -> FastPath:
         """Our program at a link of the host, or that one, and what it knows; nothing of it where there is none."""
+
+    def udp_path(self, dev: str) -> UdpPath:
+        """Our program of backend `udp` at a link of the host, and what it knows; nothing of it where there is none."""
 
     def holds(self, rule: Rule, backend: str) -> bool:
         """Whether that firewall backend still holds this rule."""

@@ -86,7 +86,8 @@ class Host(Value):
     VXLAN device, `vtep6` that of the one for IPv6, where these are two. `port` is where its tunnel listens (UDP), 0 for
     the network's, `port6` that of a tunnel for IPv6 alone; `key` is the public key of encrypted ones. `beat` is another
     number each time; it says that the host lives, and nothing about when. `session` is another one each time that the
-    host starts: so two hosts with one id are told apart.
+    host starts: so two hosts with one id are told apart. With a `fast_path` it takes what kernels send for the backend
+    `udp`.
     """
 
     node: str
@@ -103,6 +104,7 @@ class Host(Value):
     session: str = ""
     key: str = ""
     port6: int = 0
+    fast_path: bool = False
 
     def is_like(self, other: Host) -> bool:
         """Whether both say the same but for the beat; mostly they are one and the same value."""

@@ -78,6 +78,7 @@ def host(data: bytes, name: str, settings: Settings) -> Host:
         _optional(body, "session", node),
         _optional(body, "key", parse.wireguard_key),
         _number(body, "port6", 1 << 16),
+        _flag(body, "fast_path"),
     )
 
 

@@ -190,6 +190,7 @@ class Agent:
             public=member.iface.public,
             mtu=mtu,
             lost=member.lost,
+            fast_path=member.fast_path,
         )
 
     def _proxy(self, member: Member, peers: Sequence[PeerHost] | None = None, known: Sequence[PeerHost] = ()) -> None:

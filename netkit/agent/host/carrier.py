@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from netkit.agent.udp.proxy import Proxy
-from netkit.agent.udp.settings import PORT, Settings
+from netkit.agent.udp.settings import Settings
 from netkit.parts.backends import Realm
-from netkit.parts.backends.udp import DEVICE, UdpRoutes
+from netkit.parts.backends.udp import DEVICE, PORT, UdpRoutes
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -12,7 +12,7 @@ from netkit.engine import beats
 from netkit.engine.node import another_id, node_of, session_of
 from netkit.engine.service import Engine
 from netkit.errors import ConfigError, ConflictError
-from netkit.parts.backends import Keys
+from netkit.parts.backends import Keys, udp
 from netkit.state.root import Root
 from netkit.stores.choice import lease_subnet
 from netkit.stores.memory import Kept
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 class Ground(Value):
     """What a person says: the configuration's path ("" for the store's own), the store, the link, the file to write.
 
-    `network` is what the network is called on this host.
+    `network` is what the network is called on this host; `fast_path` is for the kernel to do what a proxy does.
     """
 
     store: str
@@ -38,6 +38,7 @@ class Ground(Value):
     subnet_file: str = subnetenv.PLACE
     ip_masq: bool = True
     network: str = "flannel"
+    fast_path: bool = False
 
 
 class Joining:
@@ -67,9 +68,12 @@ class Joining:
         start = session_of(Root(self._root or None))
         iface, said = self.iface(known), self._ground
         first = Member(node, known, iface, ip_masq=said.ip_masq, name=said.network, session=start)
+        first = first.replace(fast_path=said.fast_path)
         if all(net.name != first.name for net in engine.all_networks()) and (way := engine.look(first.in_the_way)):
             raise ConfigError("Network", way, "choose another, or remove that route")
         first.check()
+        if first.fast_path:
+            engine.look(lambda host: udp.refuse(iface.dev, host))
         return first.replace(keys=_keys(self._root, first.name, known))
 
     def iface(self, config: Config) -> Iface:

@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 class Member(Value):
     """This host in the network: what it has leased, by which link it reaches the others, and how.
 
-    `lost` says why another may have the lease by now: what is attached stays, and nobody is taken in.
+    `lost` says why another may have the lease by now: what is attached stays, and nobody is taken in. With `fast_path`,
+    programs in the kernel do what the proxy of backend `udp` does.
     """
 
     node: str
@@ -35,6 +36,7 @@ class Member(Value):
     lost: str = ""
     session: str = ""
     keys: Keys = Keys()
+    fast_path: bool = False
 
     def network(self) -> Network:
         """The network as netkit has it: a bridge with the leased subnets."""
@@ -51,6 +53,7 @@ class Member(Value):
             "direct": _word(config.direct),
             "learning": _word(config.learning),
             "gbp": _word(config.gbp),
+            "fast_path": _word(self.fast_path),
             "masquerade": "on" if self.ip_masq else "off",
             "lost": self.lost,
             **self._keys(),
@@ -95,12 +98,20 @@ class Member(Value):
             what = f"{self.config.mtu} bytes are more than {link.dev} carries, {link.mtu}"
             raise ConfigError("Backend.MTU", what, "it counts the backend's own bytes, too; leave it out")
         public(link.public, settings(self.config), "--public-ip")
+        if self.fast_path:
+            self._check_fast_path()
         if self.config.backend == "wireguard":
             networks, mode = self.config.networks, Keys(mode=self.config.mode)
             wireguard.check(Realm(self.node, networks, (), link.dev, link.local, link.local6, keys=mode))
 
+    def _check_fast_path(self) -> None:
+        if self.config.backend != "udp":
+            raise ConfigError("--fast-path", f"is for backend udp, and this network's is {self.config.backend}")
+        if not (self.iface.local and self.config.four.cidr):
+            raise ConfigError("--fast-path", "takes IPv4 between hosts and between containers", "leave it out")
+
     def record(self, left: bool = False) -> Host:
-        """What it says of itself to the others."""
+        """What it says of itself to the others; of a fast path once it has a lease, and with that its programs."""
         config, iface = self.config, self.iface
         realm = Realm(self.node, config.networks, self.leased, iface.dev, vni=config.vni)
         of_vxlan, of_wireguard = config.backend == "vxlan", config.backend == "wireguard"
@@ -117,6 +128,7 @@ class Member(Value):
             port=(config.port or wireguard.PORT) if of_wireguard else config.port,
             key=self.keys.public,
             port6=(config.port6 or wireguard.PORT6) if of_wireguard else 0,
+            fast_path=self.fast_path and bool(self.leased),
         )
 
     def env(self, mtu: int) -> SubnetEnv:
@@ -214,6 +226,7 @@ def _peer(host: Host, claim: Claim) -> PeerHost:
         claim.subnets,
         key=host.key,
         port6=host.port6,
+        fast_path=host.fast_path,
     )
 
 

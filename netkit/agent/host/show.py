@@ -9,10 +9,11 @@ from netkit.value import to_json
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
     from typing import Any
 
     from netkit.agent.host.status import Peer, Status
+    from netkit.kernel.udppath import Passed
 
 
 def age(peer: Peer) -> str:
@@ -27,17 +28,41 @@ def in_kernel(peer: Peer, differences: Sequence[tuple[str, str]]) -> str:
     return f"{missing} missing" if missing else "as wanted"
 
 
-def document(status: Status, differences: Sequence[tuple[str, str]]) -> dict[str, Any]:
+def passed(status: Status) -> dict[str, Passed]:
+    """By subnet, what has passed in the kernel, and never met the proxy; {} where there is no fast path."""
+    if not status.fast_path:
+        return {}
+    from netkit.kernel import udppath
+    from netkit.parts.backends.udp import DEVICE
+
+    return udppath.passed(DEVICE)
+
+
+def _shortly(peer: Peer, past: Mapping[str, Passed]) -> str:
+    """What of a peer has passed in the kernel, "" where there is no fast path."""
+    ways = [past[subnet] for subnet in peer.subnets if subnet in past]
+    if not any(way.takes for way in ways):
+        return "by the proxy" if past else ""
+    out, into = sum(way.packets_out for way in ways), sum(way.packets_in for way in ways)
+    return f"in the kernel: {out} packets out, {into} in"
+
+
+def document(
+    status: Status, differences: Sequence[tuple[str, str]], past: Mapping[str, Passed] | None = None
+) -> dict[str, Any]:
     """All that is known."""
     told: dict[str, Any] = {name: to_json(value) for name, value in vars(status).items()}
     for peer, shown in zip(status.peers, told["peers"], strict=True):
         shown.pop("is", None)
         shown["kernel"] = in_kernel(peer, differences)
+        shown["past_proxy"] = {subnet: vars(past[subnet]) for subnet in peer.subnets if past and subnet in past}
         shown["heard_seconds_ago"] = round(boottime() - peer.heard, 1) if peer.heard else None
     return {**told, "differences": [{"kind": kind, "what": what} for kind, what in differences]}
 
 
-def lines(status: Status, differences: Sequence[tuple[str, str]]) -> Iterator[str]:
+def lines(
+    status: Status, differences: Sequence[tuple[str, str]], past: Mapping[str, Passed] | None = None
+) -> Iterator[str]:
     """The same as sentences."""
     state = "ready" if status.ready else "not ready" if status.pid else "not running; what it made stays"
     leased = ", ".join(status.subnets) or "no lease"
@@ -50,7 +75,10 @@ def lines(status: Status, differences: Sequence[tuple[str, str]]) -> Iterator[st
         yield from (f"  {line}" for line in (f"because {status.trigger}:", *status.mended))
     if status.lost:
         yield f"takes nobody in: {status.lost}"
-    rows = [(p.address, ", ".join(p.subnets), p.state, age(p), in_kernel(p, differences)) for p in status.peers]
+    rows = [
+        (p.address, ", ".join(p.subnets), p.state, age(p), in_kernel(p, differences), _shortly(p, past or {}))
+        for p in status.peers
+    ]
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     yield from ("  ".join(map(str.ljust, row, widths)).rstrip() for row in rows)
     for title, found in (("failed", status.failed), ("not believed", status.refused), ("warning", status.warnings)):

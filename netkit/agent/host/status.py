@@ -29,7 +29,7 @@ class Peer(Value):
 class Status(Value):
     """The state of an agent; times are of the wall, 0 for never. `mended` is what the last repair did, `trigger` why.
 
-    `lost` says why another host may have the subnets by now.
+    `lost` says why another host may have the subnets by now. With `fast_path`, the kernel does what the proxy does.
     """
 
     pid: int = 0
@@ -57,6 +57,7 @@ class Status(Value):
     trigger: str = ""
     lost: str = ""
     released: int = 0
+    fast_path: bool = False
 
 
 def load_all(root: Root) -> list[Status]:

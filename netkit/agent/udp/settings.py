@@ -13,8 +13,6 @@ if TYPE_CHECKING:
 
     from netkit.agent.udp.table import Endpoint
 
-#: flannel's port.
-PORT = 8285
 #: How many bytes of an underlay's MTU the outer headers take: IP and UDP.
 OVERHEAD4, OVERHEAD6 = 28, 48
 _NAME = 15

@@ -37,6 +37,7 @@ class Realm(Value):
 
     `whole` are the network's prefixes, `leased` this host's subnets, of each family one. `dev` is the link to the other
     hosts, `local` and `local6` this host's addresses there. With `direct`, hosts that are neighbours get no tunnel.
+    With `fast_path`, programs of the kernel do what the proxy of backend `udp` does.
     """
 
     node: str
@@ -51,6 +52,7 @@ class Realm(Value):
     learning: bool = False
     gbp: bool = False
     keys: Keys = Keys()
+    fast_path: bool = False
 
 
 class Backend(Protocol):

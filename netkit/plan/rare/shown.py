@@ -17,6 +17,7 @@ from netkit.plan.rare.later import Later
 from netkit.plan.rare.plugins import Plugin, PluginAdd, PluginDel
 from netkit.plan.rare.shaping import HANDLE, IngressAdd, IngressDel, RedirectAdd, TokenBucketAdd, TokenBucketDel
 from netkit.plan.rare.tuning import LinkTune
+from netkit.plan.rare.udppath import UdpPathAdd, UdpPathDel, UdpPeerAdd, UdpPeerDel
 from netkit.plan.rare.vlan import VlanAdd, VlanDel, VlanFilter
 from netkit.plan.rare.vxlan import FLOODED, FdbAdd, FdbDel, NeighAdd, NeighDel, PortQuiet, Vxlan
 from netkit.plan.rare.wireguard import EndClear, EndSet, PeerAdd, PeerDel
@@ -178,6 +179,20 @@ def _fast_peer(op: FastPeerAdd | FastPeerDel) -> tuple[Command, ...]:
     return (Command(line=f"# eBPF: the program at {op.dev} {what} what {op.peer} sends"),)
 
 
+def _udp_path(op: UdpPathAdd | UdpPathDel) -> tuple[Command, ...]:
+    if isinstance(op, UdpPathDel):
+        return (Command(line=f"# eBPF: take the programs from {op.dev} and {op.link}"),)
+    return (Command(line=f"# eBPF: put programs at {op.dev} and {op.link} that do in the kernel what the proxy does"),)
+
+
+def _udp_peer(op: UdpPeerAdd | UdpPeerDel) -> tuple[Command, ...]:
+    if isinstance(op, UdpPeerDel):
+        return (Command(line=f"# eBPF: have the program at {op.dev} forget {op.subnet}"),)
+    takes = "takes" if op.takes else "does not take"
+    what = f"{op.subnet} is behind {op.address} port {op.port}, which {takes} what a kernel sends"
+    return (Command(line=f"# eBPF: tell the program at {op.dev} that {what}"),)
+
+
 def _later(op: Later) -> tuple[Command, ...]:
     return (Command(line=f"# {op.what}"),)
 
@@ -192,6 +207,10 @@ RENDERERS: dict[type[Op], Callable[[Any], tuple[Command, ...]]] = {
     FastUnderlayDel: _fast_path,
     FastPeerAdd: _fast_peer,
     FastPeerDel: _fast_peer,
+    UdpPathAdd: _udp_path,
+    UdpPathDel: _udp_path,
+    UdpPeerAdd: _udp_peer,
+    UdpPeerDel: _udp_peer,
     PluginAdd: _plugin("ADD"),
     PluginDel: _plugin("DEL"),
     DhcpBind: _dhcp("-n", "-b"),

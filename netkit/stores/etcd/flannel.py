@@ -82,6 +82,7 @@ def lease(host: Host | None, node: str) -> bytes:
     if host is None or host.left:
         return dumps({"PublicIP": _NONE, "BackendType": "alloc", "Netkit": ours}).encode()
     ours |= {name: port for name, port in (("Port", host.port), ("PortV6", host.port6)) if port}
+    ours |= {"FastPath": True} if host.fast_path else {}
     both = {family(address): address for address in (host.public6, host.public) if address}
     body: dict[str, Any] = {"PublicIP": both.get(4, _NONE), "PublicIPv6": both.get(6), "BackendType": host.backend}
     for name, mac in (("BackendData", host.vtep), ("BackendV6Data", host.vtep6)):
@@ -125,6 +126,7 @@ def host(data: bytes, node: str, agreed: Settings) -> Host | None:
         port=_number(_part(body, "netkit"), "port", "Netkit.Port", 0, 1 << 16),
         key=_key(four, six),
         port6=_number(_part(body, "netkit"), "portv6", "Netkit.PortV6", 0, 1 << 16),
+        fast_path=_flag(_part(body, "netkit"), "fastpath", False),
     )
 
 
