@@ -18,6 +18,7 @@ from typing import NamedTuple
 from bench import flannel, pairs
 from bench.pairs import Pair
 from bench.place import NETKIT, run
+from netkit.kernel import udppath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -31,7 +32,10 @@ _BACKENDS: dict[str, dict[str, object]] = {
     "vxlan with DirectRouting": {"Type": "vxlan", "DirectRouting": True},
     "vxlan": {"Type": "vxlan"},
     "udp": {"Type": "udp"},
+    "udp --fast-path": {"Type": "udp"},
 }
+#: What is there only where the kernel takes such programs.
+_FAST = "--fast-path"
 #: So long may two agents take until each leads to the other, in seconds.
 _PATIENCE = 60.0
 
@@ -48,7 +52,7 @@ def report(rounds: int, seconds: int) -> str:
     title = f"To a container on another host, by backend (the best of {rounds} rounds; a run takes {seconds} s)"
     if not shutil.which("iperf3"):
         return f"{title}\n\nNot measured: this machine has no iperf3.\n"
-    ways = [Way("the cable, nothing around", _native), Way("routes by hand", _by_hand), *map(_of_netkit, _BACKENDS)]
+    ways = [Way("the cable, nothing around", _native), Way("routes by hand", _by_hand), *map(_of_netkit, _known())]
     missing = ""
     try:
         flannel.library()
@@ -61,6 +65,10 @@ def report(rounds: int, seconds: int) -> str:
         found = [[pairs.traffic(pair, seconds) for pair in standing] for _ in range(rounds)]
     best = [pairs.best(runs) for runs in zip(*found, strict=True)]
     return f"{title}\n\n{_table([way.what for way in ways], best)}{missing}"
+
+
+def _known() -> list[str]:
+    return [what for what in _BACKENDS if _FAST not in what or udppath.known()]
 
 
 def _table(names: Sequence[str], found: Sequence[Traffic]) -> str:
@@ -107,17 +115,18 @@ def _of_flannel() -> Iterator[Pair]:
 
 
 def _of_netkit(what: str) -> Way:
-    return Way(f"netkit, {what}", lambda: _by_agents(f"bk{list(_BACKENDS).index(what)}", _BACKENDS[what]))
+    words = (_FAST,) if _FAST in what else ()
+    return Way(f"netkit, {what}", lambda: _by_agents(f"bk{list(_BACKENDS).index(what)}", _BACKENDS[what], *words))
 
 
 @contextmanager
-def _by_agents(prefix: str, backend: dict[str, object]) -> Iterator[Pair]:
+def _by_agents(prefix: str, backend: dict[str, object], *words: str) -> Iterator[Pair]:
     hosts = pairs.cabled(prefix)
     ends = pairs.containers(hosts)
     store, config = Path(f"/run/bench-store-{prefix}"), Path(f"/run/bench-{prefix}.json")
     store.mkdir(mode=0o700)
     config.write_text(json.dumps({"Network": "10.5.0.0/16", "Backend": backend}))
-    agents = [_agent(host, config, store) for host in hosts]
+    agents = [_agent(host, config, store, *words) for host in hosts]
     try:
         for host, agent in zip(hosts, agents, strict=True):
             _await(host, agent)
@@ -137,9 +146,9 @@ def _netkit(host: str) -> tuple[str, ...]:
     return ("ip", "netns", "exec", host, *NETKIT, "--root", f"/run/bench-{host}")
 
 
-def _agent(host: str, config: Path, store: Path) -> subprocess.Popen[bytes]:
+def _agent(host: str, config: Path, store: Path, *more: str) -> subprocess.Popen[bytes]:
     """An agent that takes everything down at its end; it ends with us, however we end."""
-    words = ("--config", str(config), "--store", f"dir://{store}", "--iface", "eth0", "--teardown")
+    words = ("--config", str(config), "--store", f"dir://{store}", "--iface", "eth0", "--teardown", *more)
     argv = (
         "setpriv",
         "--pdeathsig",

@@ -1,7 +1,8 @@
-"""Two hosts, a container on each: routes between them, netkit's UDP proxy, and flannel's, compiled from its source.
+"""Two hosts, a container on each: routes between them, netkit's UDP proxy and fast path, and flannel's own proxy.
 
 Each way is measured on the same cable, in turn, some rounds of all; containers and iperf3 are the same. What both
-proxies take of a CPU is told, too: it hardly depends on what else the machine has to do.
+proxies take of a CPU is told, too: it hardly depends on what else the machine has to do. flannel's is compiled from its
+source.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from typing import NamedTuple
 
 from bench import flannel, pairs
 from bench.place import median, run
+from netkit.kernel import udppath
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,14 +28,23 @@ _START = """
 import sys
 from netkit.agent.udp.proxy import Proxy
 from netkit.agent.udp.settings import Settings
+from netkit.kernel import udppath
+from netkit.plan.rare.udppath import UdpPathAdd, UdpPeerAdd
 from netkit.state.root import Root
-root, outer, local, remote, peer = sys.argv[1:]
+root, outer, local, remote, peer, how = sys.argv[1:]
 proxy = Proxy(Root(root), Settings("flannel0", 1472, (outer, 8285), (local,)))
+path = UdpPathAdd("flannel0", "eth0", outer, 8285, (local,))
 if remote:
     proxy.start()
     proxy.table({remote: (peer, 8285)})
     print(proxy.running()[1])
+    ops = (path, UdpPeerAdd("flannel0", remote, peer, 8285, True)) if how == "kernel" else ()
 else:
+    ops = path.reverse() if how == "kernel" else ()
+failed = [each for each in udppath.carry_out(ops, tolerant=True) if each]
+if failed:
+    sys.exit(str(failed[0]))
+if not remote:
     proxy.stop()
 """
 
@@ -68,7 +79,8 @@ def report(rounds: int, seconds: int) -> str:
     except flannel.UnavailableError as why:
         with_flannel, missing = [], f"flannel's proxy is not measured: {why}.\n"
     ways = [Way("routes, nothing around", 1500, _route, _unroute), *with_flannel]
-    ways.append(Way("netkit's proxy, in Python", flannel.MTU, _begin_netkit, _end_netkit))
+    ways += [_netkit("netkit's proxy, in Python", "proxy")]
+    ways += [_netkit("netkit, in the kernel", "kernel")] if udppath.known() else []
     both = pairs.plugged("udp-")
     try:
         runs = [[_measured(way, both, seconds) for way in ways] for _ in range(rounds)]
@@ -119,14 +131,18 @@ def _root(end: End) -> str:
     return f"{os.environ['NETKIT_ROOT']}-{end.host}"
 
 
-def _begin_netkit(end: End, other: End) -> int:
-    told = run(*_inside(end, "-c", _START, _root(end), end.outer, end.subnet, other.subnet, other.outer))
-    run("ip", "-n", end.host, "route", "add", other.subnet, "dev", flannel.DEVICE)
-    return int(told)
+def _netkit(what: str, how: str) -> Way:
+    """A proxy on either side; `how` says whether the kernels do its work."""
 
+    def begin(end: End, other: End) -> int:
+        told = run(*_inside(end, "-c", _START, _root(end), end.outer, end.subnet, other.subnet, other.outer, how))
+        run("ip", "-n", end.host, "route", "add", other.subnet, "dev", flannel.DEVICE)
+        return int(told)
 
-def _end_netkit(end: End, other: End) -> None:
-    run(*_inside(end, "-c", _START, _root(end), end.outer, end.subnet, "", ""))
+    def finish(end: End, other: End) -> None:
+        run(*_inside(end, "-c", _START, _root(end), end.outer, end.subnet, "", "", how))
+
+    return Way(what, flannel.MTU, begin, finish)
 
 
 _RUNNING: dict[str, subprocess.Popen[bytes]] = {}
