@@ -79,6 +79,17 @@ udp.settimeout(10)
 print("ready", flush=True)
 print(sum(len(udp.recv(2000)) for _ in range(10)))
 """
+#: The netkit command in a kernel that knows no bpf(2), as far as it can tell (a seccomp filter).
+WITHOUT_BPF = """
+import ctypes, errno, runpy, struct
+from netkit.kernel import bpf
+steps = (0x20, 0, 0, 0), (0x15, 0, 1, bpf._NUMBER), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, struct.pack("HP", len(steps), ctypes.addressof(code))) == 0
+runpy.run_module("netkit", run_name="__main__", alter_sys=True)
+"""
 
 
 class Fast(Agents):
@@ -422,3 +433,14 @@ def test_it_is_refused_where_it_cannot_be(lab: Lab) -> None:
     done = net.hosts[0].netkit("agent", "run", FAST)
     assert (done.returncode, "is for a network of many hosts" in done.stderr) == (2, True), done.stderr
     assert json.loads(net.hosts[0].netkit("ps", "--json").stdout) == []
+
+
+def test_it_is_refused_where_the_kernel_knows_no_programs(lab: Lab) -> None:
+    net = Agents(lab, "udp", 1)
+    (host,) = net.hosts
+    words = ("--root", str(host.root), "agent", "run", "--config", str(net.config), "--store", f"dir://{net.store}")
+    done = host.run(sys.executable, "-c", WITHOUT_BPF, *words, FAST, check=False)
+    assert (done.returncode, "no programs at links" in done.stderr) == (5, True), done.stderr
+    assert "Linux 6.6" in done.stderr
+    assert not any(net.store.iterdir())
+    assert host.index(DEVICE) == 0
