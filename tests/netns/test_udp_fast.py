@@ -99,19 +99,19 @@ class Fast(Agents):
         more = {"EnableIPv6": True, "IPv6Network": "fd00:5::/48"}
         super().__init__(lab, "udp", len(words), **more)
         for host, said in zip(self.hosts, words, strict=True):
-            self.start(host, *said)
+            self.start(host, *said, "--teardown")
         self.inside = [self.attach(host) for host in self.hosts]
         self.where = [address(container) for container in self.inside]
         assert healed(self.inside[0], self.where[1])
 
     def restart(self, host: HostNs, *words: str) -> None:
+        """What is attached keeps the network up."""
         self.stop(host)
-        self.start(host, *words)
+        self.start(host, *words, "--teardown")
 
     def leave(self) -> None:
         for host, container in zip(self.hosts, self.inside, strict=True):
             host.netkit("detach", "--pid", str(container.pid), check=True)
-            self.restart(host, "--teardown")
             self.stop(host)
 
 
@@ -394,7 +394,7 @@ def test_the_way_outlives_agents_and_proxies(lab: Lab) -> None:
     assert is_short(net)
     assert stream(net.inside[0], net.inside[1])
     for host in net.hosts:
-        net.start(host, FAST)
+        net.start(host, FAST, "--teardown")
     assert wait_until(lambda: is_short(net), LONG)
     net.leave()
 
@@ -413,10 +413,9 @@ def test_programs_of_others_stay_and_ours_go_with_the_network(lab: Lab) -> None:
     names = programs(left)
     assert names["eth0"] == [*names[DEVICE], "theirs"]
     left.netkit("detach", "--pid", str(net.inside[0].pid), check=True)
-    net.restart(left, FAST, "--teardown")
     net.stop(left)
     assert programs(left) == {"eth0": ["theirs"]}
-    net.start(left)
+    net.start(left, "--teardown")
     net.inside[0:1] = [net.attach(left, "again")]
     net.leave()
 
