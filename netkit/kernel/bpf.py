@@ -9,6 +9,7 @@ from __future__ import annotations
 import ctypes
 import errno
 import os
+from _socket import if_nametoindex
 from struct import Struct
 
 from netkit.errors import KernelError, UnsupportedError
@@ -16,7 +17,7 @@ from netkit.plan.rare.fastpath import HINT
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
     from types import TracebackType
     from typing import Self
 
@@ -40,6 +41,10 @@ _NEW_MAP, _ELEMENT, _PROGRAM = Struct("=IIIIIII16s20x"), Struct("=IxxxxQQQ"), St
 _TO_LINK, _ASKED, _BY_ID, _ABOUT = Struct("=IIII16x"), Struct("=IIIIQI36x"), Struct("=I12x"), Struct("=IIQ")
 _PROGRAM_INFO, _MAP_INFO = Struct("=52xIQ16s"), Struct("=24x16s")
 _MANY = 64
+#: A link that each namespace has.
+LOOPBACK = 1
+#: How a kernel answers that knows no such call, place or helper; anything else is another matter.
+_UNKNOWN = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class Held:
@@ -121,6 +126,27 @@ class Program(Held):
         """How many maps it uses, and its name."""
         count, _, name = _PROGRAM_INFO.unpack(_info(self.fd, asked))
         return count, _text(name)
+
+
+def takes(trial: Callable[[], object]) -> bool:
+    """Whether this kernel takes what a trial loads and lets go; KernelError when that fails for another reason."""
+    try:
+        trial()
+    except UnsupportedError:
+        return False
+    except KernelError as error:
+        if error.errno not in _UNKNOWN:
+            raise
+        return False
+    return True
+
+
+def index_of(dev: str) -> int:
+    """The index of a link in the thread's namespace; KernelError (ENODEV) when there is none."""
+    try:
+        return if_nametoindex(dev)
+    except OSError as error:
+        raise KernelError(f"there is no link {dev}", errno.ENODEV) from error
 
 
 def new_map(kind: int, name: str, key: int, value: int, entries: int) -> Map:

@@ -13,10 +13,10 @@ who is not let in by its guard any more, or has moved, does not get in past it f
 from __future__ import annotations
 
 import errno
-from _socket import AF_INET, AF_INET6, if_nametoindex, inet_ntop, inet_pton
+from _socket import AF_INET, AF_INET6, inet_ntop, inet_pton
 from sys import byteorder
 
-from netkit.errors import KernelError, NotFoundError, UnsupportedError
+from netkit.errors import KernelError, NotFoundError
 from netkit.kernel import bpf
 from netkit.kernel.fastcode import INDEX, KEY, TIME, from_port, from_tunnel
 from netkit.kernel.outcomes import one_by_one
@@ -47,23 +47,24 @@ if TYPE_CHECKING:
 
 _PORTS, _HEARD, _PEERS = "nk_ports", "nk_heard", "nk_peers"
 _MOST_PORTS, _MOST_HEARD, _MOST_PEERS = 4096, 16384, 16384
-_LOOPBACK = 1
-#: How a kernel answers that knows no such call, place or helper; anything else is another matter.
-_UNKNOWN = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 def known() -> bool:
-    """Whether this kernel takes such programs; asking leaves nothing behind."""
-    try:
-        list(bpf.attached(_LOOPBACK))
-        with _new_ports() as ports, _new_heard() as heard, bpf.load(TUNNEL, from_tunnel(ports.fd, heard.fd)):
-            return True
-    except UnsupportedError:
-        return False
-    except KernelError as error:
-        if error.errno not in _UNKNOWN:
-            raise
-        return False
+    """Whether this kernel takes such programs."""
+    return bpf.takes(_try)
+
+
+def _try() -> None:
+    some = "192.0.2.1"
+    list(bpf.attached(bpf.LOOPBACK))
+    with (
+        _new_ports() as ports,
+        _new_heard() as heard,
+        _new_peers() as peers,
+        bpf.load(TUNNEL, from_tunnel(ports.fd, heard.fd)),
+        bpf.load(TUNNEL, from_underlay(ports.fd, heard.fd, peers.fd, some, 1, 1)),
+    ):
+        pass
 
 
 def carry_out(ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
@@ -77,7 +78,7 @@ def seen(dev: str, name: str = "") -> FastPath:
     The link may go meanwhile.
     """
     try:
-        return next((_seen(program) for program in _ours(_index(dev), name)), FastPath())
+        return next((_seen(program) for program in _ours(bpf.index_of(dev), name)), FastPath())
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return FastPath()
@@ -110,7 +111,7 @@ def _carry_out(op: Op) -> None:
 
 
 def _add_path(op: FastPathAdd) -> None:
-    index = _index(op.dev)
+    index = bpf.index_of(op.dev)
     _take_away(index)
     with _new_ports() as ports, _new_heard() as heard:
         ports.set(_key(op.mac), _packed_number(0))
@@ -119,25 +120,25 @@ def _add_path(op: FastPathAdd) -> None:
 
 
 def _add_port(op: FastPortAdd) -> None:
-    index = _index(op.dev)
+    index = bpf.index_of(op.dev)
     _take_away(index)
     maps = _maps(op.tunnel)
     with bpf.open_map(maps[_PORTS], KEY, INDEX) as ports, bpf.open_map(maps[_HEARD], KEY, TIME) as heard:
         ports.set(_key(op.mac), _packed_number(index if op.addresses else 0))
         _forget(heard, op.mac)
         if op.addresses:
-            code = from_port(heard.fd, _index(op.tunnel), op.mac, op.addresses)
+            code = from_port(heard.fd, bpf.index_of(op.tunnel), op.mac, op.addresses)
             with bpf.load(op.program, code) as program:
                 bpf.attach(program, index)
 
 
 def _delete_path(op: FastPathDel) -> None:
-    _take_away(_index(op.dev))
+    _take_away(bpf.index_of(op.dev))
 
 
 def _delete_port(op: FastPortDel) -> None:
     try:
-        _take_away(_index(op.dev))
+        _take_away(bpf.index_of(op.dev))
     except KernelError as error:
         if error.errno != errno.ENODEV:
             raise
@@ -147,7 +148,7 @@ def _delete_port(op: FastPortDel) -> None:
 
 def _add_underlay(op: FastUnderlayAdd) -> None:
     """In place of one that was there, whose peers are known still."""
-    index, maps = _index(op.dev), _maps(op.tunnel)
+    index, maps = bpf.index_of(op.dev), _maps(op.tunnel)
     before = next((program.maps()[_PEERS] for program in _ours(index, op.program)), None)
     with (
         bpf.open_map(maps[_PORTS], KEY, INDEX) as ports,
@@ -160,7 +161,7 @@ def _add_underlay(op: FastUnderlayAdd) -> None:
 
 
 def _delete_underlay(op: FastUnderlayDel) -> None:
-    _take_away(_index(op.dev), op.program)
+    _take_away(bpf.index_of(op.dev), op.program)
 
 
 def _add_peer(op: FastPeerAdd) -> None:
@@ -182,7 +183,7 @@ def _forget(among: Map, mac: str) -> None:
 
 
 def _maps(dev: str, name: str = TUNNEL) -> dict[str, int]:
-    for program in _ours(_index(dev), name):
+    for program in _ours(bpf.index_of(dev), name):
         return program.maps()
     raise NotFoundError(f"{dev} has no fast path", "netkit reload makes it anew")
 
@@ -203,13 +204,6 @@ def _new_ports() -> Map:
 
 def _new_heard() -> Map:
     return bpf.new_map(bpf.FORGETFUL, _HEARD, KEY, TIME, _MOST_HEARD)
-
-
-def _index(dev: str) -> int:
-    try:
-        return if_nametoindex(dev)
-    except OSError as error:
-        raise KernelError(f"there is no link {dev}", errno.ENODEV) from error
 
 
 def _key(mac: str) -> bytes:

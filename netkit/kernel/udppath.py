@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import errno
 import ipaddress
-from _socket import AF_INET, if_nametoindex, inet_ntop, inet_pton
+from _socket import AF_INET, inet_ntop, inet_pton
 
-from netkit.errors import KernelError, NotFoundError, UnsupportedError
+from netkit.errors import KernelError, NotFoundError
 from netkit.kernel import bpf
 from netkit.kernel.outcomes import one_by_one
 from netkit.kernel.udpcode import KEY, PEER, receiving, sending
@@ -28,9 +28,6 @@ if TYPE_CHECKING:
     from netkit.plan.ops import Op
 
 _PEERS, _MOST = "nku_peers", 1 << 16
-_LOOPBACK = 1
-#: How a kernel answers that knows no such call, place or helper; anything else is another matter.
-_UNKNOWN = (errno.EINVAL, errno.EOPNOTSUPP)
 
 
 class Passed(Value):
@@ -44,22 +41,19 @@ class Passed(Value):
 
 
 def known() -> bool:
-    """Whether this kernel takes such programs; asking leaves nothing behind."""
+    """Whether this kernel takes such programs."""
+    return bpf.takes(_try)
+
+
+def _try() -> None:
     some, subnet = "192.0.2.1", ("192.0.2.0/24",)
-    try:
-        list(bpf.attached(_LOOPBACK, bpf.LEAVING))
-        with (
-            _new_peers() as peers,
-            bpf.load(OURS, sending(peers.fd, _LOOPBACK, some, 1)),
-            bpf.load(OURS, receiving(peers.fd, _LOOPBACK, some, 1, subnet)),
-        ):
-            return True
-    except UnsupportedError:
-        return False
-    except KernelError as error:
-        if error.errno not in _UNKNOWN:
-            raise
-        return False
+    list(bpf.attached(bpf.LOOPBACK, bpf.LEAVING))
+    with (
+        _new_peers() as peers,
+        bpf.load(OURS, sending(peers.fd, bpf.LOOPBACK, some, 1)),
+        bpf.load(OURS, receiving(peers.fd, bpf.LOOPBACK, some, 1, subnet)),
+    ):
+        pass
 
 
 def carry_out(ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
@@ -70,7 +64,7 @@ def carry_out(ops: Sequence[Op], tolerant: bool) -> list[Outcome]:
 def seen(dev: str) -> UdpPath:
     """What our program at a link is and knows; nothing of it when there is none, or when the link went meanwhile."""
     try:
-        return _seen(_index(dev))
+        return _seen(bpf.index_of(dev))
     except KernelError as error:
         if error.errno == errno.ENODEV:
             return UdpPath()
@@ -115,7 +109,7 @@ def _carry_out(op: Op) -> None:
 
 def _add(op: UdpPathAdd) -> None:
     """What peers send is taken before anything is sent, as they may answer the same way."""
-    device, link = _index(op.dev), _index(op.link)
+    device, link = bpf.index_of(op.dev), bpf.index_of(op.link)
     for dev, where in ((op.dev, bpf.LEAVING), (op.link, bpf.ARRIVING)):
         _take_away(dev, where)
     with (
@@ -130,7 +124,7 @@ def _add(op: UdpPathAdd) -> None:
 def _take_away(dev: str, where: int) -> None:
     """Our programs go from a link, if they did not go with it."""
     try:
-        index = _index(dev)
+        index = bpf.index_of(dev)
         for program in _ours(index, where):
             bpf.detach(program, index, where)
     except KernelError as error:
@@ -143,7 +137,7 @@ def _ours(index: int, where: int) -> Iterator[Program]:
 
 
 def _peers(dev: str) -> Map:
-    for program in _ours(_index(dev), bpf.LEAVING):
+    for program in _ours(bpf.index_of(dev), bpf.LEAVING):
         return bpf.open_map(program.maps()[_PEERS], KEY.size, PEER.size)
     raise NotFoundError(f"{dev} has no fast path", "the agent makes it anew with its next round")
 
@@ -167,10 +161,3 @@ def _new_peers() -> Map:
 def _key(subnet: str) -> bytes:
     net = ipaddress.IPv4Network(subnet)
     return KEY.pack(net.prefixlen, net.network_address.packed)
-
-
-def _index(dev: str) -> int:
-    try:
-        return if_nametoindex(dev)
-    except OSError as error:
-        raise KernelError(f"there is no link {dev}", errno.ENODEV) from error
