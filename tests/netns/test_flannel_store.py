@@ -77,11 +77,11 @@ class Mixed:
         found: dict[str, Any] = json.loads((where or self.one).python(ACT, node, public, *acts).stdout)
         return found
 
-    def agent(self) -> tuple[Popen[str], str]:
+    def agent(self, *more: str) -> tuple[Popen[str], str]:
         """netkit's agent on host one, as told by the configuration in etcd, and its gateway's address."""
         words = ("agent", "run", "--store", "etcd://192.0.2.1:2379/coreos.com/network", "--iface", "192.0.2.1")
         with open(os.devnull, "w") as nowhere:
-            argv = (sys.executable, "-m", "netkit", "--root", str(self.one.root), *words, "--teardown")
+            argv = (sys.executable, "-m", "netkit", "--root", str(self.one.root), *words, *more, "--teardown")
             daemon = self.one.popen(*argv, stdout=nowhere, stderr=nowhere)
         return daemon, self._gateway(self.one)
 
@@ -200,12 +200,22 @@ def test_a_lease_of_both_families_is_understood_by_both(mixed: Mixed) -> None:
     daemon.kill()
 
 
-@pytest.mark.parametrize("backend", ["vxlan", "host-gw", "udp"])
-def test_addresses_of_netkits_agent_and_of_flannel_reach_each_other(mixed: Mixed, backend: str) -> None:
+@pytest.mark.parametrize(
+    ("backend", "words"),
+    [
+        ("vxlan", ()),
+        ("host-gw", ()),
+        ("udp", ()),
+        pytest.param("udp", ("--fast-path",), marks=pytest.mark.requires("tcx"), id="udp-fast-path"),
+    ],
+)
+def test_addresses_of_netkits_agent_and_of_flannel_reach_each_other(
+    mixed: Mixed, backend: str, words: tuple[str, ...]
+) -> None:
     config = {"Network": "10.5.0.0/16", "Backend": {"Type": backend}}
     mixed.ctl("put", "/coreos.com/network/config", json.dumps(config))
     flanneld = mixed.start()
-    (agent, here), there = mixed.agent(), mixed.container()
+    (agent, here), there = mixed.agent(*words), mixed.container()
     for host, source, target in ((mixed.one, here, there), (mixed.two, there, here)):
         ping = ("ping", "-c1", "-W1", "-I", source, target)
         assert wait_until(lambda host=host, ping=ping: host.run(*ping, check=False).returncode == 0)  # type: ignore[misc]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import socket
 import struct
+import sys
 from contextlib import contextmanager
 
 import pytest
@@ -37,6 +38,17 @@ table bridge seen {
     icmpv6 type { echo-request, echo-reply } counter
   }
 }
+"""
+#: The netkit command in a kernel that knows no bpf(2), as far as it can tell (a seccomp filter).
+WITHOUT_BPF = """
+import ctypes, errno, runpy, struct
+from netkit.kernel import bpf
+steps = (0x20, 0, 0, 0), (0x15, 0, 1, bpf._NUMBER), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)
+code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
+libc = ctypes.CDLL(None)
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, struct.pack("HP", len(steps), ctypes.addressof(code))) == 0
+runpy.run_module("netkit", run_name="__main__", alter_sys=True)
 """
 COUNT = 5
 #: Kinds of honest frames that need no look by the bridge.
@@ -285,6 +297,18 @@ def test_all_is_gone_with_the_overlay(lab: Lab) -> None:
     pair.down()
     for host, was in zip((pair.left, pair.right), before, strict=True):
         assert diff(was, host.snapshot(pair.one, pair.two), EMPTY) == ""
+
+
+def test_where_the_kernel_has_no_programs_it_is_refused_by_name_and_nothing_is_made(lab: Lab) -> None:
+    host = lab.host("left")
+    lab.link(host, lab.host("right"), ("192.0.2.1/24", "192.0.2.2/24"))
+    before = host.snapshot()
+    words = ("--root", str(host.root), *UP, "--peer", "192.0.2.2")
+    done = host.run(sys.executable, "-c", WITHOUT_BPF, *words, "--fast-path", check=False)
+    assert (done.returncode, "no programs at links" in done.stderr) == (5, True), done.stderr
+    assert "Linux 6.6" in done.stderr
+    assert diff(before, host.snapshot(), EMPTY) == ""
+    assert host.run(sys.executable, "-c", WITHOUT_BPF, *words).returncode == 0
 
 
 def test_it_is_said_when_an_overlay_is_made_and_not_later(lab: Lab) -> None:

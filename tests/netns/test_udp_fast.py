@@ -25,6 +25,7 @@ from tests.hosts import Container, HostNs, Lab, wait_until
 from tests.netns.agents import LONG, Agents, address, healed, reaches
 from tests.netns.calls import ip
 from tests.netns.test_agent_udp import proxy
+from tests.netns.test_overlay_fast import WITHOUT_BPF
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -78,17 +79,6 @@ udp.bind((sys.argv[1], 5002))
 udp.settimeout(10)
 print("ready", flush=True)
 print(sum(len(udp.recv(2000)) for _ in range(10)))
-"""
-#: The netkit command in a kernel that knows no bpf(2), as far as it can tell (a seccomp filter).
-WITHOUT_BPF = """
-import ctypes, errno, runpy, struct
-from netkit.kernel import bpf
-steps = (0x20, 0, 0, 0), (0x15, 0, 1, bpf._NUMBER), (0x06, 0, 0, 0x00050000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)
-code = ctypes.create_string_buffer(b"".join(struct.pack("=HBBI", *step) for step in steps))
-libc = ctypes.CDLL(None)
-assert libc.prctl(38, 1, 0, 0, 0) == 0
-assert libc.prctl(22, 2, struct.pack("HP", len(steps), ctypes.addressof(code))) == 0
-runpy.run_module("netkit", run_name="__main__", alter_sys=True)
 """
 
 
