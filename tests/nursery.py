@@ -133,8 +133,10 @@ class Resident(Child):
         """The answer to a line; an AssertionError with what it wrote, if it has ended."""
         self._asked.write(f"{line}\n")
         self._asked.flush()
-        if self._theirs and select.select([self._told], [], [], _BEGIN)[0]:
-            self._close_theirs()
+        while self._theirs and not select.select([self._told], [], [], 1)[0]:
+            if self.poll() is not None:  # before it said a word: nobody else will
+                break
+        self._close_theirs()
         answer = self._told.readline()
         if not answer:
             self._errors.seek(0)

@@ -58,7 +58,7 @@ class Macvlan(OnParent):
 
     name = "macvlan"
     modes = tuple(_WORDS)
-    own = ("host", "bcqueuelen")
+    further = ("host", "bcqueuelen")
 
     def parse_options(self, raw: Mapping[str, object], at: str) -> MacvlanOptions:
         common = self.common(raw, at)

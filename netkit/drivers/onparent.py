@@ -67,11 +67,11 @@ class OnParent(ABC):
     takes_parent = True
     #: The kind's own modes, the default first, and the driver's own options besides the common ones.
     modes: ClassVar[tuple[str, ...]]
-    own: ClassVar[tuple[str, ...]] = ()
+    further: ClassVar[tuple[str, ...]] = ()
 
     def common(self, raw: Mapping[str, object], at: str) -> dict[str, Any]:
         """The options that both drivers know, checked."""
-        only(raw, ("mode", *SWITCHES, *self.own), self.name, at)
+        only(raw, ("mode", *SWITCHES, *self.further), self.name, at)
         mode = str(raw.get("mode", self.modes[0]))
         if mode not in self.modes:
             raise ConfigError(
