@@ -42,10 +42,8 @@ _MAC, _SAME_PARTS, _AROUND_IT = 1, 1, 1 | 2 | 16
 _FIB, _FAMILY, _L4, _FROM_PORT, _TO_PORT, _TOTAL, _LINK, _FROM, _TO = 64, 0, 1, 2, 4, 6, 8, 16, 32
 #: Leave the neighbour to those who send; the packet goes to a link as if it came from there.
 _WITHOUT_NEIGHBOUR, _INTO = 4, 1
-#: struct bpf_redir_neigh, and some bytes that make it a multiple of eight.
-_HOP = 24
-#: On the stack: what is asked of the routes, a key, the neighbour.
-_AT_FIB, _AT_KEY, _AT_HOP = -_FIB, -_FIB - KEY.size, -_FIB - KEY.size - _HOP
+#: On the stack: what is asked of the routes, a key.
+_AT_FIB, _AT_KEY = -_FIB, -_FIB - KEY.size
 
 
 def sending(peers: int, device: int, local: str, port: int) -> bytes:
@@ -117,16 +115,14 @@ def _measure(code: Code) -> None:
 
 
 def _hand_over(code: Code) -> None:
-    """To the neighbour that the route has told: the kernel finds its MAC, or asks for it."""
-    _zero(code, _AT_HOP, _HOP)
-    code.store_number(WORD, STACK, _AT_HOP, AF_INET)
-    code.load(R1, WORD, STACK, _AT_FIB + _TO)
-    code.store(WORD, STACK, _AT_HOP + 4, R1)
+    """To the neighbour that the route leads to: the kernel finds its MAC, or asks for it.
+
+    It is to look for the route anew: with a next hop that it is told, it loses what waits for an answer to its ARP, as
+    it takes the way by the TUN device for the packet's when the answer has come.
+    """
     code.load(R1, WORD, STACK, _AT_FIB + _LINK)
-    code.copy(R2, STACK)
-    code.add(R2, _AT_HOP)
-    code.set(R3, _HOP)
-    code.set(R4, 0)
+    for register in (R2, R3, R4):
+        code.set(register, 0)
     code.call(_REDIRECT_TO)
     code.end()
 

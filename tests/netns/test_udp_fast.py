@@ -195,6 +195,19 @@ def test_plain_ipv4_passes_in_the_kernels(lab: Lab) -> None:
     net.leave()
 
 
+def test_a_packet_waits_for_the_mac_of_the_host_that_it_goes_to(lab: Lab) -> None:
+    net = Fast(lab, (FAST,), (FAST,))
+    assert wait_until(lambda: is_short(net), LONG)
+    for host in net.hosts:
+        host.run("ip", "neigh", "flush", "dev", "eth0")
+        assert ip(host, "-4", "neigh", "show", "dev", "eth0") == []
+    with wire(net.hosts[0]) as sent:
+        assert net.inside[0].run("ping", "-c1", "-W3", net.where[1], check=False).returncode == 0
+    assert sent
+    assert all(by_kernel(sent))
+    net.leave()
+
+
 def is_short(net: Fast) -> bool:
     """Whether the first two hosts reach each other in the kernel alone."""
     with wire(net.hosts[0]) as sent, wire(net.hosts[1]) as answered:
